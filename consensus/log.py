@@ -1,0 +1,138 @@
+"""The port to the Raft log: what the rest of the product may ask of it.
+
+An adapter (`jetstream`, or `memory` for unit tests) implements `Log`. The log
+holds opaque bytes: this package must never look inside an entry.
+
+Positions are the engine's own (a JetStream stream sequence): they start at 1,
+grow by at least one from entry to entry, and have gaps (barriers expire).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Protocol
+
+
+class LogError(Exception):
+    """The Raft log did not do what it was asked."""
+
+
+class LogUnavailable(LogError):
+    """The log has no quorum or cannot be reached; the append did not happen."""
+
+
+class AppendOutcomeUnknown(LogError):
+    """No answer came before the deadline; the entry may or may not be committed."""
+
+
+class EntryTooLarge(LogError):
+    """The entry exceeds what the log accepts; the append did not happen."""
+
+
+class LogCorrupt(LogError):
+    """The log contradicts itself or what was read from it before."""
+
+
+class EntryKind(Enum):
+    """CHANGE carries a change set; BARRIER carries nothing and expires by itself."""
+
+    CHANGE = "change"
+    BARRIER = "barrier"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One committed entry, exactly as the log holds it."""
+
+    position: int
+    kind: EntryKind
+    data: bytes
+    """The bytes that were appended; empty for a barrier."""
+    time: datetime
+    """When the log's leader stored it: aware, UTC, microseconds. May run backwards."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One server of the Raft group, as the leader sees it."""
+
+    name: str
+    online: bool
+    current: bool
+    """False while it is catching up."""
+    lag: int
+    """Entries that it is behind the leader."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogStatus:
+    """The state of the group; `leader` is None while there is none."""
+
+    leader: str | None
+    term: int | None
+    """None where the engine's monitoring port cannot be reached."""
+    members: tuple[Member, ...]
+    first_position: int
+    """0 when the log is empty."""
+    last_position: int
+    """0 when nothing was ever appended. Counts expired barriers too."""
+
+
+class LogReader(Protocol):
+    """Reads entries in order from one position on, through reconnects."""
+
+    async def next_batch(self, max_entries: int = 1000, timeout: float | None = None) -> Sequence[Entry]:
+        """Wait for at least one entry; return all that are here, oldest first.
+
+        Returns an empty sequence when `timeout` seconds pass with none. Survives the
+        death of a server by starting anew behind the last entry that it returned:
+        nothing is skipped, nothing comes twice. Raises LogCorrupt if the log's last
+        position is behind an entry that this reader returned already.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Release the consumer. Idempotent."""
+        ...
+
+
+class Log(Protocol):
+    """The Raft-replicated, append-only log."""
+
+    async def append(self, message_id: str, data: bytes, *, timeout: float) -> int:
+        """Commit `data` on a quorum and return its position.
+
+        The same `message_id` sent again within the engine's duplicate window returns
+        the first position and appends nothing. Retries inside `timeout` seconds, with
+        the same id. Raises LogUnavailable when it is certain that nothing was
+        appended, AppendOutcomeUnknown when it is not, EntryTooLarge.
+        """
+        ...
+
+    async def barrier(self, *, timeout: float) -> int:
+        """Append an entry that expires by itself and return its position.
+
+        A reader that has reached it has seen every entry that was committed before
+        this call began. Raises LogUnavailable (also where the outcome is unknown: a
+        barrier carries nothing, so asking again is always safe).
+        """
+        ...
+
+    def reader(self, after: int) -> LogReader:
+        """A reader of the entries behind position `after` (0: from the first)."""
+        ...
+
+    async def entry_at(self, position: int) -> Entry | None:
+        """The entry at exactly this position, None if it is not there (any more)."""
+        ...
+
+    async def status(self) -> LogStatus:
+        """Leader, members and positions. Raises LogUnavailable."""
+        ...
+
+    async def close(self) -> None:
+        """Disconnect. Idempotent."""
+        ...
