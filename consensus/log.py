@@ -84,7 +84,9 @@ class LogStatus:
 class LogReader(Protocol):
     """Reads entries in order from one position on, through reconnects."""
 
-    async def next_batch(self, max_entries: int = 1000, timeout: float | None = None) -> Sequence[Entry]:
+    async def next_batch(
+        self, max_entries: int = 1000, timeout: float | None = None
+    ) -> Sequence[Entry]:
         """Wait for at least one entry; return all that are here, oldest first.
 
         Returns an empty sequence when `timeout` seconds pass with none. Survives the

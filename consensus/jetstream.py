@@ -1,0 +1,236 @@
+"""The Raft log on NATS JetStream: one stream with three replicas.
+
+The servers do the consensus; this adapter only asks. Must never report an append as
+failed when it may have happened, nor as done before a quorum has it. Durability also
+needs `sync_interval: always` on every server, which a client cannot see or set.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Self
+
+import nats.errors
+import nats.js.errors
+from nats.js import api
+
+from consensus.jetstream_connection import Connection, is_transient
+from consensus.jetstream_publisher import Publisher
+from consensus.jetstream_reader import JetStreamReader
+from consensus.jetstream_stream import (
+    HEADER_ROOM_BYTES,
+    MAX_APPEND_TIMEOUT_S,
+    MAX_ENTRY_BYTES,
+    ensure_stream,
+    subject_of,
+)
+from consensus.jetstream_term import fetch_term
+from consensus.log import (
+    AppendOutcomeUnknown,
+    Entry,
+    EntryKind,
+    EntryTooLarge,
+    LogCorrupt,
+    LogError,
+    LogStatus,
+    LogUnavailable,
+    Member,
+)
+
+BARRIER_TTL_S: Final = 60
+"""How long a barrier stays: longer than any request waits for one, so that a reader which
+is late still meets it."""
+
+_STATUS_TIMEOUT_S: Final = 5.0
+_NO_MESSAGE_FOUND: Final = 10037
+_PAUSE_S: Final = 0.1
+
+
+class JetStreamLog:
+    """A `Log`. Made by `connect`, shared by all tasks of a process."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: str,
+        info: api.StreamInfo,
+        *,
+        publisher: Publisher,
+        monitor_urls: Sequence[str],
+        barrier_ttl_s: int,
+    ) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._created: datetime | None = info.created
+        self._publisher = publisher
+        self._monitor_urls = tuple(monitor_urls)
+        self._barrier_headers = {"Nats-TTL": f"{barrier_ttl_s}s"}
+        self._change_subject = subject_of(stream, EntryKind.CHANGE)
+        self._barrier_subject = subject_of(stream, EntryKind.BARRIER)
+        self._readers: set[JetStreamReader] = set()
+        connection.on_change.append(self._connection_changed)
+
+    @classmethod
+    async def connect(
+        cls,
+        servers: Sequence[str],
+        stream: str,
+        *,
+        replicas: int = 3,
+        monitor_urls: Sequence[str] = (),
+        credentials: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+        name: str = "guardian",
+        timeout: float = 30.0,
+        barrier_ttl_s: int = BARRIER_TTL_S,
+    ) -> Self:
+        """Connect, and make the stream if it is not there.
+
+        `monitor_urls` are the servers' HTTP monitoring addresses, for the term only.
+        Raises LogUnavailable when the group is not ready within `timeout` seconds, or at
+        once when it refuses the credentials; StreamMismatch when the stream exists with
+        settings that are not safe.
+        """
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
+        connection = Connection(servers, name=name, credentials=credentials, tls=tls)
+        publisher = Publisher(connection)
+        await connection.open(timeout)
+        try:
+            info = await _await_stream(connection, stream, replicas, deadline)
+        except BaseException:
+            await connection.close()
+            raise
+        return cls(
+            connection,
+            stream,
+            info,
+            publisher=publisher,
+            monitor_urls=monitor_urls,
+            barrier_ttl_s=barrier_ttl_s,
+        )
+
+    @property
+    def max_entry_bytes(self) -> int:
+        """The largest entry that the connected server accepts."""
+        return min(MAX_ENTRY_BYTES, self._connection.client.max_payload - HEADER_ROOM_BYTES)
+
+    async def append(self, message_id: str, data: bytes, *, timeout: float) -> int:
+        """See `consensus.log.Log`. `timeout` is at most MAX_APPEND_TIMEOUT_S."""
+        if not message_id or len(message_id) > HEADER_ROOM_BYTES // 2 or not message_id.isascii():
+            raise ValueError(f"a message id is 1 to {HEADER_ROOM_BYTES // 2} ASCII characters")
+        if timeout > MAX_APPEND_TIMEOUT_S:
+            # Later retries could fall out of the duplicate window and append twice.
+            raise ValueError(f"an append's timeout is at most {MAX_APPEND_TIMEOUT_S:g} s")
+        if len(data) > self.max_entry_bytes:
+            raise EntryTooLarge(
+                f"an entry of {len(data)} bytes; the log accepts {self.max_entry_bytes}"
+            )
+        headers = {"Nats-Msg-Id": message_id}
+        return await self._publisher.publish(self._change_subject, data, headers, timeout=timeout)
+
+    async def barrier(self, *, timeout: float) -> int:
+        """See `consensus.log.Log`."""
+        try:
+            # No Nats-Msg-Id: a retry may append a second barrier, which harms nobody, while
+            # an id would fill the servers' duplicate window.
+            return await self._publisher.publish(
+                self._barrier_subject, b"", self._barrier_headers, timeout=timeout
+            )
+        except AppendOutcomeUnknown as error:
+            raise LogUnavailable(str(error)) from error
+
+    def reader(self, after: int) -> JetStreamReader:
+        """See `consensus.log.Log`."""
+        reader = JetStreamReader(
+            self._connection,
+            self._stream,
+            after,
+            created=self._created,
+            barrier=lambda: self.barrier(timeout=_STATUS_TIMEOUT_S),
+            on_close=self._readers.discard,
+        )
+        self._readers.add(reader)
+        return reader
+
+    async def entry_at(self, position: int) -> Entry | None:
+        """See `consensus.log.Log`. Raises LogUnavailable."""
+        if position < 1:
+            return None
+        try:
+            message = await self._message_at(position)
+            if message is None:
+                # A leader that was just elected may not have applied all that is committed:
+                # "not there" is believed only behind a barrier.
+                await self.barrier(timeout=_STATUS_TIMEOUT_S)
+                message = await self._message_at(position)
+        except nats.errors.Error as error:
+            raise LogUnavailable(f"position {position} cannot be read: {error}") from error
+        if message is None:
+            return None
+        kinds = {self._change_subject: EntryKind.CHANGE, self._barrier_subject: EntryKind.BARRIER}
+        kind = kinds.get(message.subject or "")
+        if kind is None or message.time is None:
+            raise LogCorrupt(f"position {position} has the unknown subject {message.subject!r}")
+        return Entry(position, kind, message.data or b"", message.time)
+
+    async def status(self) -> LogStatus:
+        """See `consensus.log.Log`."""
+        try:
+            info = await self._connection.jetstream.stream_info(self._stream)
+        except nats.errors.Error as error:
+            raise LogUnavailable(f"the Raft group does not answer: {error}") from error
+        cluster = info.cluster or api.ClusterInfo()
+        members = [
+            Member(peer.name or "?", not peer.offline, bool(peer.current), peer.lag or 0)
+            for peer in cluster.replicas or ()
+        ]
+        if cluster.leader:
+            members.append(Member(cluster.leader, online=True, current=True, lag=0))
+        empty = info.state.messages == 0
+        return LogStatus(
+            leader=cluster.leader or None,
+            term=await fetch_term(self._monitor_urls, cluster.raft_group),
+            members=tuple(sorted(members, key=lambda member: member.name)),
+            first_position=0 if empty else info.state.first_seq,
+            last_position=info.state.last_seq,
+        )
+
+    async def close(self) -> None:
+        """See `consensus.log.Log`. Closes its readers too."""
+        for reader in list(self._readers):
+            await reader.close()
+        await self._connection.close()
+
+    async def _message_at(self, position: int) -> api.RawStreamMsg | None:
+        """Ask the leader: a follower may not have applied a committed entry yet."""
+        try:
+            return await self._connection.jetstream.get_msg(self._stream, position)
+        except nats.js.errors.NotFoundError as error:
+            if error.err_code != _NO_MESSAGE_FOUND:
+                raise
+            return None
+
+    def _connection_changed(self) -> None:
+        for reader in self._readers:
+            reader.connection_changed()
+
+
+async def _await_stream(
+    connection: Connection, stream: str, replicas: int, deadline: float
+) -> api.StreamInfo:
+    """`ensure_stream`, asked again while the group elects its leaders."""
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return await ensure_stream(connection.jetstream, stream, replicas)
+        except nats.errors.Error as error:
+            if not is_transient(error):
+                raise LogError(f"the servers refuse the stream {stream!r}: {error}") from error
+            if loop.time() + _PAUSE_S >= deadline:
+                raise LogUnavailable(f"the Raft group is not ready: {error}") from error
+        await asyncio.sleep(_PAUSE_S)

@@ -1,0 +1,215 @@
+"""One connection to the NATS group that is never given up.
+
+nats-py reconnects by itself, but closes for good when a server sends an error that it
+does not know (`Slow Consumer` after a long pause of this process is one). This class
+then makes a new client. Must never put a URL with its credentials into a text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import nats.errors
+import nats.js.errors
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from consensus.jetstream_stream import MAX_MESSAGE_BYTES
+from consensus.log import LogUnavailable
+
+logger = logging.getLogger(__name__)
+
+API_TIMEOUT_S: Final = 2.0
+"""One question to the JetStream API; asked again until the caller's deadline."""
+
+_RECONNECT_WAIT_S: Final = 0.1
+_CONNECT_TIMEOUT_S: Final = 2
+_PING_INTERVAL_S: Final = 5
+"""With two outstanding pings a connection that hangs is given up after 15 s."""
+
+_PENDING_BYTES: Final = 2 * MAX_MESSAGE_BYTES
+"""What the client holds back for a socket that does not drain."""
+
+# Answers that mean "not now". JetStream's codes: no suitable peers yet (10005), incomplete
+# results (10004), no leader or not ready (10008, 10009), insufficient resources (10023).
+_TRANSIENT_CODES: Final = frozenset({10004, 10005, 10008, 10009, 10023})
+
+
+def is_transient(error: nats.errors.Error) -> bool:
+    """Whether asking the JetStream API again may help."""
+    if isinstance(error, nats.js.errors.NotFoundError):
+        return False
+    if isinstance(error, nats.js.errors.APIError):
+        return error.code in (None, 503) or error.err_code in _TRANSIENT_CODES
+    return True
+
+
+def address(url: str) -> str:
+    """Host and port of a server URL, without its user and password."""
+    parts = urlsplit(url if "//" in url else f"nats://{url}")
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "?"
+    return f"{host}:{parts.port or 4222}"
+
+
+class Connection:
+    """The current client, replaced when it closes; tells its listeners of every change."""
+
+    def __init__(
+        self,
+        servers: Sequence[str],
+        *,
+        name: str,
+        credentials: Path | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        if not servers:
+            raise ValueError("at least one NATS server is needed")
+        self.servers = tuple(servers)
+        self.generation = 0
+        """Grows with every connection made: what was sent or awaited before is lost."""
+        self.on_connect: list[Callable[[Client], Awaitable[None]]] = []
+        """Awaited with every new client, before anything is published with it."""
+        self.on_change: list[Callable[[], None]] = []
+        """Called whenever a connection is lost or made."""
+        self._options: dict[str, Any] = {"name": name}
+        if credentials is not None:
+            self._options["user_credentials"] = str(credentials)
+        if tls is not None:
+            self._options["tls"] = tls
+        self._client: Client | None = None
+        self._up = asyncio.Event()
+        self._closing = False
+        self._replacing: asyncio.Task[None] | None = None
+        self._refused: asyncio.Future[str] | None = None
+        self._last_error = "no server answered"
+
+    @property
+    def client(self) -> Client:
+        """The current client; it may be reconnecting."""
+        if self._client is None or self._closing:
+            raise LogUnavailable("the connection to the log is closed")
+        return self._client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """The JetStream API over the current client."""
+        return self.client.jetstream(timeout=API_TIMEOUT_S)
+
+    @property
+    def is_up(self) -> bool:
+        """Whether a server is connected, as far as is known."""
+        return self._up.is_set()
+
+    @property
+    def last_error(self) -> str:
+        """Why there is no connection, for people."""
+        return self._last_error
+
+    async def open(self, timeout: float) -> None:
+        """Connect. Raises LogUnavailable after `timeout` seconds, or at once when refused."""
+        loop = asyncio.get_running_loop()
+        self._refused = loop.create_future()
+        making = asyncio.create_task(self._make_client())
+        try:
+            either: set[asyncio.Future[Any]] = {making, self._refused}
+            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            if making.done():
+                await making
+                return
+            text = self._refused.result() if self._refused.done() else self._last_error
+        finally:
+            self._refused = None
+            if not making.done():
+                making.cancel()
+                await asyncio.gather(making, return_exceptions=True)
+        self._closing = True
+        hosts = ", ".join(address(url) for url in self.servers)
+        raise LogUnavailable(f"cannot connect to NATS at {hosts} within {timeout:g} s: {text}")
+
+    async def wait_up(self, deadline: float | None = None) -> bool:
+        """Wait for a connection; False when closed, or when the loop's clock passes `deadline`."""
+        if not self._up.is_set():
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._up.wait()
+            except TimeoutError:
+                return False
+        return not self._closing
+
+    async def close(self) -> None:
+        """Disconnect for good. Idempotent."""
+        self._closing = True
+        self._up.set()  # nobody waits for what will not come
+        if self._replacing is not None:
+            self._replacing.cancel()
+            await asyncio.gather(self._replacing, return_exceptions=True)
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+        self._changed()
+
+    async def _make_client(self) -> None:
+        client = Client()
+
+        async def lost() -> None:
+            if client is self._client:
+                self._mark_lost()
+
+        async def closed() -> None:
+            if client is self._client and not self._closing:
+                logger.warning("nats: the client closed, making a new one: %s", client.last_error)
+                self._mark_lost()
+                self._replacing = asyncio.create_task(self._make_client())
+
+        async def again() -> None:
+            if client is self._client:
+                self._mark_made()
+
+        try:
+            await client.connect(
+                servers=list(self.servers),
+                error_cb=self._on_error,
+                disconnected_cb=lost,
+                closed_cb=closed,
+                reconnected_cb=again,
+                max_reconnect_attempts=-1,
+                reconnect_time_wait=_RECONNECT_WAIT_S,  # type: ignore[arg-type]
+                connect_timeout=_CONNECT_TIMEOUT_S,
+                ping_interval=_PING_INTERVAL_S,
+                max_outstanding_pings=2,
+                pending_size=_PENDING_BYTES,
+                **self._options,
+            )
+            for prepare in self.on_connect:
+                await prepare(client)
+        except BaseException:
+            await client.close()
+            raise
+        self._client = client
+        self._mark_made()
+
+    async def _on_error(self, error: Exception) -> None:
+        self._last_error = f"{type(error).__name__}: {error}" if str(error) else repr(error)
+        logger.info("nats: %s", self._last_error)
+        refused = "authorization violation" in self._last_error.lower()
+        if refused and self._refused is not None and not self._refused.done():
+            self._refused.set_result("the server refuses our credentials")
+
+    def _mark_lost(self) -> None:
+        self._up.clear()
+        self._changed()
+
+    def _mark_made(self) -> None:
+        self.generation += 1
+        self._up.set()
+        self._changed()
+
+    def _changed(self) -> None:
+        for listener in list(self.on_change):
+            listener()
