@@ -8,6 +8,7 @@ needs `sync_interval: always` on every server, which a client cannot see or set.
 from __future__ import annotations
 
 import asyncio
+import json
 import ssl
 from collections.abc import Sequence
 from datetime import datetime
@@ -18,7 +19,8 @@ import nats.errors
 import nats.js.errors
 from nats.js import api
 
-from consensus.jetstream_connection import Connection, is_transient
+from consensus.jetstream_connection import API_TIMEOUT_S, Connection, is_transient
+from consensus.jetstream_monitor import observe
 from consensus.jetstream_publisher import Publisher
 from consensus.jetstream_reader import JetStreamReader
 from consensus.jetstream_stream import (
@@ -28,7 +30,6 @@ from consensus.jetstream_stream import (
     ensure_stream,
     subject_of,
 )
-from consensus.jetstream_term import fetch_term
 from consensus.log import (
     AppendOutcomeUnknown,
     Entry,
@@ -48,6 +49,7 @@ is late still meets it."""
 _STATUS_TIMEOUT_S: Final = 5.0
 _NO_MESSAGE_FOUND: Final = 10037
 _PAUSE_S: Final = 0.1
+_DEFAULT_ACCOUNT: Final = "$G"
 
 
 class JetStreamLog:
@@ -60,13 +62,17 @@ class JetStreamLog:
         info: api.StreamInfo,
         *,
         publisher: Publisher,
+        account: str,
         monitor_urls: Sequence[str],
         barrier_ttl_s: int,
     ) -> None:
         self._connection = connection
         self._stream = stream
+        self._info = info
+        """The last one that a leader gave."""
         self._created: datetime | None = info.created
         self._publisher = publisher
+        self._account = account
         self._monitor_urls = tuple(monitor_urls)
         self._barrier_headers = {"Nats-TTL": f"{barrier_ttl_s}s"}
         self._change_subject = subject_of(stream, EntryKind.CHANGE)
@@ -102,6 +108,7 @@ class JetStreamLog:
         await connection.open(timeout)
         try:
             info = await _await_stream(connection, stream, replicas, deadline)
+            account = await _account_of(connection)
         except BaseException:
             await connection.close()
             raise
@@ -110,6 +117,7 @@ class JetStreamLog:
             stream,
             info,
             publisher=publisher,
+            account=account,
             monitor_urls=monitor_urls,
             barrier_ttl_s=barrier_ttl_s,
         )
@@ -146,6 +154,8 @@ class JetStreamLog:
 
     def reader(self, after: int) -> JetStreamReader:
         """See `consensus.log.Log`."""
+        if self._connection.is_closed:
+            raise LogUnavailable("the connection to the log is closed")
         reader = JetStreamReader(
             self._connection,
             self._stream,
@@ -179,11 +189,18 @@ class JetStreamLog:
         return Entry(position, kind, message.data or b"", message.time)
 
     async def status(self) -> LogStatus:
-        """See `consensus.log.Log`."""
+        """See `consensus.log.Log`.
+
+        Without a leader the members and positions are the last known, and a member is
+        online if its monitoring port answers.
+        """
         try:
             info = await self._connection.jetstream.stream_info(self._stream)
         except nats.errors.Error as error:
-            raise LogUnavailable(f"the Raft group does not answer: {error}") from error
+            if not self._connection.is_up or not self._monitor_urls:
+                raise LogUnavailable(f"the Raft group does not answer: {error}") from error
+            return await self._status_without_leader()
+        self._info = info
         cluster = info.cluster or api.ClusterInfo()
         members = [
             Member(peer.name or "?", not peer.offline, bool(peer.current), peer.lag or 0)
@@ -191,14 +208,18 @@ class JetStreamLog:
         ]
         if cluster.leader:
             members.append(Member(cluster.leader, online=True, current=True, lag=0))
-        empty = info.state.messages == 0
-        return LogStatus(
-            leader=cluster.leader or None,
-            term=await fetch_term(self._monitor_urls, cluster.raft_group),
-            members=tuple(sorted(members, key=lambda member: member.name)),
-            first_position=0 if empty else info.state.first_seq,
-            last_position=info.state.last_seq,
-        )
+        observed = await observe(self._monitor_urls, self._account, cluster.raft_group)
+        return _status(info, cluster.leader or None, observed.term, members)
+
+    async def _status_without_leader(self) -> LogStatus:
+        cluster = self._info.cluster or api.ClusterInfo()
+        observed = await observe(self._monitor_urls, self._account, cluster.raft_group)
+        names = [peer.name or "?" for peer in cluster.replicas or ()]
+        names += [cluster.leader] if cluster.leader else []
+        members = [
+            Member(name, online=name in observed.alive, current=False, lag=0) for name in names
+        ]
+        return _status(self._info, None, observed.term, members)
 
     async def close(self) -> None:
         """See `consensus.log.Log`. Closes its readers too."""
@@ -218,6 +239,27 @@ class JetStreamLog:
     def _connection_changed(self) -> None:
         for reader in self._readers:
             reader.connection_changed()
+
+
+def _status(
+    info: api.StreamInfo, leader: str | None, term: int | None, members: list[Member]
+) -> LogStatus:
+    return LogStatus(
+        leader=leader,
+        term=term,
+        members=tuple(sorted(members, key=lambda member: member.name)),
+        first_position=info.state.first_seq if info.state.messages else 0,
+        last_position=info.state.last_seq,
+    )
+
+
+async def _account_of(connection: Connection) -> str:
+    """The account of our user, which the monitoring ports want to know."""
+    try:
+        answer = await connection.client.request("$SYS.REQ.USER.INFO", timeout=API_TIMEOUT_S)
+        return str(json.loads(answer.data)["data"]["account"])
+    except (nats.errors.Error, KeyError, ValueError):
+        return _DEFAULT_ACCOUNT  # the user may not ask, or the server is too old
 
 
 async def _await_stream(

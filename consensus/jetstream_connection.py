@@ -107,6 +107,11 @@ class Connection:
         return self._up.is_set()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether it was closed for good."""
+        return self._closing
+
+    @property
     def last_error(self) -> str:
         """Why there is no connection, for people."""
         return self._last_error

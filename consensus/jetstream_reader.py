@@ -22,13 +22,10 @@ from nats.aio.msg import Msg
 from nats.js import api
 
 from consensus.jetstream_connection import API_TIMEOUT_S, Connection, is_transient
-from consensus.jetstream_stream import MAX_MESSAGE_BYTES, subject_of
-from consensus.log import Entry, EntryKind, LogCorrupt, LogUnavailable
+from consensus.jetstream_stream import subject_of
+from consensus.log import MAX_BATCH_BYTES, Entry, EntryKind, LogCorrupt, LogError, LogUnavailable
 
 logger = logging.getLogger(__name__)
-
-MAX_BATCH_BYTES: Final = 2 * MAX_MESSAGE_BYTES
-"""Bound of one batch, unless a single entry... never: an entry is at most half of it."""
 
 _PULL_ENTRIES: Final = 1000
 _PULL_EXPIRES_S: Final = 20.0
@@ -102,7 +99,7 @@ class JetStreamReader:
         """Set when the buffer has entries, or the reader has ended."""
         self._task: asyncio.Task[None] | None = None
         self._closed = False
-        self._failure: Exception | None = None
+        self._failure: BaseException | None = None
         # Of the current consumer:
         self._inbox = ""
         self._pull_number = 0
@@ -123,6 +120,7 @@ class JetStreamReader:
             raise ValueError("max_entries must be at least 1")
         if self._task is None and not self._closed:
             self._task = asyncio.create_task(self._run(), name=f"reader of {self._stream}")
+            self._task.add_done_callback(self._on_end)
         if not self._buffer and timeout != 0:
             try:
                 async with asyncio.timeout(timeout):
@@ -145,6 +143,8 @@ class JetStreamReader:
         self._break("the connection changed")
 
     def _take(self, max_entries: int) -> list[Entry]:
+        if self._closed:
+            raise LogUnavailable("the reader is closed")
         batch: list[Entry] = []
         size = 0
         while self._buffer and len(batch) < max_entries:
@@ -154,12 +154,9 @@ class JetStreamReader:
             entry = self._buffer.popleft()
             self._buffered_bytes -= len(entry.data)
             batch.append(entry)
-        if not batch:
-            if self._failure is not None:
-                raise self._failure
-            if self._closed:
-                raise LogUnavailable("the reader is closed")
-        if not self._buffer and self._failure is None and not self._closed:
+        if not batch and self._failure is not None:
+            raise self._failure
+        if not self._buffer and self._failure is None:
             self._news.clear()
         if self._wanted == 0 and self._has_room():
             self._stir.set()
@@ -171,32 +168,38 @@ class JetStreamReader:
     # The task
 
     async def _run(self) -> None:
-        """Follow one consumer after another. Whatever ends this is the caller's to see."""
-        try:
-            pause = _FIRST_PAUSE_S
-            unknown_since: float | None = None
-            clock = asyncio.get_running_loop().time
-            while True:
-                before = self._received
-                try:
-                    await self._follow()
-                    unknown_since = None
-                except nats.js.errors.NotFoundError as error:
-                    unknown_since = unknown_since or clock()
-                    if clock() - unknown_since > _STREAM_GONE_S:
-                        raise LogCorrupt(f"the stream {self._stream!r} is gone") from error
-                    self._broken = str(error)
-                except (nats.errors.Error, LogUnavailable) as error:
-                    if isinstance(error, nats.errors.Error) and not is_transient(error):
-                        raise
-                    self._broken = str(error) or type(error).__name__
-                logger.info("reader of %s: anew behind %d: %s", self._stream, before, self._broken)
-                pause = _FIRST_PAUSE_S if self._received > before else pause
-                await asyncio.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE_S)
-        except (nats.errors.Error, LogCorrupt) as error:
-            self._failure = error
-            self._news.set()
+        """Follow one consumer after another until this reader fails or is closed."""
+        clock = asyncio.get_running_loop().time
+        pause = _FIRST_PAUSE_S
+        unknown_since: float | None = None
+        while self._failure is None:
+            before = self._received
+            try:
+                await self._follow()
+                unknown_since = None
+            except nats.js.errors.NotFoundError as error:
+                unknown_since = unknown_since or clock()
+                if clock() - unknown_since > _STREAM_GONE_S:
+                    raise LogCorrupt(f"the stream {self._stream!r} is gone") from error
+                self._broken = str(error)
+            except (nats.errors.Error, LogUnavailable) as error:
+                if isinstance(error, nats.errors.Error) and not is_transient(error):
+                    raise LogError(f"the servers refuse to be read: {error}") from error
+                self._broken = str(error) or type(error).__name__
+            logger.info("reader of %s: anew behind %d: %s", self._stream, before, self._broken)
+            pause = _FIRST_PAUSE_S if self._received > before else pause
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+
+    def _on_end(self, task: asyncio.Task[None]) -> None:
+        """Whatever ended the task is the caller's to see."""
+        if not task.cancelled() and task.exception() is not None:
+            self._fail(task.exception())
+
+    def _fail(self, error: BaseException | None) -> None:
+        self._failure = self._failure or error
+        self._break("failed")
+        self._news.set()
 
     async def _follow(self) -> None:
         """Make a consumer and pull from it until it breaks."""
@@ -307,8 +310,7 @@ class JetStreamReader:
             else:
                 self._on_status(message)
         except LogCorrupt as error:
-            self._failure = error
-            self._news.set()
+            self._fail(error)
 
     def _on_entry(self, message: Msg) -> None:
         if self._broken or not self._inbox or self._failure is not None:

@@ -13,7 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
+
+MAX_BATCH_BYTES: Final = 16 * 1024 * 1024
+"""Bound of the data in one batch of a reader; a batch of one entry may exceed it."""
 
 
 class LogError(Exception):
@@ -89,10 +92,13 @@ class LogReader(Protocol):
     ) -> Sequence[Entry]:
         """Wait for at least one entry; return all that are here, oldest first.
 
+        At most `max_entries`, and at most MAX_BATCH_BYTES of data. Not for two callers
+        at the same time; a cancelled call loses nothing.
         Returns an empty sequence when `timeout` seconds pass with none. Survives the
         death of a server by starting anew behind the last entry that it returned:
         nothing is skipped, nothing comes twice. Raises LogCorrupt if the log's last
-        position is behind an entry that this reader returned already.
+        position is behind `after` or an entry that this reader returned already;
+        LogUnavailable once the reader or its log is closed.
         """
         ...
 
@@ -103,6 +109,11 @@ class LogReader(Protocol):
 
 class Log(Protocol):
     """The Raft-replicated, append-only log."""
+
+    @property
+    def max_entry_bytes(self) -> int:
+        """The largest entry that an append accepts, as far as is known now."""
+        ...
 
     async def append(self, message_id: str, data: bytes, *, timeout: float) -> int:
         """Commit `data` on a quorum and return its position.
