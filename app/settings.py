@@ -1,0 +1,184 @@
+"""Reads the environment, once, into a frozen `Settings`.
+
+Nothing else in the product may read an environment variable. Must never print or log a
+value: some are secrets (kept out of `repr`). docs/SETTINGS.md describes every variable.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+MIN_SECRET_KEY_CHARS = 32
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+
+class SettingsError(Exception):
+    """An environment variable is missing or has a value that cannot be used."""
+
+    def __init__(self, variable: str, problem: str) -> None:
+        super().__init__(f"{variable}: {problem}")
+        self.variable = variable
+        self.problem = problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All settings of one process. `None` means that the variable is not set."""
+
+    database_url: str | None = field(default=None, repr=False)
+    nats_url: str | None = field(default=None, repr=False)
+    """One URL or several with commas, as nats-py takes them after `nats_servers`."""
+    nats_credentials: Path | None = None
+    nats_ca: Path | None = None
+    nats_monitor_urls: tuple[str, ...] = ()
+    """Monitoring ports of the Raft members, without a path: the only source of the term."""
+    stream: str = "guardian"
+    data_dir: Path = Path(".guardian")
+    host: str = "127.0.0.1"
+    port: int = 8080
+    web_concurrency: int = 1
+    secret_key: str | None = field(default=None, repr=False)
+    admin_email: str | None = None
+    admin_password: str | None = field(default=None, repr=False)
+    max_content_bytes: int = 262_144
+    cors_origins: tuple[str, ...] = ()
+    log_level: str = "info"
+
+    @property
+    def embedded(self) -> bool:
+        """Whether `guardian up` brings its own PostgreSQL or Raft group."""
+        return self.database_url is None or self.nats_url is None
+
+    @property
+    def nats_servers(self) -> list[str]:
+        """`nats_url` as a list; raises SettingsError when it is not set."""
+        return [url.strip() for url in self.require_nats_url().split(",")]
+
+    def require_database_url(self) -> str:
+        """`database_url`; raises SettingsError when it is not set."""
+        return _required("DATABASE_URL", self.database_url)
+
+    def require_nats_url(self) -> str:
+        """`nats_url`; raises SettingsError when it is not set."""
+        return _required("NATS_URL", self.nats_url)
+
+    def require_secret_key(self) -> str:
+        """`secret_key`; raises SettingsError when it is not set."""
+        return _required("GUARDIAN_SECRET_KEY", self.secret_key)
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Settings from `environ`; an empty value counts as not set. Raises SettingsError."""
+    read = _Reader(environ)
+    settings = Settings(
+        database_url=read.urls("DATABASE_URL", ("postgres", "postgresql")),
+        nats_url=read.urls("NATS_URL", ("nats", "tls", "ws", "wss")),
+        nats_credentials=read.file("GUARDIAN_NATS_CREDENTIALS"),
+        nats_ca=read.file("GUARDIAN_NATS_CA"),
+        nats_monitor_urls=read.url_list("GUARDIAN_NATS_MONITOR_URLS"),
+        stream=read.stream("GUARDIAN_STREAM", "guardian"),
+        data_dir=Path(read.text("GUARDIAN_DATA_DIR") or ".guardian"),
+        host=read.text("GUARDIAN_HOST") or "127.0.0.1",
+        port=read.whole("GUARDIAN_PORT", 8080, 0, 65_535),
+        web_concurrency=read.whole("WEB_CONCURRENCY", 1, 1, 64),
+        secret_key=read.secret("GUARDIAN_SECRET_KEY"),
+        admin_email=read.text("GUARDIAN_ADMIN_EMAIL"),
+        admin_password=read.text("GUARDIAN_ADMIN_PASSWORD"),
+        max_content_bytes=read.whole("GUARDIAN_MAX_CONTENT_BYTES", 262_144, 1, 4 * 1024 * 1024),
+        cors_origins=read.url_list("GUARDIAN_CORS_ORIGINS"),
+        log_level=read.choice("GUARDIAN_LOG_LEVEL", "info", LOG_LEVELS),
+    )
+    if (settings.admin_email is None) != (settings.admin_password is None):
+        missing = "EMAIL" if settings.admin_email is None else "PASSWORD"
+        raise SettingsError(
+            f"GUARDIAN_ADMIN_{missing}", "the e-mail address and the password go together"
+        )
+    return settings
+
+
+def _required(variable: str, value: str | None) -> str:
+    if value is None:
+        raise SettingsError(variable, "is not set")
+    return value
+
+
+class _Reader:
+    """Reads and checks single variables of one environment."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, variable: str) -> str | None:
+        return self._environ.get(variable, "").strip() or None
+
+    def whole(self, variable: str, default: int, lowest: int, highest: int) -> int:
+        text = self.text(variable)
+        if text is None:
+            return default
+        if not re.fullmatch(r"[0-9]{1,12}", text) or not lowest <= int(text) <= highest:
+            raise SettingsError(variable, f"must be a whole number from {lowest} to {highest}")
+        return int(text)
+
+    def choice(self, variable: str, default: str, choices: tuple[str, ...]) -> str:
+        text = (self.text(variable) or default).lower()
+        if text not in choices:
+            raise SettingsError(variable, f"must be one of {', '.join(choices)}")
+        return text
+
+    def file(self, variable: str) -> Path | None:
+        text = self.text(variable)
+        if text is None:
+            return None
+        if not Path(text).is_file():
+            raise SettingsError(variable, f"there is no file {text}")
+        return Path(text)
+
+    def secret(self, variable: str) -> str | None:
+        text = self.text(variable)
+        if text is not None and len(text) < MIN_SECRET_KEY_CHARS:
+            raise SettingsError(variable, f"must have {MIN_SECRET_KEY_CHARS} characters or more")
+        return text
+
+    def stream(self, variable: str, default: str) -> str:
+        text = self.text(variable) or default
+        # The name is a NATS subject token and a directory name on every server.
+        if not re.fullmatch(r"[A-Za-z0-9_-]{1,64}", text):
+            raise SettingsError(variable, "must be 1 to 64 letters, digits, '_' or '-'")
+        return text
+
+    def urls(self, variable: str, schemes: tuple[str, ...]) -> str | None:
+        """One URL, or several with commas. The value may hold a password: never quote it."""
+        text = self.text(variable)
+        if text is None:
+            return None
+        parts = text.split(",") if "nats" in schemes else [text]
+        for part in parts:
+            if _scheme(variable, part.strip()) not in schemes:
+                wanted = " or ".join(f"{scheme}://" for scheme in schemes[:2])
+                raise SettingsError(variable, f"must start with {wanted}")
+        return text
+
+    def url_list(self, variable: str) -> tuple[str, ...]:
+        """Web addresses with commas, each without a path."""
+        text = self.text(variable)
+        if text is None:
+            return ()
+        found = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+        for url in found:
+            parts_ok = _scheme(variable, url) in ("http", "https") and "://" in url
+            if not parts_ok or "/" in url.split("://", 1)[1]:
+                raise SettingsError(variable, "must be addresses like https://host:port")
+        return found
+
+
+def _scheme(variable: str, url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # raises when it is not a number
+    except ValueError:
+        raise SettingsError(variable, "is not a valid URL") from None
+    return parts.scheme
