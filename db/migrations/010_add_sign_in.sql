@@ -2,9 +2,11 @@
 ALTER TABLE users
     ADD COLUMN is_superuser        BOOLEAN NOT NULL DEFAULT false,
     ADD COLUMN password_changed_at TIMESTAMPTZ,
+    ADD COLUMN password_generation INT NOT NULL DEFAULT 1,
     ADD COLUMN disabled            BOOLEAN NOT NULL DEFAULT false;
 
-COMMENT ON COLUMN users.password_changed_at IS 'Tokens issued before this moment are void.';
+COMMENT ON COLUMN users.password_generation IS
+    'Counts password changes: an access token of an older generation is void.';
 
 CREATE TABLE refresh_tokens (
     id         VARCHAR     NOT NULL,
@@ -28,19 +30,20 @@ COMMENT ON TABLE refresh_tokens IS
     'One row for each refresh token; a family is one sign-in. A token used twice ends its family.';
 
 CREATE TABLE login_attempts (
-    subject      VARCHAR     NOT NULL,
-    window_start TIMESTAMPTZ NOT NULL,
-    failures     INT         NOT NULL,
-    CONSTRAINT login_attempts_pkey PRIMARY KEY (subject, window_start)
+    subject VARCHAR     NOT NULL,
+    full_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT login_attempts_pkey PRIMARY KEY (subject)
 );
-CREATE INDEX login_attempts_window_start_idx ON login_attempts (window_start);
+CREATE INDEX login_attempts_full_at_idx ON login_attempts (full_at);
 
-COMMENT ON TABLE login_attempts IS 'Failed sign-ins by subject (an address or an account), to slow guessing.';
+COMMENT ON TABLE login_attempts IS
+    'Failed sign-ins by subject (an address or an account), to slow guessing: app/access/throttle.py.';
 
 -- migrate:down
 DROP TABLE login_attempts;
 DROP TABLE refresh_tokens;
 ALTER TABLE users
     DROP COLUMN disabled,
+    DROP COLUMN password_generation,
     DROP COLUMN password_changed_at,
     DROP COLUMN is_superuser;

@@ -1,0 +1,140 @@
+"""One batch of log entries to one SQL transaction: gather, decide, append, project, check.
+
+The order inside is the product's promise: revisions first, then `configs`, then the
+checkpoint; all or nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import orjson
+
+from domain.change_set import Head
+from domain.config import config_id
+from domain.errors import BrokenInvariant
+from projections.batch import BatchResult, Chain, DecodedEntry, World, apply_entries
+from projections.checkpoint import Checkpoint, move_checkpoint, read_checkpoint
+from projections.configs import project_revisions
+from projections.revisions import Connection, append_revisions
+
+# One round trip for all that the rule needs. The rows that foreign keys will need are locked,
+# so that a project or user that is deleted meanwhile waits for this batch or is not seen by it.
+_GATHER = """
+WITH held_projects AS (SELECT id FROM projects WHERE id = ANY($1::text[]) FOR KEY SHARE),
+held_users AS (SELECT id FROM users WHERE id = ANY($2::text[]) FOR KEY SHARE)
+SELECT
+    (SELECT array_agg(id) FROM held_projects) AS projects,
+    (SELECT array_agg(id) FROM held_users) AS users,
+    (SELECT array_agg((c.project_id, c.key, c.version, c.deleted))
+     FROM unnest($3::text[], $4::text[]) AS k (project_id, key)
+     JOIN configs c ON c.project_id = k.project_id AND c.key = k.key) AS heads,
+    (SELECT array_agg((h.project_id, h.revisions, h.head_hash, h.head_position))
+     FROM audit_heads h WHERE h.project_id = ANY($1::text[])) AS chains,
+    (SELECT array_agg(change_id) FROM config_revisions
+     WHERE change_id = ANY($5::text[]) AND change_index = 0) AS applied,
+    (SELECT array_agg(change_id) FROM rejected_changes
+     WHERE change_id = ANY($5::text[])) AS rejected
+"""
+
+_REJECT = """
+INSERT INTO rejected_changes (change_id, project_id, position, conflicts, created_at)
+SELECT r.change_id, r.project_id, r.position, r.conflicts::jsonb, r.created_at
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[])
+AS r (change_id, project_id, position, conflicts, created_at)
+"""
+
+_MOVE_HEADS = """
+INSERT INTO audit_heads (project_id, revisions, head_hash, head_position, head_sequence)
+SELECT h.project_id, h.revisions, h.head_hash, h.head_position, $5
+FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[])
+AS h (project_id, revisions, head_hash, head_position)
+ON CONFLICT (project_id) DO UPDATE
+SET revisions = excluded.revisions, head_hash = excluded.head_hash,
+    head_position = excluded.head_position, head_sequence = excluded.head_sequence
+"""
+
+
+async def apply_batch(
+    connection: Connection, before: Checkpoint, decoded: Sequence[DecodedEntry]
+) -> Checkpoint:
+    """Apply entries that follow `before` directly, in one transaction; return the new checkpoint.
+
+    Raises BrokenInvariant if the database's checkpoint is not `before`: somebody else
+    writes here, against the advisory lock.
+    """
+    async with connection.transaction():
+        if (stored := await read_checkpoint(connection, lock=True)) != before:
+            raise BrokenInvariant(f"the checkpoint is {stored}, the projector left {before}")
+        world = await _gather(connection, before, decoded)
+        result = apply_entries(world, decoded)
+        if result.revisions:
+            await append_revisions(connection, result.revisions, before.last_sequence)
+            await project_revisions(connection, result.revisions)
+        await _record_outcomes(connection, before, result)
+        after = Checkpoint(
+            position=result.position,
+            last_sequence=before.last_sequence + len(result.revisions),
+            change_position=result.change_position or before.change_position,
+            change_digest=result.change_digest or before.change_digest,
+            last_time=result.last_time,
+            skipped=before.skipped + result.skipped,
+        )
+        await move_checkpoint(connection, after, len(result.rejections))
+    return after
+
+
+async def _gather(
+    connection: Connection, before: Checkpoint, decoded: Sequence[DecodedEntry]
+) -> World:
+    world = World(last_time=before.last_time)
+    changes = [item.change_set for item in decoded if item.change_set is not None]
+    if not changes:
+        return world
+    users = {event.actor.get("user_id") for item in decoded for event in item.events} - {None}
+    keys = {str(event.originator_id) for change in changes for event in change.events}
+    pairs = [originator.partition("/") for originator in keys]
+    row = await connection.fetchrow(
+        _GATHER,
+        list({change.project_id for change in changes}),
+        list(users),
+        [pair[0] for pair in pairs],
+        [pair[2] for pair in pairs],
+        [change.id for change in changes],
+    )
+    world.projects.update(row["projects"] or ())
+    world.users.update(row["users"] or ())
+    world.known_changes.update(row["applied"] or (), row["rejected"] or ())
+    for project_id, key, version, deleted in row["heads"] or ():
+        world.heads[config_id(project_id, key)] = Head(version, deleted)
+    for project_id, revisions, head_hash, head_position in row["chains"] or ():
+        world.chains[project_id] = Chain(revisions, head_hash, head_position)
+    return world
+
+
+async def _record_outcomes(
+    connection: Connection, before: Checkpoint, result: BatchResult
+) -> None:
+    if result.rejections:
+        rows = [
+            (
+                r.change_id,
+                r.project_id,
+                r.position,
+                orjson.dumps([asdict(conflict) for conflict in r.conflicts]).decode(),
+                r.created_at,
+            )
+            for r in result.rejections
+        ]
+        await connection.execute(_REJECT, *map(list, zip(*rows, strict=True)))
+    if result.chains:
+        heads = [
+            (project_id, chain.revisions, chain.head_hash, chain.head_position)
+            for project_id, chain in result.chains.items()
+        ]
+        await connection.execute(
+            _MOVE_HEADS,
+            *map(list, zip(*heads, strict=True)),
+            before.last_sequence + len(result.revisions),
+        )

@@ -1,0 +1,135 @@
+"""Keeps a `ReadModel` behind `config_revisions`: loads it, then follows the projector's NOTIFY.
+
+Reads only what is committed, in order, each revision once; survives the database's absence by
+starting anew behind the last sequence that it has seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import asyncpg
+import orjson
+import structlog
+
+from domain.errors import Conflict
+from projections.checkpoint import CHANNEL, read_checkpoint
+from projections.read_model import ReadModel, Rejected
+from projections.recorded import COLUMNS, from_row
+from projections.revisions import Connection
+
+CHECK_INTERVAL_S = 5.0
+"""A NOTIFY that got lost with a connection is made up for after at most this long."""
+RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
+PAGE = 5000
+
+_LOAD = f"""
+SELECT {COLUMNS} FROM configs c
+JOIN config_revisions r
+  ON r.project_id = c.project_id AND r.config_key = c.key AND r.version = c.version
+"""  # noqa: S608
+_NEXT = f"""
+SELECT {COLUMNS} FROM config_revisions r
+WHERE r.sequence > $1 AND r.sequence <= $2 ORDER BY r.sequence LIMIT $3
+"""  # noqa: S608
+_REJECTED = """
+SELECT change_id, position, conflicts::text AS conflicts FROM rejected_changes
+WHERE position > $1 AND position <= $2 ORDER BY position
+"""
+
+_DATABASE_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+logger = structlog.get_logger(__name__)
+
+
+class Follower:
+    """Moves one read model on, on one connection of its own."""
+
+    def __init__(self, dsn: str, model: ReadModel) -> None:
+        self._dsn = dsn
+        self._model = model
+        self._loaded = False
+        self.ready = asyncio.Event()
+        """Set when the model was loaded once."""
+
+    async def run(self) -> None:
+        """Follow until cancelled; while the database is away the model stays as it is."""
+        failures = 0
+        while True:
+            try:
+                await self._follow()
+            except _DATABASE_AWAY as error:
+                failures = 0 if self._model.live else failures + 1
+                delay = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)]
+                logger.warning("follower_interrupted", error=repr(error), retry_in_s=delay)
+                self._model.live = False
+                await asyncio.sleep(delay)
+            finally:
+                self._model.live = False
+
+    async def _follow(self) -> None:
+        connection = await asyncpg.connect(
+            self._dsn, server_settings={"application_name": "guardian-follower"}
+        )
+        try:
+            news = asyncio.Event()
+            connection.add_termination_listener(lambda _: news.set())
+            await connection.add_listener(CHANNEL, lambda *_: news.set())
+            if not self._loaded:
+                await self._load(connection)
+            while True:
+                news.clear()
+                await self._catch_up(connection)
+                self._model.live = True
+                self.ready.set()
+                try:
+                    async with asyncio.timeout(CHECK_INTERVAL_S):
+                        await news.wait()
+                except TimeoutError:
+                    pass
+        finally:
+            connection.terminate()
+
+    async def _load(self, connection: Connection) -> None:
+        async with connection.transaction(isolation="repeatable_read", readonly=True):
+            checkpoint = await read_checkpoint(connection)
+            revisions = [from_row(row) async for row in connection.cursor(_LOAD, prefetch=PAGE)]
+        self._model.load(revisions, checkpoint.position, checkpoint.last_sequence)
+        self._loaded = True
+
+    async def _catch_up(self, connection: Connection) -> None:
+        checkpoint = await read_checkpoint(connection)
+        if checkpoint.position <= self._model.position:
+            return
+        # The checkpoint was committed with these rows, so all of them are there.
+        rows = await self._page(connection, checkpoint.last_sequence)
+        while len(rows) == PAGE:
+            # A change set is taken over whole: its part of this page waits for the next.
+            revisions = [from_row(row) for row in rows]
+            whole = [r for r in revisions if r.change_id != revisions[-1].change_id]
+            self._model.advance(whole, (), self._model.position)
+            rows = await self._page(connection, checkpoint.last_sequence)
+        rejected = await connection.fetch(
+            _REJECTED, self._model.position, checkpoint.position
+        )
+        self._model.advance(
+            [from_row(row) for row in rows],
+            [(row["change_id"], _rejected(row)) for row in rejected],
+            checkpoint.position,
+        )
+
+    async def _page(self, connection: Connection, last_sequence: int) -> list[Any]:
+        rows = await connection.fetch(_NEXT, self._model.sequence, last_sequence, PAGE)
+        return list(rows)
+
+
+def _rejected(row: Any) -> Rejected:
+    conflicts = tuple(Conflict(**conflict) for conflict in orjson.loads(row["conflicts"]))
+    return Rejected(row["position"], conflicts)

@@ -1,0 +1,48 @@
+"""Reading rows of `config_revisions` as `RecordedRevision`; every reader of them goes through here."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from domain.config import Config
+from projections.read_model import RecordedRevision
+
+COLUMNS = """r.sequence, r.position, r.change_id, r.change_index, r.project_id, r.config_key,
+    r.version, r.event, r.state, r.schema_id, r.schema_version, r.comment,
+    r.created_by_user_id, r.created_by_email, r.created_at, r.hash"""
+"""What `from_row` needs of `config_revisions AS r`."""
+
+
+def content_of(topic: str, state: bytes) -> bytes | None:
+    """The content inside an event's committed bytes, as JSON; None for a tombstone.
+
+    Taken from the state, not from the JSONB column, which keeps neither the order of names
+    nor the way a number was written.
+    """
+    if topic == Config.Deleted.TOPIC:
+        return None
+    return orjson.dumps(orjson.loads(state)["content"])
+
+
+def from_row(row: Any) -> RecordedRevision:
+    """The revision of a row that was selected with `COLUMNS`."""
+    return RecordedRevision(
+        sequence=row["sequence"],
+        position=row["position"],
+        change_id=row["change_id"],
+        change_index=row["change_index"],
+        project_id=row["project_id"],
+        key=row["config_key"],
+        version=row["version"],
+        event=row["event"],
+        content=content_of(row["event"], row["state"]),
+        schema_id=row["schema_id"],
+        schema_version=row["schema_version"],
+        comment=row["comment"],
+        user_id=row["created_by_user_id"],
+        user_email=row["created_by_email"],
+        created_at=row["created_at"],
+        hash=row["hash"],
+    )
