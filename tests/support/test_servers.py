@@ -1,0 +1,32 @@
+"""Goal: the fixtures give each test what they promise. Method: use them."""
+
+from __future__ import annotations
+
+import asyncpg
+import nats
+import pytest
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+async def test_each_test_gets_a_fresh_migrated_database(database_url: str, round_: int) -> None:
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO users (id, email, password_hash) VALUES ('u', 'a@example.com', 'x')"
+        )
+        assert await connection.fetchval("SELECT count(*) FROM users") == 1
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+async def test_the_raft_group_replicates_a_stream(
+    nats_url: str, stream_name: str, round_: int
+) -> None:
+    client = await nats.connect(nats_url.split(","))
+    try:
+        engine = client.jetstream()
+        await engine.add_stream(name=stream_name, subjects=[f"{stream_name}.>"], num_replicas=3)
+        assert (await engine.publish(f"{stream_name}.a", b"x")).seq == 1
+    finally:
+        await client.close()
