@@ -26,7 +26,10 @@ async def test_the_raft_group_replicates_a_stream(
     client = await nats.connect(nats_url.split(","))
     try:
         engine = client.jetstream()
-        await engine.add_stream(name=stream_name, subjects=[f"{stream_name}.>"], num_replicas=3)
-        assert (await engine.publish(f"{stream_name}.a", b"x")).seq == 1
+        info = await engine.add_stream(
+            name=stream_name, subjects=[f"{stream_name}.>"], num_replicas=3
+        )
+        assert info.cluster is not None
+        assert len(info.cluster.replicas or []) == 2
     finally:
         await client.close()
