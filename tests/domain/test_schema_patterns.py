@@ -1,0 +1,96 @@
+"""Goal: patterns mean what ECMA-262 says, in linear time wherever that is possible."""
+
+import contextlib
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.schema_patterns import PatternRefused, compile_pattern
+
+
+@pytest.mark.parametrize(
+    ("source", "good", "bad"),
+    [
+        ("^a$", "a", "a\n"),
+        (r"^\d+$", "42", "\u0664\u0662"),
+        (r"^\w$", "_", "é"),
+        (r"^\s$", "\ufeff", "\u180e"),
+        (r"^\S$", "a", "\u2003"),
+        (r"^[^\S\n]$", " ", "\n"),
+        ("^.$", "é", "\u2028"),
+        (r"^[\w-.]+$", "a-b.c", "a b"),
+        (r"^\p{Letter}cole$", "école", "1cole"),
+        (r"^\P{Lu}$", "a", "A"),
+        (r"^[\p{L}\d]+$", "é1", "-"),
+        (r"^\p{Script=Greek}$", "α", "a"),
+        (r"^\ud83d\udc32*$", "🐲🐲", "🐉"),
+        (r"^\u{1F432}$", "🐲", "x"),
+        ("^🐲{2}$", "🐲🐲", "🐲"),
+        (r"^\cA\x41\/\-$", "\x01A/-", "A/-"),
+        ("^[^]$", "\n", ""),
+        ("^a{,5}$", "a{,5}", "aaa"),
+        ("^[]a]$", "never", "never"),
+        (r"^[\]\b]$", "\b", "b"),
+        ("^(?<year>[0-9]{4})$", "2024", "24"),
+        ("^a+?$", "aaa", "b"),
+        ("^(?:a|b|)$", "", "c"),
+        ("(?i)^abc$", "ABC", "abd"),
+    ],
+)
+def test_these_run_in_linear_time(source: str, good: str, bad: str) -> None:
+    pattern = compile_pattern(source)
+    assert pattern.is_linear
+    if good != bad:
+        assert pattern.search(good)
+    assert not pattern.search(bad)
+
+
+@pytest.mark.parametrize(
+    ("source", "good", "bad"),
+    [
+        ("^(?!admin$)[a-z]+$", "user", "admin"),
+        ("^(?=.*[A-Z])(?=.*[0-9]).{4,}$", "aaA1", "aaaa"),
+        (r"^(a|b)\1$", "aa", "ab"),
+        (r"^(?<q>['x])y\k<q>$", "xyx", "xy'"),
+        ("(?<!a)b$", "cb", "ab"),
+        ("^a{1500}$", "a" * 1500, "a" * 1499 + "\n"),
+    ],
+)
+def test_these_need_the_backtracking_engine(source: str, good: str, bad: str) -> None:
+    pattern = compile_pattern(source)
+    assert not pattern.is_linear
+    assert pattern.search(good)
+    assert not pattern.search(bad)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "(", "a)", "[a", "[z-a]", "*a", "a**", "a++", "a{2}{3}", "a{5,2}", "\\", r"\a", r"\Z",
+        r"\A",
+        r"\e", r"\p{Foo}", r"\pL", r"\p{Script=Nowhere}", r"(?=\p{L})", "(?P=a)", r"\ud800",
+        r"\2(a)",
+        r"\u{110000}", "(?<a>x)(?<a>y)\\k<a>", "(?>a)", "(?(1)a)", "(?#c)", "x" * 9000, "(?<=a*)b",
+    ],
+)  # fmt: skip
+def test_these_are_refused(source: str) -> None:
+    with pytest.raises(PatternRefused):
+        compile_pattern(source)
+
+
+@pytest.mark.parametrize("source", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(.*)*x$", "^([a-z]+)*!$"])
+def test_the_classic_bombs_are_harmless(source: str) -> None:
+    """Goal: linear, shown by a text for which backtracking would outlast the universe."""
+    pattern = compile_pattern(source)
+    assert pattern.is_linear
+    start_s = time.process_time()
+    assert not pattern.search("a" * 20_000 + "b")
+    assert time.process_time() - start_s < 5
+
+
+@given(st.text(st.sampled_from(r"abAZ09\^$.*+?()[]{}|,-=!<>:pPuxcdDwWsSbBkéL 🐲"), max_size=12))
+def test_no_text_does_worse_than_being_refused(source: str) -> None:
+    with contextlib.suppress(PatternRefused):
+        compile_pattern(source).search("aZ0é🐲")
