@@ -195,7 +195,7 @@ class JetStreamLog:
         online if its monitoring port answers.
         """
         try:
-            info = await self._connection.jetstream.stream_info(self._stream)
+            info = await self._connection.jetstream().stream_info(self._stream)
         except nats.errors.Error as error:
             if not self._connection.is_up or not self._monitor_urls:
                 raise LogUnavailable(f"the Raft group does not answer: {error}") from error
@@ -230,7 +230,7 @@ class JetStreamLog:
     async def _message_at(self, position: int) -> api.RawStreamMsg | None:
         """Ask the leader: a follower may not have applied a committed entry yet."""
         try:
-            return await self._connection.jetstream.get_msg(self._stream, position)
+            return await self._connection.jetstream().get_msg(self._stream, position)
         except nats.js.errors.NotFoundError as error:
             if error.err_code != _NO_MESSAGE_FOUND:
                 raise
@@ -269,7 +269,7 @@ async def _await_stream(
     loop = asyncio.get_running_loop()
     while True:
         try:
-            return await ensure_stream(connection.jetstream, stream, replicas)
+            return await ensure_stream(connection.jetstream(), stream, replicas)
         except nats.errors.Error as error:
             if not is_transient(error):
                 raise LogError(f"the servers refuse the stream {stream!r}: {error}") from error

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import nats.errors
 import nats.js.errors
@@ -36,25 +36,50 @@ _PING_INTERVAL_S: Final = 5
 _PENDING_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 """What the client holds back for a socket that does not drain."""
 
-# Answers that mean "not now". JetStream's codes: no suitable peers yet (10005), incomplete
-# results (10004), no leader or not ready (10008, 10009), insufficient resources (10023).
-_TRANSIENT_CODES: Final = frozenset({10004, 10005, 10008, 10009, 10023})
+# Refusals with a client's status code that pass by themselves: no suitable peers for the
+# replicas yet (10005), not the leader any more (10009).
+_TRANSIENT_CODES: Final = frozenset({10005, 10009})
+
+# A server's fault by its status code, but for ever: replicas without a cluster (10074).
+_PERMANENT_CODES: Final = frozenset({10074})
 
 
 def is_transient(error: nats.errors.Error) -> bool:
     """Whether asking the JetStream API again may help."""
-    if isinstance(error, nats.js.errors.NotFoundError):
-        return False
     if isinstance(error, nats.js.errors.APIError):
-        return error.code in (None, 503) or error.err_code in _TRANSIENT_CODES
+        if error.err_code in _PERMANENT_CODES:
+            return False
+        return error.code is None or error.code >= 500 or error.err_code in _TRANSIENT_CODES
     return True
 
 
 def address(url: str) -> str:
-    """Host and port of a server URL, without its user and password."""
-    parts = urlsplit(url if "//" in url else f"nats://{url}")
-    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or "?"
-    return f"{host}:{parts.port or 4222}"
+    """A server's URL without its user and password."""
+    parts = urlsplit(url if "://" in url else f"nats://{url}")
+    if not parts.hostname:
+        raise ValueError("a NATS server's URL is nats://[user:password@]host[:port]")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or 4222}"
+
+
+def _login(servers: Sequence[str]) -> dict[str, str]:
+    """What the URLs say about who we are, as the client's options.
+
+    nats-py keeps a URL's user and password for that very server and greets the group's
+    other members, which it learns of by itself, without; so they are given for all.
+    """
+    found = set()
+    for url in servers:
+        parts = urlsplit(url if "://" in url else f"nats://{url}")
+        found.add((parts.username, parts.password))
+    if len(found) != 1:
+        raise ValueError("give at least one NATS server, all with the same user and password")
+    user, password = found.pop()
+    if user is None:
+        return {}
+    if password is None:
+        return {"token": unquote(user)}
+    return {"user": unquote(user), "password": unquote(password)}
 
 
 class Connection:
@@ -68,16 +93,15 @@ class Connection:
         credentials: Path | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        if not servers:
-            raise ValueError("at least one NATS server is needed")
-        self.servers = tuple(servers)
+        self.servers = tuple(address(url) for url in servers)
+        """Scheme, host and port of each; never user and password."""
         self.generation = 0
         """Grows with every connection made: what was sent or awaited before is lost."""
         self.on_connect: list[Callable[[Client], Awaitable[None]]] = []
         """Awaited with every new client, before anything is published with it."""
         self.on_change: list[Callable[[], None]] = []
         """Called whenever a connection is lost or made."""
-        self._options: dict[str, Any] = {"name": name}
+        self._options: dict[str, Any] = {"name": name, **_login(servers)}
         if credentials is not None:
             self._options["user_credentials"] = str(credentials)
         if tls is not None:
@@ -96,10 +120,9 @@ class Connection:
             raise LogUnavailable("the connection to the log is closed")
         return self._client
 
-    @property
-    def jetstream(self) -> JetStreamContext:
-        """The JetStream API over the current client."""
-        return self.client.jetstream(timeout=API_TIMEOUT_S)
+    def jetstream(self, timeout: float = API_TIMEOUT_S) -> JetStreamContext:
+        """The JetStream API over the current client; each question waits `timeout` seconds."""
+        return self.client.jetstream(timeout=timeout)
 
     @property
     def is_up(self) -> bool:
@@ -134,7 +157,7 @@ class Connection:
                 making.cancel()
                 await asyncio.gather(making, return_exceptions=True)
         self._closing = True
-        hosts = ", ".join(address(url) for url in self.servers)
+        hosts = ", ".join(self.servers)
         raise LogUnavailable(f"cannot connect to NATS at {hosts} within {timeout:g} s: {text}")
 
     async def wait_up(self, deadline: float | None = None) -> bool:

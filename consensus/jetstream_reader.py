@@ -12,21 +12,23 @@ import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Final, NamedTuple
+from datetime import datetime
+from typing import Final
 
 import nats.errors
 import nats.js.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import api
+from nats.js import JetStreamContext, api
 
-from consensus.jetstream_connection import API_TIMEOUT_S, Connection, is_transient
+from consensus.jetstream_connection import Connection, is_transient
+from consensus.jetstream_delivery import parse_delivery
 from consensus.jetstream_stream import subject_of
 from consensus.log import MAX_BATCH_BYTES, Entry, EntryKind, LogCorrupt, LogError, LogUnavailable
 
 logger = logging.getLogger(__name__)
 
+_API: Final = api.DEFAULT_PREFIX
 _PULL_ENTRIES: Final = 1000
 _PULL_EXPIRES_S: Final = 20.0
 _HEARTBEAT_S: Final = 0.5
@@ -39,35 +41,15 @@ _INACTIVE_S: Final = 30.0
 _STREAM_GONE_S: Final = 15.0
 """A stream that the servers do not know for this long is gone; shorter, they are starting."""
 
+_QUICK_TIMEOUT_S: Final = 1.0
+"""How long a question to the JetStream API waits. Questions are lost while there is no
+leader, and the reader should be back soon after there is one."""
+_SLOW_TIMEOUT_S: Final = 5.0
+_QUICK_ATTEMPTS: Final = 20
+"""After so many failures in a row the group may only be slow, and is given more time."""
+
 _FIRST_PAUSE_S: Final = 0.05
-_LONGEST_PAUSE_S: Final = 1.0
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Delivery(NamedTuple):
-    """What the reply subject of a delivered message says (NATS ADR-15)."""
-
-    position: int
-    consumer_sequence: int
-    time: datetime
-
-
-def parse_delivery(reply: str) -> Delivery:
-    """Parse `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<n>.<seq>.<cseq>.<ns>.<pending>`.
-
-    By hand, because the client's own `metadata` rounds the time through a float.
-    """
-    tokens = reply.split(".")
-    start = 2 if len(tokens) == 9 else 4
-    if len(tokens) < start + 7 or tokens[:2] != ["$JS", "ACK"]:
-        raise LogCorrupt(f"not the reply subject of a stored message: {reply!r}")
-    microseconds = int(tokens[start + 5]) // 1000
-    return Delivery(
-        position=int(tokens[start + 3]),
-        consumer_sequence=int(tokens[start + 4]),
-        time=_EPOCH + timedelta(microseconds=microseconds),
-    )
+_LONGEST_PAUSE_S: Final = 0.25
 
 
 class JetStreamReader:
@@ -106,6 +88,8 @@ class JetStreamReader:
         self._wanted = 0
         """Messages that the open pull request may still bring; 0: none is open."""
         self._consumer_sequence = 0
+        self._attempts = 0
+        """Failures in a row to get a consumer."""
         self._broken = ""
         """Why the consumer must be made anew."""
         self._stir = asyncio.Event()
@@ -187,9 +171,8 @@ class JetStreamReader:
                     raise LogError(f"the servers refuse to be read: {error}") from error
                 self._broken = str(error) or type(error).__name__
             logger.info("reader of %s: anew behind %d: %s", self._stream, before, self._broken)
-            pause = _FIRST_PAUSE_S if self._received > before else pause
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            pause = min(2 * pause, _LONGEST_PAUSE_S) if self._attempts else _FIRST_PAUSE_S
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         """Whatever ended the task is the caller's to see."""
@@ -207,12 +190,15 @@ class JetStreamReader:
         self._broken = ""
         self._wanted = self._consumer_sequence = 0
         self._stir.clear()
+        self._attempts += 1
         await self._check_not_truncated()
         client = self._connection.client
         self._inbox = client.new_inbox()
         subscription = await client.subscribe(f"{self._inbox}.*", cb=self._on_message)
+        consumer = ""
         try:
             consumer = await self._make_consumer()
+            self._attempts = 0
             while not self._broken:
                 if self._wanted == 0 and self._has_room():
                     await self._pull(client, consumer)
@@ -220,14 +206,17 @@ class JetStreamReader:
         finally:
             # A late message of this consumer must not be taken for one of the next.
             self._inbox = ""
+            self._wanted = 0
             if not client.is_closed:
                 await subscription.unsubscribe()
-            self._wanted = 0
-        await self._drop_consumer(consumer)
+            if consumer and client.is_connected:
+                # Frees it at once. Nobody waits for the answer: without this request the
+                # servers do it after _INACTIVE_S.
+                await client.publish(f"{_API}.CONSUMER.DELETE.{self._stream}.{consumer}")
 
     async def _check_not_truncated(self) -> None:
         """Raise LogCorrupt if the log lost what was read from it, or is another one."""
-        info = await self._connection.jetstream.stream_info(self._stream)
+        info = await self._jetstream().stream_info(self._stream)
         if self._created is not None and info.created != self._created:
             raise LogCorrupt(
                 f"the stream {self._stream!r} was made anew at {info.created}: it is another log"
@@ -243,8 +232,12 @@ class JetStreamReader:
                 "was read from it before"
             )
 
+    def _jetstream(self) -> JetStreamContext:
+        quick = self._attempts <= _QUICK_ATTEMPTS
+        return self._connection.jetstream(_QUICK_TIMEOUT_S if quick else _SLOW_TIMEOUT_S)
+
     async def _make_consumer(self) -> str:
-        info = await self._connection.jetstream.add_consumer(
+        info = await self._jetstream().add_consumer(
             self._stream,
             api.ConsumerConfig(
                 deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
@@ -254,7 +247,6 @@ class JetStreamReader:
                 num_replicas=1,
                 mem_storage=True,
             ),
-            timeout=API_TIMEOUT_S,
         )
         return info.name
 
@@ -268,7 +260,7 @@ class JetStreamReader:
             "idle_heartbeat": int(_HEARTBEAT_S * 1e9),
         }
         await client.publish(
-            f"{api.DEFAULT_PREFIX}.CONSUMER.MSG.NEXT.{self._stream}.{consumer}",
+            f"{_API}.CONSUMER.MSG.NEXT.{self._stream}.{consumer}",
             json.dumps(request).encode(),
             reply=f"{self._inbox}.{self._pull_number}",
         )
@@ -290,15 +282,6 @@ class JetStreamReader:
                 if missed > _MISSED_HEARTBEATS:
                     self._break("its heartbeats stopped")
         self._stir.clear()
-
-    async def _drop_consumer(self, consumer: str) -> None:
-        """Free it at once if that is easy; otherwise the servers do after _INACTIVE_S."""
-        if not self._connection.is_up:
-            return
-        try:
-            await self._connection.jetstream.delete_consumer(self._stream, consumer)
-        except nats.errors.Error as error:
-            logger.debug("reader of %s: consumer %s stays: %s", self._stream, consumer, error)
 
     # What the servers send
 

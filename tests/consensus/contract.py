@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -279,59 +280,76 @@ class LogContract:
         with pytest.raises(LogUnavailable):
             log.reader(0)
 
-    # Against a list as the oracle
 
-    @settings(
-        max_examples=20,
-        deadline=None,
-        suppress_health_check=[HealthCheck.function_scoped_fixture],
-    )
-    @given(
-        steps=st.lists(
-            st.one_of(
-                st.tuples(st.just("append"), st.binary(max_size=40)),
-                st.tuples(st.just("again"), st.integers(0, 5)),
-                st.tuples(st.just("barrier"), st.none()),
-                st.tuples(st.just("read"), st.integers(1, 4)),
-                st.tuples(st.just("reopen"), st.none()),
-            ),
-            max_size=25,
-        )
-    )
-    async def test_any_sequence_of_calls_behaves_like_a_list(
-        self, log: Log, steps: list[tuple[str, object]]
-    ) -> None:
-        start = (await log.status()).last_position
-        written: list[tuple[int, EntryKind, bytes]] = []
-        appended: list[tuple[str, int, bytes]] = []
-        returned: list[tuple[int, EntryKind, bytes]] = []
-        reader = log.reader(start)
-        for step, value in steps:
-            match step, value:
-                case "append", bytes(data):
-                    message_id = new_id()
-                    position = await log.append(message_id, data, timeout=TIMEOUT_S)
-                    written.append((position, EntryKind.CHANGE, data))
-                    appended.append((message_id, position, data))
-                case "again", int(index) if index < len(appended):
-                    message_id, position, data = appended[index]
-                    assert await log.append(message_id, data, timeout=TIMEOUT_S) == position
-                case "barrier", _:
-                    written.append((await log.barrier(timeout=TIMEOUT_S), EntryKind.BARRIER, b""))
-                case "read", int(count) if len(returned) < len(written):
-                    batch = await reader.next_batch(count, timeout=TIMEOUT_S)
-                    assert 1 <= len(batch) <= count
-                    returned.extend((e.position, e.kind, e.data) for e in batch)
-                case "reopen", _:
-                    await reader.close()
-                    reader = log.reader(returned[-1][0] if returned else start)
-                case _:
-                    pass
-        rest = await read(reader, len(written) - len(returned))
-        returned.extend((e.position, e.kind, e.data) for e in rest)
-        await reader.close()
-        assert returned == written
-        assert all(a < b for a, b in itertools.pairwise(p for p, _, _ in written))
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.binary(max_size=40)),
+        st.tuples(st.just("again"), st.integers(0, 5)),
+        st.tuples(st.just("barrier"), st.none()),
+        st.tuples(st.just("read"), st.integers(1, 4)),
+        st.tuples(st.just("reopen"), st.none()),
+    ),
+    max_size=25,
+)
+
+
+def given_steps(max_examples: int) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Decorates a test that calls `check_steps`. A log grows from example to example.
+
+    Not in the contract's class: hypothesis wants each test of its own class.
+    """
+
+    def decorate(test: Callable[..., Any]) -> Callable[..., Any]:
+        checks = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+        sized = settings(max_examples=max_examples, deadline=None, suppress_health_check=checks)
+        decorated: Callable[..., Any] = sized(given(steps=STEPS)(test))
+        return decorated
+
+    return decorate
+
+
+async def check_steps(log: Log, steps: list[tuple[str, object]]) -> None:
+    """Any sequence of calls behaves like a list that remembers who has read how far."""
+    start = (await log.status()).last_position
+    written: list[tuple[int, EntryKind, bytes]] = []
+    appended: list[tuple[str, int, bytes]] = []
+    returned: list[tuple[int, EntryKind, bytes]] = []
+    reader = log.reader(start)
+    for step, value in steps:
+        match step, value:
+            case "append", bytes(data):
+                message_id = new_id()
+                position = await log.append(message_id, data, timeout=TIMEOUT_S)
+                written.append((position, EntryKind.CHANGE, data))
+                appended.append((message_id, position, data))
+            case "again", int(index) if index < len(appended):
+                message_id, position, data = appended[index]
+                assert await log.append(message_id, data, timeout=TIMEOUT_S) == position
+            case "barrier", _:
+                written.append((await log.barrier(timeout=TIMEOUT_S), EntryKind.BARRIER, b""))
+            case "read", int(count) if len(returned) < len(written):
+                batch = await reader.next_batch(count, timeout=TIMEOUT_S)
+                assert 1 <= len(batch) <= count
+                returned.extend((e.position, e.kind, e.data) for e in batch)
+            case "reopen", _:
+                await reader.close()
+                reader = log.reader(returned[-1][0] if returned else start)
+            case _:
+                pass
+    rest = await read(reader, len(written) - len(returned))
+    returned.extend((e.position, e.kind, e.data) for e in rest)
+    await reader.close()
+    assert returned == written
+    assert all(a < b for a, b in itertools.pairwise(p for p, _, _ in written))
+
+
+async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
+    """Wait for what no event tells of."""
+    async with asyncio.timeout(TIMEOUT_S):
+        while True:
+            if await check():
+                return
+            await asyncio.sleep(0.05)
 
 
 async def reader_is_idle(log: Log, waiting: asyncio.Task[Sequence[Entry]]) -> None:

@@ -9,7 +9,15 @@ import pytest
 
 from consensus.log import AppendOutcomeUnknown, Log, LogCorrupt, LogUnavailable
 from consensus.memory import MemoryLog
-from tests.consensus.contract import LogContract, append, new_id, positions, read
+from tests.consensus.contract import (
+    LogContract,
+    append,
+    check_steps,
+    given_steps,
+    new_id,
+    positions,
+    read,
+)
 
 TIMEOUT_S = 1.0
 
@@ -20,6 +28,10 @@ class TestMemoryLog(LogContract):
         log = MemoryLog()
         yield log
         await log.close()
+
+    @given_steps(max_examples=100)
+    async def test_any_sequence_of_calls(self, log: Log, steps: list[tuple[str, object]]) -> None:
+        await check_steps(log, steps)
 
 
 async def test_an_unknown_outcome_is_committed_or_not_as_asked() -> None:
