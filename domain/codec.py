@@ -21,8 +21,8 @@ class OrjsonTranscoder(Transcoder):
     """Event state as one orjson document; `timestamp` is the one field that is not JSON."""
 
     def __init__(self) -> None:
-        self.types = {}
-        self.names = {}
+        self.types: dict[type, Any] = {}
+        self.names: dict[str, Any] = {}
 
     def encode(self, obj: Any) -> bytes:
         """UTF-8 JSON without white space; never contains a newline."""

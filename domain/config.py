@@ -12,7 +12,12 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, ClassVar
 
-from eventsourcing.domain import BaseAggregate, CanInitAggregate, CanMutateAggregate, MetaDomainEvent
+from eventsourcing.domain import (
+    BaseAggregate,
+    CanInitAggregate,
+    CanMutateAggregate,
+    MetaDomainEvent,
+)
 from eventsourcing.utils import get_topic
 
 from domain.errors import BrokenInvariant, InvalidKey
@@ -154,8 +159,9 @@ def originator_topic() -> str:
 
 
 def content_event(
-    current: Config | None,
     originator_id: str,
+    current_version: int,
+    current_deleted: bool,
     *,
     content: Any,
     schema_id: str | None,
@@ -165,9 +171,13 @@ def content_event(
     comment: str | None,
     to_version: int | None = None,
 ) -> ConfigEvent:
-    """The event that gives a config this content, right for the state that it is in."""
+    """The event that gives a config this content, right for the state that it is in.
+
+    `current_version` is 0 for a config that never was.
+    """
     common: dict[str, Any] = {
         "originator_id": originator_id,
+        "originator_version": current_version + 1,
         "timestamp": timestamp,
         "actor": actor,
         "comment": comment,
@@ -175,13 +185,27 @@ def content_event(
         "schema_id": schema_id,
         "schema_version": schema_version,
     }
-    if current is None:
-        return Config.Created(
-            originator_version=Config.INITIAL_VERSION, originator_topic=originator_topic(), **common
-        )
-    version = current.version + 1
+    if current_version == 0:
+        return Config.Created(**common | {"originator_topic": originator_topic()})
     if to_version is not None:
-        return Config.RolledBack(originator_version=version, to_version=to_version, **common)
-    if current.deleted:
-        return Config.Restored(originator_version=version, **common)
-    return Config.Updated(originator_version=version, **common)
+        return Config.RolledBack(**common | {"to_version": to_version})
+    return Config.Restored(**common) if current_deleted else Config.Updated(**common)
+
+
+def deleted_event(
+    originator_id: str,
+    current_version: int,
+    *,
+    timestamp: datetime,
+    actor: dict[str, Any],
+    comment: str | None,
+) -> ConfigEvent:
+    """The event that leaves a tombstone."""
+    fields: dict[str, Any] = {
+        "originator_id": originator_id,
+        "originator_version": current_version + 1,
+        "timestamp": timestamp,
+        "actor": actor,
+        "comment": comment,
+    }
+    return Config.Deleted(**fields)

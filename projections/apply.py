@@ -103,6 +103,7 @@ async def _gather(
         [pair[2] for pair in pairs],
         [change.id for change in changes],
     )
+    assert row is not None
     world.projects.update(row["projects"] or ())
     world.users.update(row["users"] or ())
     world.known_changes.update(row["applied"] or (), row["rejected"] or ())
@@ -113,9 +114,7 @@ async def _gather(
     return world
 
 
-async def _record_outcomes(
-    connection: Connection, before: Checkpoint, result: BatchResult
-) -> None:
+async def _record_outcomes(connection: Connection, before: Checkpoint, result: BatchResult) -> None:
     if result.rejections:
         rows = [
             (

@@ -164,7 +164,7 @@ def _record(
         )
         chain.revisions += 1
         chain.head_position = item.entry.position
-        deleted = isinstance(event, Config.Deleted)
+        live = None if isinstance(event, Config.Deleted) else event
         user_id = event.actor.get("user_id")
         result.revisions.append(
             Revision(
@@ -176,9 +176,9 @@ def _record(
                 change_id=change_set.id,
                 change_index=index,
                 created_at=now,
-                content=None if deleted else encode_json(event.content).decode(),
-                schema_id=None if deleted else event.schema_id,
-                schema_version=None if deleted else event.schema_version,
+                content=encode_json(live.content).decode() if live else None,
+                schema_id=live.schema_id if live else None,
+                schema_version=live.schema_version if live else None,
                 comment=event.comment,
                 # A user that this database does not hold (any more) stands in `state` only.
                 created_by_user_id=user_id if user_id in world.users else None,

@@ -116,9 +116,7 @@ class Follower:
             whole = [r for r in revisions if r.change_id != revisions[-1].change_id]
             self._model.advance(whole, (), self._model.position)
             rows = await self._page(connection, checkpoint.last_sequence)
-        rejected = await connection.fetch(
-            _REJECTED, self._model.position, checkpoint.position
-        )
+        rejected = await connection.fetch(_REJECTED, self._model.position, checkpoint.position)
         self._model.advance(
             [from_row(row) for row in rows],
             [(row["change_id"], _rejected(row)) for row in rejected],

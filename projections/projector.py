@@ -27,11 +27,19 @@ LOCK_CLASS, LOCK_OBJECT = 0x4347, 1
 MAX_BATCH_ENTRIES = 2000
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
-_DATABASE_AWAY = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError,
-                  asyncpg.OperatorInterventionError, asyncpg.InsufficientResourcesError)
+_DATABASE_AWAY = (
+    OSError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _CONTRADICTIONS = (
-    LogCorrupt, UndecodableEntry, BrokenInvariant, asyncpg.IntegrityConstraintViolationError
+    LogCorrupt,
+    UndecodableEntry,
+    BrokenInvariant,
+    asyncpg.IntegrityConstraintViolationError,
 )
 
 _HALT = """
@@ -118,9 +126,7 @@ class Projector:
         try:
             while True:
                 batch_wait = asyncio.ensure_future(reader.next_batch(MAX_BATCH_ENTRIES))
-                await asyncio.wait(
-                    (batch_wait, lost_wait), return_when=asyncio.FIRST_COMPLETED
-                )
+                await asyncio.wait((batch_wait, lost_wait), return_when=asyncio.FIRST_COMPLETED)
                 if lost.is_set():
                     batch_wait.cancel()
                     raise asyncpg.ConnectionDoesNotExistError("the projector's connection ended")

@@ -1,4 +1,4 @@
-"""Reading rows of `config_revisions` as `RecordedRevision`; every reader of them goes through here."""
+"""Rows of `config_revisions` as `RecordedRevision`; every reader of them comes through here."""
 
 from __future__ import annotations
 

@@ -1,0 +1,167 @@
+"""Finds who is calling and what they are in a project, from memory where it can.
+
+What was looked up is kept until the database says that something changed (the triggers of
+migration 015 NOTIFY `guardian_access`), so a change works in every process at once, and
+reads go on while the database is away. Must never keep a plain key or token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import asyncpg
+import structlog
+
+from app.access.api_keys import hash_api_key, looks_like_api_key, matches_hash
+from app.access.principal import ROLE_LEVELS, Application, Principal, Role, User
+from app.access.tokens import KeyRing, TokenRefused, verify_access_token
+from app.tables import access
+
+CHANNEL = "guardian_access"
+MAX_ENTRIES = 50_000
+UNHEARD_TTL_S = 0.5
+"""While no NOTIFY can reach us, what was looked up longer ago is asked again (if it can be)."""
+RETRY_DELAY_S = 0.5
+
+DATABASE_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+
+logger = structlog.get_logger(__name__)
+
+
+class CredentialsRefused(Exception):
+    """The token or key is not (or no longer) good. `reason` is for the log alone."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the credentials are not valid")
+        self.reason = reason
+
+
+@dataclass(slots=True)
+class _Kept:
+    value: Any
+    generation: int
+    at: float
+
+
+class Directory:
+    """Looks callers up, and keeps what it found until it hears of a change."""
+
+    def __init__(self, pool: asyncpg.Pool, dsn: str, ring: KeyRing) -> None:
+        self._pool = pool
+        self._dsn = dsn
+        self._ring = ring
+        self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
+        self._generation = 0
+        self._hearing = False
+
+    async def run(self) -> None:
+        """Listen for changes until cancelled; reconnects by itself."""
+        while True:
+            connection = None
+            try:
+                connection = await asyncpg.connect(
+                    self._dsn, server_settings={"application_name": "guardian-access"}
+                )
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                await connection.add_listener(CHANNEL, lambda *_: self._changed())
+                # What changed while we did not listen is not known.
+                self._changed()
+                self._hearing = True
+                await lost.wait()
+            except DATABASE_AWAY as error:
+                logger.warning("access_listener_interrupted", error=repr(error))
+            finally:
+                self._hearing = False
+                if connection is not None:
+                    connection.terminate()
+            await asyncio.sleep(RETRY_DELAY_S)
+
+    def _changed(self) -> None:
+        self._generation += 1
+
+    async def user_of_token(self, token: str) -> User:
+        """The user who holds this access token. Raises CredentialsRefused."""
+        try:
+            claims = verify_access_token(self._ring, token, now=datetime.now(UTC))
+        except TokenRefused as error:
+            raise CredentialsRefused(str(error)) from None
+        row = await self._look_up(
+            ("session", claims.user_id, claims.session_id),
+            lambda: access.find_session(self._pool, claims.user_id, claims.session_id),
+        )
+        if row is None or row["disabled"]:
+            raise CredentialsRefused("no such user, or disabled")
+        if not row["signed_in"] or row["password_generation"] != claims.password_generation:
+            raise CredentialsRefused("the session has ended")
+        return User(row["id"], row["email"], row["is_superuser"], claims.session_id)
+
+    async def application_of_key(self, plain: str) -> Application:
+        """The application that holds this API key. Raises CredentialsRefused."""
+        # The checksum turns typing errors and most guesses away without a query.
+        if not looks_like_api_key(plain):
+            raise CredentialsRefused("not the form of an API key")
+        key_hash = hash_api_key(plain)
+        row = await self._look_up(("key", key_hash), lambda: access.find_key(self._pool, key_hash))
+        if row is None or not matches_hash(plain, row["key_hash"]):
+            raise CredentialsRefused("no such API key")
+        if row["expires_at"] is not None and row["expires_at"] <= datetime.now(UTC):
+            raise CredentialsRefused("the API key has expired")
+        role = ROLE_LEVELS[row["role_level"]]
+        return Application(row["id"], row["name"], row["project_id"], role, row["prefix"])
+
+    async def role_in(self, principal: Principal, project_id: str) -> Role | None:
+        """What the caller is in a project; None if it is not there, or not there for them."""
+        if isinstance(principal, Application):
+            return principal.role if principal.project_id == project_id else None
+        row = await self._look_up(
+            ("role", principal.user_id, project_id),
+            lambda: access.find_role(self._pool, project_id, principal.user_id),
+        )
+        if row is None:
+            return None
+        if principal.is_superuser:
+            return Role.SUPERUSER
+        if row["is_owner"]:
+            return Role.OWNER
+        return ROLE_LEVELS[row["role_level"]] if row["role_level"] else None
+
+    async def _look_up(self, key: tuple[str, ...], query: Callable[[], Awaitable[Any]]) -> Any:
+        kept = self._kept.get(key)
+        if (
+            kept is not None
+            and kept.generation == self._generation
+            and (self._hearing or time.monotonic() - kept.at < UNHEARD_TTL_S)
+        ):
+            self._kept.move_to_end(key)
+            return kept.value
+        generation, at = self._generation, time.monotonic()
+        try:
+            value = await query()
+        except DATABASE_AWAY:
+            # Reads go on while the database is away; nobody can change access then either.
+            if kept is not None:
+                return kept.value
+            raise
+        if value is None:
+            # Not kept: guesses must not push out what is used.
+            self._kept.pop(key, None)
+            return None
+        self._kept[key] = _Kept(value, generation, at)
+        self._kept.move_to_end(key)
+        while len(self._kept) > MAX_ENTRIES:
+            self._kept.popitem(last=False)
+        return value

@@ -1,0 +1,213 @@
+"""Configs: read, set, delete. A change becomes a command of `app.change_writer`; nothing else
+writes. Reads come from the read model."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+
+from aiohttp import web
+
+from app.access.principal import Permission
+from app.api.access import Access, project_access
+from app.api.requests import (
+    POSITION_HEADER,
+    Members,
+    check_query,
+    cursor_of,
+    etag,
+    json_response,
+    limit_of,
+    page,
+    parse_etags,
+    query_integer,
+    read_object,
+)
+from app.api.views import config_body, config_view
+from app.change_writer import Change, Expected, Keep
+from app.config_reader import READ_TIMEOUT_S, Consistency
+from app.errors import InvalidParameter, VersionRequired
+from app.services import SERVICES
+from domain.config import check_key
+from domain.errors import ConfigNotFound
+from projections.read_model import RecordedRevision
+
+
+async def get_config(request: web.Request) -> web.Response:
+    """One config at its newest version."""
+    access = await project_access(request, Permission.READ)
+    check_query(request, "consistency", "timeout")
+    key = _key(request, access)
+    position = await prepare_read(request)
+    revision = live_config(request, access.project_id, key)
+    headers = {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
+    if not_modified(request, revision.version):
+        return web.Response(status=304, headers=headers)
+    return web.Response(
+        body=config_body(revision), content_type="application/json", headers=headers
+    )
+
+
+async def get_content(request: web.Request) -> web.Response:
+    """The bare content of one config."""
+    access = await project_access(request, Permission.READ)
+    check_query(request, "consistency", "timeout")
+    key = _key(request, access)
+    position = await prepare_read(request)
+    revision = live_config(request, access.project_id, key)
+    headers = {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
+    if not_modified(request, revision.version):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=revision.content, content_type="application/json", headers=headers)
+
+
+async def list_configs(request: web.Request) -> web.Response:
+    """A project's live configs by key, a page at a time."""
+    access = await project_access(request, Permission.READ)
+    check_query(request, "prefix", "limit", "cursor", "consistency", "timeout")
+    prefix, limit = request.query.get("prefix", ""), limit_of(request)
+    after = cursor_of(request) or ""
+    if not isinstance(after, str):
+        raise InvalidParameter("cursor", "is not one that this service gave")
+    position = await prepare_read(request)
+    configs = request.app[SERVICES].reader.model.project(access.project_id)
+    keys = sorted(
+        key
+        for key, revision in configs.items()
+        if key.startswith(prefix) and not revision.deleted and access.sees(key)
+    )
+    rest = keys[bisect_right(keys, after) :]
+    items = [config_view(configs[key]) for key in rest[:limit]]
+    return json_response(
+        page(request, items, rest[limit - 1] if rest[limit:] else None),
+        headers={POSITION_HEADER: str(position)},
+    )
+
+
+async def put_config(request: web.Request) -> web.Response:
+    """Create or update a config."""
+    access = await project_access(request, Permission.CHANGE)
+    check_query(request)
+    key = _key(request, access)
+    body = await read_object(request, "content", "schema_id", "comment", "version")
+    change = Change(
+        key,
+        expected_version(request, body),
+        content=body.any("content"),
+        schema_id=body.text("schema_id", None) if body.has("schema_id") else Keep.BINDING,
+    )
+    committed = await request.app[SERVICES].writer.commit(
+        access.project_id,
+        [change],
+        access.principal.actor,
+        comment=body.text("comment", None, longest=2000),
+    )
+    revision = committed.revisions[0]
+    created = revision.event in ("config:created", "config:restored")
+    return web.Response(
+        status=201 if created else 200,
+        body=config_body(revision),
+        content_type="application/json",
+        headers={
+            "ETag": etag(revision.version),
+            POSITION_HEADER: str(committed.position),
+            **({"Location": request.path} if created else {}),
+        },
+    )
+
+
+async def delete_config(request: web.Request) -> web.Response:
+    """Leave a tombstone, itself a version."""
+    access = await project_access(request, Permission.CHANGE)
+    check_query(request, "comment")
+    key = _key(request, access)
+    expected = expected_version(request, Members({}, ()))
+    if expected == 0:
+        raise InvalidParameter("If-None-Match", "a delete takes If-Match")
+    committed = await request.app[SERVICES].writer.commit(
+        access.project_id,
+        [Change(key, expected, delete=True)],
+        access.principal.actor,
+        comment=request.query.get("comment"),
+    )
+    revision = committed.revisions[0]
+    return json_response(
+        {"key": key, "version": revision.version, "deleted": True},
+        headers={POSITION_HEADER: str(committed.position)},
+    )
+
+
+def _key(request: web.Request, access: Access) -> str:
+    key = check_key(request.match_info["key"])
+    access.require_key(key)
+    return key
+
+
+def live_config(request: web.Request, project_id: str, key: str) -> RecordedRevision:
+    """The newest revision of a config that is not deleted. Raises ConfigNotFound."""
+    revision = request.app[SERVICES].reader.model.get(project_id, key)
+    if revision is None or revision.deleted:
+        raise ConfigNotFound(key)
+    return revision
+
+
+async def prepare_read(request: web.Request) -> int:
+    """Wait for the consistency that the request asks for; the position it then reflects."""
+    name = request.query.get("consistency", "default")
+    try:
+        consistency = Consistency(name)
+    except ValueError:
+        raise InvalidParameter("consistency", "must be stale, default or linearizable") from None
+    text = request.headers.get("Guardian-Min-Position")
+    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidParameter("Guardian-Min-Position", "must be a log position")
+    timeout_s = query_integer(request, "timeout", READ_TIMEOUT_S, 0, 60)
+    return await request.app[SERVICES].reader.prepare(
+        consistency, int(text) if text else None, timeout_s
+    )
+
+
+def not_modified(request: web.Request, version: int) -> bool:
+    """Whether the caller has this version already (RFC 9110 section 13.1.2)."""
+    header = request.headers.get("If-None-Match")
+    if header is None:
+        return False
+    return header.strip() == "*" or version in parse_etags("If-None-Match", header)
+
+
+def expected_version(request: web.Request, body: Members) -> int | Expected:
+    """What the caller says is there: If-None-Match: *, If-Match, or `version` in the body."""
+    given: list[int | Expected] = []
+    if (none_match := request.headers.get("If-None-Match")) is not None:
+        if none_match.strip() != "*":
+            raise InvalidParameter("If-None-Match", "a change takes only * here")
+        given.append(0)
+    if (match := request.headers.get("If-Match")) is not None:
+        if match.strip() == "*":
+            given.append(Expected.ANYTHING)
+        else:
+            versions = parse_etags("If-Match", match)
+            if len(versions) != 1 or versions[0] < 1:
+                raise InvalidParameter("If-Match", "a change takes one version, 1 or more")
+            given.append(versions[0])
+    if body.has("version"):
+        given.append(body.integer("version"))
+    if not given:
+        raise VersionRequired(
+            'send If-Match: "<version>" to update, If-None-Match: * to create,'
+            ' or "version" in the body'
+        )
+    if any(other != given[0] for other in given):
+        raise InvalidParameter("version", "If-Match, If-None-Match and the body contradict")
+    return given[0]
+
+
+def routes() -> list[web.RouteDef]:
+    """This module's routes."""
+    one = "/v1/projects/{project}/configs/{key}"
+    return [
+        web.get("/v1/projects/{project}/configs", list_configs),
+        web.get(one, get_config),
+        web.get(one + "/content", get_content),
+        web.put(one, put_config),
+        web.delete(one, delete_config),
+    ]

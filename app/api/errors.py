@@ -1,0 +1,206 @@
+"""The one map from exceptions to problems (RFC 9457), and the middleware that applies it.
+
+Must stay complete: a test walks every exception class of `app.errors`, `domain.errors` and the
+access package. What is not mapped is a bug and answers 500 with the request id, nothing more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import orjson
+import structlog
+import uuid6
+from aiohttp import web
+
+from app import errors
+from app.access.directory import DATABASE_AWAY, CredentialsRefused
+from app.access.passwords import PasswordRefused, PasswordsBusy
+from domain import errors as domain_errors
+
+logger = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+REQUEST_ID = "request_id"
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of refusal: its slug names its page, /problems/<slug>."""
+
+    slug: str
+    status: int
+    title: str
+    members: Callable[[Any], dict[str, Any]] = lambda _: {}
+    """Extension members that the caller needs to act."""
+    headers: Callable[[Any], dict[str, str]] = lambda _: {}
+
+
+def _conflict_members(error: domain_errors.VersionConflict) -> dict[str, Any]:
+    conflicts = [asdict(conflict) for conflict in error.conflicts]
+    return {"current_version": conflicts[0]["current_version"], "conflicts": conflicts}
+
+
+def _retry_after(error: Any) -> dict[str, str]:
+    return {"Retry-After": str(getattr(error, "retry_after_s", 1))}
+
+
+def _pending_headers(error: errors.OutcomePending) -> dict[str, str]:
+    return {"Location": f"/v1/changes/{error.change_id}"}
+
+
+PROBLEMS: Mapping[type[BaseException], Problem] = {
+    domain_errors.MalformedJson: Problem(
+        "malformed-json",
+        400,
+        "The body is not JSON",
+        lambda e: {"line": e.line, "column": e.column},
+    ),
+    domain_errors.NotIJson: Problem(
+        "not-i-json", 422, "The document is not I-JSON", lambda e: {"pointer": e.pointer}
+    ),
+    domain_errors.InvalidKey: Problem(
+        "invalid-key", 400, "The config key is not in the grammar", lambda e: {"key": e.key[:220]}
+    ),
+    domain_errors.ContentTooLarge: Problem(
+        "content-too-large",
+        413,
+        "The content is too large",
+        lambda e: {"limit_bytes": e.limit_bytes},
+    ),
+    domain_errors.VersionConflict: Problem(
+        "version-conflict", 409, "Another change came first", _conflict_members
+    ),
+    domain_errors.ConfigNotFound: Problem(
+        "config-not-found", 404, "There is no such config", lambda e: {"key": e.key}
+    ),
+    domain_errors.RevisionNotFound: Problem(
+        "revision-not-found",
+        404,
+        "There is no such version",
+        lambda e: {"key": e.key, "version": e.version},
+    ),
+    errors.InvalidParameter: Problem(
+        "invalid-parameter", 400, "A parameter cannot be used", lambda e: {"parameter": e.name}
+    ),
+    errors.BodyTooLarge: Problem(
+        "content-too-large",
+        413,
+        "The body is too large",
+        lambda e: {"limit_bytes": e.limit_bytes},
+    ),
+    errors.UnsupportedMediaType: Problem(
+        "unsupported-media-type",
+        415,
+        "The content type is not taken here",
+        lambda e: {"accepted": list(e.accepted)},
+    ),
+    errors.NotSignedIn: Problem(
+        "not-signed-in",
+        401,
+        "Credentials are needed",
+        headers=lambda _: {"WWW-Authenticate": 'Bearer realm="config-guardian"'},
+    ),
+    CredentialsRefused: Problem(
+        "not-signed-in",
+        401,
+        "The credentials are not valid",
+        headers=lambda _: {"WWW-Authenticate": 'Bearer realm="config-guardian"'},
+    ),
+    errors.NotAllowed: Problem(
+        "not-allowed", 403, "Your role is too low", lambda e: {"needed_role": e.needed}
+    ),
+    errors.NotFound: Problem("not-found", 404, "It is not there, or not there for you"),
+    errors.Duplicate: Problem("duplicate", 409, "It is there already"),
+    errors.VersionRequired: Problem(
+        "version-required", 428, "A change needs the version that it was made for"
+    ),
+    errors.Unavailable: Problem(
+        "unavailable", 503, "Something that this needs is away", headers=_retry_after
+    ),
+    errors.TooManyRequests: Problem(
+        "too-many-requests", 429, "Asked too often", headers=_retry_after
+    ),
+    PasswordRefused: Problem("password-refused", 422, "The password cannot be used"),
+    PasswordsBusy: Problem(
+        "too-many-requests", 429, "Too many sign-ins at once", headers=_retry_after
+    ),
+    errors.OutcomePending: Problem(
+        "outcome-pending",
+        202,
+        "Committed or not known yet",
+        lambda e: {"id": e.change_id, "change": "pending"},
+        _pending_headers,
+    ),
+}
+
+_DATABASE_PROBLEM = Problem(
+    "unavailable", 503, "Something that this needs is away", headers=_retry_after
+)
+_BUG = Problem("internal-error", 500, "Something broke in the service")
+
+
+def problem_response(
+    request: web.Request, problem: Problem, detail: str, error: BaseException | None = None
+) -> web.Response:
+    """The problem as a response, with the request id that support will ask for."""
+    body = {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail,
+        "request_id": request.get(REQUEST_ID),
+        **problem.members(error),
+    }
+    return web.Response(
+        status=problem.status,
+        body=orjson.dumps(body),
+        content_type="application/problem+json",
+        headers=problem.headers(error),
+    )
+
+
+@web.middleware
+async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turn every refusal into its problem, and give every answer its request id."""
+    given = request.headers.get("X-Request-Id", "")
+    request[REQUEST_ID] = given if _SANE_REQUEST_ID.fullmatch(given) else str(uuid6.uuid7())
+    try:
+        response = await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        response = _from_http(request, error)
+    except Exception as error:  # noqa: BLE001 - the outermost door: a bug becomes a 500
+        response = _from_exception(request, error)
+    if not response.prepared:
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
+    return response
+
+
+def _from_exception(request: web.Request, error: Exception) -> web.Response:
+    problem = PROBLEMS.get(type(error))
+    if problem is not None:
+        return problem_response(request, problem, str(error), error)
+    if isinstance(error, DATABASE_AWAY):
+        logger.warning("database_away", error=repr(error), request_id=request[REQUEST_ID])
+        return problem_response(request, _DATABASE_PROBLEM, "the database is away", error)
+    logger.error(
+        "request_failed", request_id=request[REQUEST_ID], path=request.path, exc_info=error
+    )
+    return problem_response(request, _BUG, "it was logged under the request id", error)
+
+
+def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:
+    slugs = {404: "not-found", 405: "method-not-allowed", 413: "content-too-large"}
+    slug = slugs.get(error.status, "malformed-request")
+    response = problem_response(
+        request, Problem(slug, error.status, error.reason), error.text or error.reason
+    )
+    if "Allow" in error.headers:
+        response.headers["Allow"] = error.headers["Allow"]
+    return response

@@ -1,0 +1,204 @@
+"""Reading requests strictly: bodies, parameters, versions, cursors; and writing answers.
+
+Whatever is not understood is refused with its name; nothing is guessed or ignored.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import orjson
+from aiohttp import web
+
+from app.errors import BodyTooLarge, InvalidParameter, UnsupportedMediaType
+from domain.errors import MalformedJson
+from domain.json_document import parse_json
+
+T = TypeVar("T")
+_MISSING: Any = object()
+DEFAULT_LIMIT, MAX_LIMIT = 50, 500
+POSITION_HEADER = "Guardian-Position"
+
+
+async def read_body(request: web.Request, *accepted: str) -> bytes:
+    """The body, if it is of an accepted content type and within the application's limit."""
+    if request.content_type not in accepted:
+        raise UnsupportedMediaType(request.content_type, accepted)
+    if request.charset not in (None, "utf-8", "UTF-8"):
+        raise UnsupportedMediaType(f"charset {request.charset}", accepted)
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        raise BodyTooLarge(request._client_max_size) from None
+
+
+async def read_json(request: web.Request) -> Any:
+    """The body as an I-JSON value. Raises MalformedJson, NotIJson, with the place."""
+    body = await read_body(request, "application/json")
+    if not body.strip():
+        raise MalformedJson("an empty body where JSON is needed", 1, 1)
+    return parse_json(body)
+
+
+async def read_object(request: web.Request, *members: str) -> Members:
+    """The body as an object that has no other members than these."""
+    value = await read_json(request)
+    if not isinstance(value, dict):
+        raise InvalidParameter("body", "must be a JSON object")
+    return Members(value, members)
+
+
+class Members:
+    """A body's members, taken by name and type."""
+
+    def __init__(self, value: Mapping[str, Any], allowed: tuple[str, ...], at: str = "") -> None:
+        self._value = value
+        self._at = at
+        for name in value:
+            if name not in allowed:
+                raise InvalidParameter(
+                    f"{at}{name[:100]}", f"unknown; known are {', '.join(allowed)}"
+                )
+
+    def has(self, name: str) -> bool:
+        """Whether the member is there, with whatever value."""
+        return name in self._value
+
+    def any(self, name: str) -> Any:
+        """A member that must be there and may be any JSON value."""
+        if name not in self._value:
+            raise InvalidParameter(self._at + name, "is missing")
+        return self._value[name]
+
+    def text(
+        self, name: str, default: Any = _MISSING, *, longest: int = 1000, shortest: int = 1
+    ) -> Any:
+        """A string of `shortest` to `longest` characters; `default` where it is absent."""
+        value = self._typed(name, str, "a string", default)
+        if isinstance(value, str) and not shortest <= len(value) <= longest:
+            raise InvalidParameter(self._at + name, f"must have {shortest} to {longest} characters")
+        return value
+
+    def integer(self, name: str, default: Any = _MISSING, *, least: int = 0) -> Any:
+        """A whole number from `least` up; `default` where it is absent."""
+        value = self._typed(name, int, "a whole number", default)
+        if isinstance(value, int) and value < least:
+            raise InvalidParameter(self._at + name, f"must be {least} or more")
+        return value
+
+    def boolean(self, name: str, default: Any = _MISSING) -> Any:
+        """true or false; `default` where it is absent."""
+        return self._typed(name, bool, "true or false", default)
+
+    def _typed(self, name: str, kind: type[T], what: str, default: Any) -> T | Any:
+        if name not in self._value or (self._value[name] is None and default is None):
+            if default is _MISSING:
+                raise InvalidParameter(self._at + name, "is missing")
+            return default
+        value = self._value[name]
+        if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+            raise InvalidParameter(self._at + name, f"must be {what}")
+        return value
+
+
+def check_query(request: web.Request, *allowed: str) -> None:
+    """Refuse query parameters that the route does not know, and ones that come twice."""
+    for name in request.query:
+        if name not in allowed:
+            raise InvalidParameter(name[:100], f"unknown; known are {', '.join(allowed) or 'none'}")
+        if len(request.query.getall(name)) > 1:
+            raise InvalidParameter(name, "comes twice")
+
+
+def query_integer(
+    request: web.Request, name: str, default: T, least: int = 0, most: int = 2**63 - 1
+) -> int | T:
+    """A whole number in the query."""
+    text = request.query.get(name)
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) or not least <= int(text) <= most:
+        raise InvalidParameter(name, f"must be a whole number from {least} to {most}")
+    return int(text)
+
+
+def query_boolean(request: web.Request, name: str) -> bool:
+    """A flag in the query: true or false."""
+    text = request.query.get(name, "false")
+    if text not in ("true", "false"):
+        raise InvalidParameter(name, "must be true or false")
+    return text == "true"
+
+
+def query_time(request: web.Request, name: str) -> datetime | None:
+    """A moment in the query (RFC 3339, with its zone); None where it is absent."""
+    text = request.query.get(name)
+    return None if text is None else parse_time(name, text)
+
+
+def parse_time(name: str, text: str) -> datetime:
+    """A moment, aware, in UTC (RFC 3339 section 5.6)."""
+    try:
+        # A plus sign in a query arrives as a space.
+        moment = datetime.fromisoformat(text.replace(" ", "+") if text.count(" ") == 1 else text)
+        if moment.tzinfo is None:
+            raise InvalidParameter(name, "must name its zone, as in 2026-01-31T12:00:00Z")
+        return moment.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise InvalidParameter(name, "must be a time, as in 2026-01-31T12:00:00Z") from None
+
+
+def limit_of(request: web.Request) -> int:
+    """How many items a page holds."""
+    return query_integer(request, "limit", DEFAULT_LIMIT, 1, MAX_LIMIT)
+
+
+def cursor_of(request: web.Request) -> Any:
+    """What `page` put into the cursor; None on the first page."""
+    text = request.query.get("cursor")
+    if text is None:
+        return None
+    try:
+        return orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
+    except (binascii.Error, ValueError):
+        raise InvalidParameter("cursor", "is not one that this service gave") from None
+
+
+def page(request: web.Request, items: list[Any], after: Any) -> dict[str, Any]:
+    """A page of a list; `after` is what the next page starts behind, None on the last."""
+    if after is None:
+        return {"items": items, "next": None}
+    cursor = base64.urlsafe_b64encode(orjson.dumps(after)).rstrip(b"=").decode()
+    return {"items": items, "next": str(request.rel_url.update_query(cursor=cursor))}
+
+
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """JSON; times are written in RFC 3339 with Z."""
+    body = orjson.dumps(value, option=orjson.OPT_UTC_Z)
+    return web.Response(status=status, body=body, content_type="application/json", headers=headers)
+
+
+_ETAG = re.compile(r'(?:W/)?"([0-9]{1,19})"', re.ASCII)
+
+
+def etag(version: int) -> str:
+    """A config's entity tag: its version in quotes."""
+    return f'"{version}"'
+
+
+def parse_etags(name: str, header: str) -> list[int]:
+    """The versions in an If-Match or If-None-Match header (RFC 9110 section 13.1)."""
+    versions = []
+    for part in header.split(","):
+        match = _ETAG.fullmatch(part.strip())
+        if match is None:
+            raise InvalidParameter(name, 'must be * or a version in quotes, as in "3"')
+        versions.append(int(match[1]))
+    return versions

@@ -1,0 +1,41 @@
+"""Barriers of the log, shared by all who wait at the same moment."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.errors import Unavailable
+from consensus.log import Log, LogUnavailable
+from projections.read_model import ReadModel
+
+
+class SharedBarrier:
+    """Waits until the read model holds all that was committed before the call.
+
+    A caller may share a barrier only if that barrier is published after the call, so
+    those who come while one is in flight share the next.
+    """
+
+    def __init__(self, log: Log, model: ReadModel) -> None:
+        self._log = log
+        self._model = model
+        self._next: asyncio.Task[int] | None = None
+        self._in_flight = asyncio.Lock()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Return when the read model has caught up. Raises Unavailable after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                if self._next is None:
+                    self._next = asyncio.create_task(self._publish(timeout_s))
+                position = await asyncio.shield(self._next)
+                await self._model.wait_for(position, timeout_s)
+        except TimeoutError:
+            raise Unavailable("this process could not catch up with the log in time") from None
+        except LogUnavailable as error:
+            raise Unavailable(f"no quorum of the log: {error}", 2) from error
+
+    async def _publish(self, timeout_s: float) -> int:
+        async with self._in_flight:
+            self._next = None
+            return await self._log.barrier(timeout=timeout_s)

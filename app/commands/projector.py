@@ -1,0 +1,42 @@
+"""`guardian projector`: applies the Raft log to the database; any number may stand by."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+
+import click
+import uvloop
+
+from app.logs import configure_logs
+from app.settings import Settings, SettingsError, load_settings
+from app.web import connect_log
+from consensus.log import LogError
+from projections.projector import Projector, ProjectorHalted
+
+
+@click.command()
+def command() -> None:
+    """Project the log until SIGTERM or Ctrl-C. Exits with 1 and the evidence if it must halt."""
+    try:
+        settings = load_settings(os.environ)
+        configure_logs(settings.log_level)
+        uvloop.run(_run(settings))
+    except (SettingsError, LogError, ProjectorHalted) as error:
+        raise click.ClickException(str(error)) from error
+
+
+async def _run(settings: Settings) -> None:
+    dsn = settings.require_database_url()
+    log = await connect_log(settings)
+    try:
+        task = asyncio.create_task(Projector(log, dsn).run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, task.cancel)
+        await asyncio.gather(task, return_exceptions=False)
+    except asyncio.CancelledError:
+        pass
+    finally:
+        await log.close()

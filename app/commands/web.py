@@ -1,0 +1,35 @@
+"""`guardian web`: one web process."""
+
+from __future__ import annotations
+
+import os
+
+import click
+import uvloop
+from aiohttp import web
+
+from app.logs import configure_logs
+from app.settings import SettingsError, load_settings
+from app.web import create_app
+from consensus.log import LogError
+
+
+@click.command()
+def command() -> None:
+    """Serve the HTTP API until SIGTERM or Ctrl-C."""
+    try:
+        settings = load_settings(os.environ)
+        settings.require_database_url(), settings.require_nats_url(), settings.require_secret_key()
+        configure_logs(settings.log_level)
+        uvloop.install()
+        web.run_app(
+            create_app(settings),
+            host=settings.host,
+            port=settings.port,
+            print=None,
+            access_log=None,
+            reuse_port=settings.web_concurrency > 1 or None,
+            shutdown_timeout=5.0,
+        )
+    except (SettingsError, LogError, OSError) as error:
+        raise click.ClickException(str(error)) from error

@@ -1,0 +1,83 @@
+"""What the service itself refuses, beside the domain's rules, as typed exceptions.
+
+`app.api.errors` maps each to one problem (RFC 9457); nothing here knows about HTTP responses.
+"""
+
+from __future__ import annotations
+
+
+class ServiceError(Exception):
+    """A request that the service refuses. `str()` is fit to be shown to the caller."""
+
+
+class InvalidParameter(ServiceError):
+    """A parameter, header or body member has a value that cannot be used."""
+
+    def __init__(self, name: str, detail: str) -> None:
+        super().__init__(f"{name}: {detail}")
+        self.name = name
+        self.detail = detail
+
+
+class BodyTooLarge(ServiceError):
+    """The request body is larger than this route accepts."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"the request body is larger than {limit_bytes} bytes")
+        self.limit_bytes = limit_bytes
+
+
+class UnsupportedMediaType(ServiceError):
+    """The body has a content type that this route does not take."""
+
+    def __init__(self, given: str, accepted: tuple[str, ...]) -> None:
+        super().__init__(f"content type {given!r}; this route takes {' or '.join(accepted)}")
+        self.accepted = accepted
+
+
+class NotSignedIn(ServiceError):
+    """No credentials, or credentials that are not (or no longer) good."""
+
+
+class NotAllowed(ServiceError):
+    """The caller is known, and their role is too low."""
+
+    def __init__(self, needed: str) -> None:
+        super().__init__(f"this needs the role {needed} or higher")
+        self.needed = needed
+
+
+class NotFound(ServiceError):
+    """It is not there, or not there for this caller."""
+
+
+class Duplicate(ServiceError):
+    """Something of this name is there already."""
+
+
+class VersionRequired(ServiceError):
+    """A change without the version that it was made for."""
+
+
+class Unavailable(ServiceError):
+    """Something that this request needs is away; nothing was done. Try again."""
+
+    def __init__(self, detail: str, retry_after_s: int = 1) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class TooManyRequests(ServiceError):
+    """Asked too often; nothing was done."""
+
+    def __init__(self, detail: str, retry_after_s: int) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class OutcomePending(ServiceError):
+    """The change may be committed or not yet; its link tells later."""
+
+    def __init__(self, change_id: str) -> None:
+        super().__init__("the outcome is not known yet; ask the link later")
+        self.change_id = change_id

@@ -1,0 +1,37 @@
+"""What the handlers need, made once in `app.web`; the type of the application's one key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import asyncpg
+from aiohttp import web
+
+from app.access.directory import Directory
+from app.access.passwords import PasswordPool
+from app.access.tokens import KeyRing
+from app.change_writer import ChangeWriter
+from app.config_reader import ConfigReader
+from app.settings import Settings
+from consensus.log import Log
+from projections.follower import Follower
+from projections.read_model import ReadModel
+
+
+@dataclass(slots=True)
+class Services:
+    """The parts of one web process."""
+
+    settings: Settings
+    pool: asyncpg.Pool
+    log: Log
+    model: ReadModel
+    follower: Follower
+    directory: Directory
+    passwords: PasswordPool
+    ring: KeyRing
+    writer: ChangeWriter
+    reader: ConfigReader
+
+
+SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

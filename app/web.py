@@ -1,0 +1,108 @@
+"""The composition root of the web process: the only place where its objects are wired."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any
+
+import asyncpg
+from aiohttp import web
+
+from app.access.directory import Directory
+from app.access.passwords import PasswordPool
+from app.access.tokens import KeyRing
+from app.api.errors import problems
+from app.api.routes import all_routes
+from app.barrier import SharedBarrier
+from app.change_writer import ChangeWriter
+from app.config_reader import ConfigReader
+from app.services import SERVICES, Services
+from app.settings import Settings
+from consensus.jetstream import JetStreamLog
+from consensus.log import Log
+from projections.follower import Follower
+from projections.read_model import ReadModel
+
+POOL_SIZE = 10
+COMMAND_TIMEOUT_S = 30.0
+BODY_OVERHEAD_BYTES = 64 * 1024
+"""What a request may hold beside the content."""
+
+
+async def connect_log(settings: Settings) -> Log:
+    """The Raft log of these settings. Raises LogUnavailable."""
+    tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
+    return await JetStreamLog.connect(
+        settings.nats_servers,
+        settings.stream,
+        monitor_urls=settings.nats_monitor_urls,
+        credentials=settings.nats_credentials,
+        tls=tls,
+    )
+
+
+def create_app(settings: Settings) -> web.Application:
+    """The whole web service; it connects when the application starts."""
+    app = web.Application(
+        middlewares=[problems],
+        client_max_size=settings.max_content_bytes + BODY_OVERHEAD_BYTES,
+    )
+    app.add_routes(all_routes())
+
+    async def lifespan(app: web.Application) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            app[SERVICES] = await _start(settings, stack)
+            yield
+
+    app.cleanup_ctx.append(lifespan)
+    return app
+
+
+async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
+    dsn = settings.require_database_url()
+    ring = KeyRing.parse(settings.require_secret_key())
+    log = await connect_log(settings)
+    stack.push_async_callback(log.close)
+    pool = await asyncpg.create_pool(
+        dsn, min_size=1, max_size=POOL_SIZE, command_timeout=COMMAND_TIMEOUT_S
+    )
+    stack.callback(pool.terminate)
+    model = ReadModel()
+    follower = Follower(dsn, model)
+    directory = Directory(pool, dsn, ring)
+    for work in (follower.run(), directory.run()):
+        _background(stack, work)
+    await follower.ready.wait()
+    barrier = SharedBarrier(log, model)
+    return Services(
+        settings=settings,
+        pool=pool,
+        log=log,
+        model=model,
+        follower=follower,
+        directory=directory,
+        passwords=await stack.enter_async_context(PasswordPool()),
+        ring=ring,
+        writer=ChangeWriter(log, model, barrier, max_content_bytes=settings.max_content_bytes),
+        reader=ConfigReader(model, barrier),
+    )
+
+
+def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
+    """Run a task until the application ends; if it dies before, so does the process."""
+    task = asyncio.create_task(work)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            raise SystemExit(f"a background task ended: {error!r}") from error
+
+    task.add_done_callback(ended)
+
+    async def stop() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    stack.push_async_callback(stop)
