@@ -1,0 +1,126 @@
+"""The whole service in the test's own event loop, on the run's real servers.
+
+Everything is reached through HTTP, like a client would; the parts are at hand for tests that
+must look behind (`service.app`, `service.projector`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+from aiohttp import web
+
+from app.first_user import ensure_first_superuser
+from app.settings import Settings
+from app.web import connect_log, create_app
+from consensus.log import Log
+from projections.projector import Projector
+
+EMAIL, PASSWORD = "admin@example.org", "correct horse battery"
+
+
+@dataclass
+class Answer:
+    """A whole HTTP answer."""
+
+    status: int
+    headers: Any
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+@dataclass
+class Client:
+    """A caller with credentials."""
+
+    session: aiohttp.ClientSession
+    base_url: str
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def __call__(self, method: str, path: str, **kwargs: Any) -> Answer:
+        headers = {**self.headers, **kwargs.pop("headers", {})}
+        url = self.base_url + path
+        async with self.session.request(method, url, headers=headers, **kwargs) as response:
+            return Answer(response.status, response.headers, await response.read())
+
+    def with_headers(self, **headers: str) -> Client:
+        return Client(self.session, self.base_url, headers)
+
+    async def sign_in(self, email: str = EMAIL, password: str = PASSWORD) -> Client:
+        answer = await self("POST", "/v1/auth/login", json={"email": email, "password": password})
+        assert answer.status == 200, answer.body
+        token = answer.json["access_token"]
+        return self.with_headers(Authorization=f"Bearer {token}")
+
+
+@dataclass
+class Service:
+    """A web process and a projector."""
+
+    settings: Settings
+    log: Log
+    projector: Projector
+    projector_task: asyncio.Task[None]
+    app: web.Application
+    anonymous: Client
+
+    async def project(self, admin: Client, name: str = "shop") -> tuple[str, str]:
+        """A new project: its path, and its key."""
+        answer = await admin("POST", "/v1/projects", json={"name": name})
+        assert answer.status == 201, answer.body
+        return f"/v1/projects/{answer.json['id']}", answer.json["api_key"]
+
+
+def settings_for(database_url: str, nats_url: str, stream: str) -> Settings:
+    """Settings of a test's service."""
+    return Settings(
+        database_url=database_url,
+        nats_url=nats_url,
+        stream=stream,
+        data_dir=Path("unused"),
+        secret_key="a secret key of the tests that is long enough",
+        admin_email=EMAIL,
+        admin_password=PASSWORD,
+        port=0,
+    )
+
+
+@asynccontextmanager
+async def run_web(settings: Settings) -> AsyncIterator[tuple[web.Application, str]]:
+    """One web process's application, served on a free port of the loopback."""
+    app = create_app(settings)
+    runner = web.AppRunner(app, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        host, port = runner.addresses[0][:2]
+        yield app, f"http://{host}:{port}"
+    finally:
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def run_service(settings: Settings) -> AsyncIterator[Service]:
+    """The service with its first superuser, EMAIL and PASSWORD."""
+    await ensure_first_superuser(settings.require_database_url(), settings)
+    log = await connect_log(settings)
+    projector = Projector(log, settings.require_database_url())
+    task = asyncio.create_task(projector.run())
+    try:
+        async with run_web(settings) as (app, base_url), aiohttp.ClientSession() as session:
+            yield Service(settings, log, projector, task, app, Client(session, base_url))
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await log.close()
