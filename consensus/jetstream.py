@@ -47,6 +47,9 @@ BARRIER_TTL_S: Final = 60
 is late still meets it."""
 
 _STATUS_TIMEOUT_S: Final = 5.0
+_SILENT_S: Final = 3.0
+"""A member that the leader did not hear for this long is offline; it hears each every second."""
+
 _NO_MESSAGE_FOUND: Final = 10037
 _PAUSE_S: Final = 0.1
 _DEFAULT_ACCOUNT: Final = "$G"
@@ -202,10 +205,7 @@ class JetStreamLog:
             return await self._status_without_leader()
         self._info = info
         cluster = info.cluster or api.ClusterInfo()
-        members = [
-            Member(peer.name or "?", not peer.offline, bool(peer.current), peer.lag or 0)
-            for peer in cluster.replicas or ()
-        ]
+        members = [_member(peer) for peer in cluster.replicas or ()]
         if cluster.leader:
             members.append(Member(cluster.leader, online=True, current=True, lag=0))
         observed = await observe(self._monitor_urls, self._account, cluster.raft_group)
@@ -239,6 +239,17 @@ class JetStreamLog:
     def _connection_changed(self) -> None:
         for reader in self._readers:
             reader.connection_changed()
+
+
+def _member(peer: api.PeerInfo) -> Member:
+    """A follower as the leader sees it.
+
+    The engine leaves `current` true and `offline` false for a killed follower until there
+    is something to replicate (measured); only the time since it was last heard tells.
+    """
+    heard_ns = peer.active or 0  # 0: never, since this leader was elected
+    online = not peer.offline and 0 < heard_ns <= _SILENT_S * 1e9
+    return Member(peer.name or "?", online, online and bool(peer.current), peer.lag or 0)
 
 
 def _status(

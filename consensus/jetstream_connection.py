@@ -30,8 +30,8 @@ API_TIMEOUT_S: Final = 2.0
 
 _RECONNECT_WAIT_S: Final = 0.1
 _CONNECT_TIMEOUT_S: Final = 2
-_PING_INTERVAL_S: Final = 5
-"""With two outstanding pings a connection that hangs is given up after 15 s."""
+_PING_INTERVAL_S: Final = 2
+"""With two outstanding pings a connection that hangs is given up after 6 s."""
 
 _PENDING_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 """What the client holds back for a socket that does not drain."""

@@ -243,9 +243,13 @@ class LogContract:
 
     async def test_status_names_the_leader_among_the_members(self, log: Log) -> None:
         await append(log, b"x")
+
+        async def complete() -> bool:
+            return all(member.online for member in (await log.status()).members)
+
+        await eventually(complete)
         status = await log.status()
         assert status.leader in {member.name for member in status.members}
-        assert all(member.online for member in status.members)
         assert (status.first_position, status.last_position) == (1, 1)
         assert status.term is None or status.term >= 1
 
