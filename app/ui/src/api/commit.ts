@@ -1,0 +1,132 @@
+/** Changes of configs. Content goes out as the text that was reviewed: only white space is left out. */
+import { compact } from "../lib/ijson";
+import { query, request, url, type Answer } from "./client";
+import { asProblem, Problem } from "./problem";
+import type { Json } from "../lib/json";
+
+export type Edit = {
+  op: "put" | "delete";
+  key: string;
+  text: string;
+  schemaId?: string | null;
+  /** The version that the edit was made on; 0: the config is new. */
+  baseVersion: number;
+};
+export type Committed = { key: string; version: number };
+type Pending = { id?: string; status: "applied" | "rejected" | "pending" | "unknown"; [name: string]: Json | undefined };
+
+const ASK_AGAIN_MS = 700;
+const GIVE_UP_MS = 60_000;
+
+/** One id for each act, however often it is sent. (randomUUID needs a secure context.) */
+export function newActId(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+const precondition = (baseVersion: number): Record<string, string> =>
+  baseVersion === 0 ? { "If-None-Match": "*" } : { "If-Match": `"${baseVersion}"` };
+
+function putBody(edit: Edit, comment: string): string {
+  const rest = JSON.stringify({
+    ...(edit.schemaId === undefined ? {} : { schema_id: edit.schemaId }),
+    ...(comment === "" ? {} : { comment }),
+  });
+  return `{"content":${compact(edit.text)}${rest === "{}" ? "" : `,${rest.slice(1, -1)}`}}`;
+}
+
+/** 202: committed or not is not known yet. Asks until it is. */
+async function settled<T>(answer: Answer<T>, location: string | null): Promise<Answer<T>> {
+  if (answer.status !== 202 || location === null) return answer;
+  const until = Date.now() + GIVE_UP_MS;
+  while (Date.now() < until) {
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+    const { data, position } = await request<Pending>("GET", location);
+    if (data.status === "applied") return { ...answer, data: data as T, position };
+    if (data.status === "rejected") {
+      throw new Problem(409, "The change was not accepted", "Another change came first.", null, data as Record<string, Json>);
+    }
+  }
+  throw new Problem(
+    0,
+    "It is not known yet whether the change was committed",
+    `Ask again at ${location} before you repeat it; repeating it with this dialog is safe.`,
+    null,
+    {},
+  );
+}
+
+async function write<T>(method: string, path: string, rawBody: string | undefined, headers: Record<string, string>): Promise<Answer<T>> {
+  const answer = await request<T>(method, path, { rawBody, headers });
+  const pending = answer.data as { location?: string; change_id?: string; id?: string } | null;
+  const id = pending?.change_id ?? pending?.id;
+  return settled(answer, answer.location ?? (id ? url`/v1/changes/${id}` : null));
+}
+
+export async function commitEdit(project: string, edit: Edit, comment: string, actId: string): Promise<Committed> {
+  const path = url`/v1/projects/${project}/configs/${edit.key}`;
+  const headers = { ...precondition(edit.baseVersion), "Idempotency-Key": actId };
+  const answer =
+    edit.op === "delete"
+      ? await write<Committed>("DELETE", path + query({ comment }), undefined, headers)
+      : await write<Committed>("PUT", path, putBody(edit, comment), headers);
+  return { key: edit.key, version: answer.data.version ?? edit.baseVersion + 1 };
+}
+
+/** Everything but the commit: null when the service would accept it. */
+export async function rehearse(project: string, edit: Edit, signal: AbortSignal): Promise<Problem | null> {
+  const path = `${url`/v1/projects/${project}/configs/${edit.key}`}?dry_run=true`;
+  try {
+    await request(edit.op === "delete" ? "DELETE" : "PUT", path, {
+      rawBody: edit.op === "delete" ? undefined : putBody(edit, ""),
+      headers: precondition(edit.baseVersion),
+      signal,
+    });
+    return null;
+  } catch (error) {
+    if (error instanceof DOMException) throw error;
+    return asProblem(error);
+  }
+}
+
+export type RollbackAnswer = { version: number; content?: Json };
+
+export async function rollBack(
+  project: string,
+  key: string,
+  toVersion: number,
+  liveVersion: number,
+  options: { comment: string; dryRun: boolean; actId: string },
+): Promise<RollbackAnswer> {
+  const path = url`/v1/projects/${project}/configs/${key}/rollback` + (options.dryRun ? "?dry_run=true" : "");
+  const body = JSON.stringify({ to_version: toVersion, ...(options.comment === "" ? {} : { comment: options.comment }) });
+  const headers: Record<string, string> = { "If-Match": `"${liveVersion}"` };
+  if (!options.dryRun) headers["Idempotency-Key"] = options.actId;
+  return (await write<RollbackAnswer>("POST", path, body, headers)).data;
+}
+
+export type SetAnswer = { id?: string; position?: number; changes: Committed[] };
+
+function changesBody(edits: readonly Edit[], comment: string): string {
+  const changes = edits.map((edit) => {
+    const head = JSON.stringify({
+      op: edit.op,
+      key: edit.key,
+      version: edit.baseVersion,
+      ...(edit.op === "put" && edit.schemaId !== undefined ? { schema_id: edit.schemaId } : {}),
+    });
+    return edit.op === "delete" ? head : `${head.slice(0, -1)},"content":${compact(edit.text)}}`;
+  });
+  return `{${comment === "" ? "" : `"comment":${JSON.stringify(comment)},`}"changes":[${changes.join(",")}]}`;
+}
+
+export async function commitSet(
+  project: string,
+  edits: readonly Edit[],
+  options: { comment: string; dryRun: boolean; actId: string },
+): Promise<SetAnswer> {
+  const path = url`/v1/projects/${project}/changes` + (options.dryRun ? "?dry_run=true" : "");
+  const headers: Record<string, string> = options.dryRun ? {} : { "Idempotency-Key": options.actId };
+  return (await write<SetAnswer>("POST", path, changesBody(edits, options.comment), headers)).data;
+}
+

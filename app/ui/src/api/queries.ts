@@ -1,0 +1,197 @@
+/** What the views ask the service for, named once. */
+import {
+  QueryClient,
+  useInfiniteQuery,
+  useQuery,
+  type UseQueryResult,
+} from "@tanstack/react-query";
+import { all, get, pages, query, request, url, type Page } from "./client";
+import { compareKeys } from "../lib/tree";
+import { Problem } from "./problem";
+import type {
+  ChainVerdict,
+  Cluster,
+  Config,
+  NamedKey,
+  Project,
+  Revision,
+  Role,
+  Schema,
+  User,
+} from "./types";
+
+export const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 10_000,
+      retry: (count, error) =>
+        count < 2 && error instanceof Problem && (error.status === 0 || error.status === 503),
+      retryDelay: (count) => 500 * 2 ** count,
+    },
+  },
+});
+
+export const keys = {
+  me: ["me"] as const,
+  projects: ["projects"] as const,
+  project: (project: string) => ["project", project] as const,
+  roles: (project: string) => ["project", project, "roles"] as const,
+  apiKeys: (project: string) => ["project", project, "keys"] as const,
+  configs: (project: string, at: string | null) => ["configs", project, at] as const,
+  config: (project: string, key: string) => ["config", project, key] as const,
+  revisions: (project: string, key: string) => ["revisions", project, key] as const,
+  audit: (project: string) => ["audit", project] as const,
+  schemas: ["schemas"] as const,
+  users: ["users"] as const,
+};
+
+export const useMe = (): UseQueryResult<User> =>
+  useQuery({ queryKey: keys.me, queryFn: ({ signal }) => get<User>("/v1/me", signal), staleTime: 300_000 });
+
+export const useProjects = (): UseQueryResult<Project[]> =>
+  useQuery({
+    queryKey: keys.projects,
+    queryFn: ({ signal }) => all<Project>("/v1/projects?limit=200", signal),
+  });
+
+export const useProject = (project: string): UseQueryResult<Project> =>
+  useQuery({
+    queryKey: keys.project(project),
+    queryFn: ({ signal }) => get<Project>(url`/v1/projects/${project}`, signal),
+  });
+
+export const useRoles = (project: string, enabled = true): UseQueryResult<Role[]> =>
+  useQuery({
+    queryKey: keys.roles(project),
+    enabled,
+    queryFn: ({ signal }) => all<Role>(url`/v1/projects/${project}/roles` + "?limit=500", signal),
+  });
+
+export const useApiKeys = (project: string, enabled: boolean): UseQueryResult<NamedKey[]> =>
+  useQuery({
+    queryKey: keys.apiKeys(project),
+    queryFn: ({ signal }) => all<NamedKey>(url`/v1/projects/${project}/keys` + "?limit=500", signal),
+    enabled,
+  });
+
+/** A moment in an address: a position (digits) or an RFC 3339 time. */
+export function momentQuery(at: string | null): Record<string, string> {
+  if (at === null) return {};
+  return /^\d+$/.test(at) ? { position: at } : { at };
+}
+
+export type ConfigList = { items: Config[]; position: number; complete: boolean };
+
+/** Every config of a project. Pages show as they arrive; the watch keeps it current. */
+export const useConfigs = (project: string, at: string | null): UseQueryResult<ConfigList> =>
+  useQuery({
+    queryKey: keys.configs(project, at),
+    staleTime: Infinity,
+    queryFn: async ({ signal }) => {
+      const path = url`/v1/projects/${project}/configs` + query({ limit: 500, ...momentQuery(at) });
+      let items: Config[] = [];
+      let position: number | null = null;
+      const fresh = client.getQueryData(keys.configs(project, at)) === undefined;
+      for await (const page of pages<Config>(path, signal)) {
+        items = items.concat(page.data.items).sort((a, b) => compareKeys(a.key, b.key));
+        // The first page's position: what changed since is repeated by the watch.
+        position ??= page.position ?? 0;
+        if (fresh && page.data.next !== null) {
+          client.setQueryData<ConfigList>(keys.configs(project, at), { items, position, complete: false });
+        }
+      }
+      return { items, position: position ?? 0, complete: true };
+    },
+  });
+
+export type Moment = { version?: number | null; at?: string | null };
+
+export const useConfig = (project: string, key: string, moment: Moment = {}): UseQueryResult<Config> =>
+  useQuery({
+    queryKey: [...keys.config(project, key), moment.version ?? null, moment.at ?? null],
+    queryFn: ({ signal }) =>
+      get<Config>(
+        url`/v1/projects/${project}/configs/${key}` +
+          query({ version: moment.version, ...momentQuery(moment.at ?? null) }),
+        signal,
+      ),
+    retry: (count, error) => error instanceof Problem && error.status !== 404 && count < 2,
+  });
+
+export const useRevision = (
+  project: string,
+  key: string,
+  version: number | null,
+): UseQueryResult<Revision> =>
+  useQuery({
+    queryKey: [...keys.revisions(project, key), version],
+    queryFn: ({ signal }) =>
+      get<Revision>(url`/v1/projects/${project}/configs/${key}/revisions/${version ?? 0}`, signal),
+    enabled: version !== null && version > 0,
+    staleTime: Infinity,
+  });
+
+export const useRevisions = (project: string, key: string) =>
+  useInfiniteQuery({
+    queryKey: keys.revisions(project, key),
+    initialPageParam: url`/v1/projects/${project}/configs/${key}/revisions` + "?limit=100",
+    queryFn: ({ pageParam, signal }) => get<Page<Revision>>(pageParam, signal),
+    getNextPageParam: (page) => page.next,
+  });
+
+export type AuditFilter = { user?: string | null; key?: string | null };
+
+export const useAudit = (project: string, filter: AuditFilter) =>
+  useInfiniteQuery({
+    queryKey: [...keys.audit(project), filter.user ?? null, filter.key ?? null],
+    initialPageParam:
+      url`/v1/projects/${project}/revisions` + query({ limit: 100, order: "desc", ...filter }),
+    queryFn: ({ pageParam, signal }) => get<Page<Revision>>(pageParam, signal),
+    getNextPageParam: (page) => page.next,
+  });
+
+export const useChain = (project: string) =>
+  useQuery({
+    queryKey: [...keys.audit(project), "chain"],
+    queryFn: ({ signal }) => get<ChainVerdict>(url`/v1/projects/${project}/audit/verify`, signal),
+    staleTime: 60_000,
+  });
+
+export const useSchemas = (): UseQueryResult<Schema[]> =>
+  useQuery({
+    queryKey: keys.schemas,
+    queryFn: ({ signal }) => all<Schema>("/v1/schemas?limit=500", signal),
+  });
+
+export const useSchema = (id: string | null | undefined): UseQueryResult<Schema> =>
+  useQuery({
+    queryKey: [...keys.schemas, id],
+    queryFn: ({ signal }) => get<Schema>(url`/v1/schemas/${id ?? ""}`, signal),
+    enabled: Boolean(id),
+  });
+
+export const useUsers = (enabled: boolean): UseQueryResult<User[]> =>
+  useQuery({
+    queryKey: keys.users,
+    queryFn: ({ signal }) => all<User>("/v1/users?limit=500", signal),
+    enabled,
+  });
+
+export const useCluster = () =>
+  useQuery({
+    queryKey: ["cluster"],
+    queryFn: ({ signal }) => get<Cluster>("/v1/cluster", signal),
+    refetchInterval: 2000,
+    staleTime: 0,
+  });
+
+/** A commit of ours is shown at once; the watch will say the same a moment later. */
+export function applyCommit(project: string, changed: readonly string[]): void {
+  for (const key of changed) {
+    void client.invalidateQueries({ queryKey: keys.config(project, key) });
+    void client.invalidateQueries({ queryKey: keys.revisions(project, key), exact: true });
+  }
+  void client.invalidateQueries({ queryKey: keys.audit(project) });
+}
+
+export { request };

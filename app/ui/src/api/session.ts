@@ -1,0 +1,109 @@
+/**
+ * Who is signed in. The access token lives in memory only; the refresh token
+ * is an HttpOnly cookie that no script can read.
+ */
+import { Store } from "../lib/store";
+import { parseJson } from "../lib/json";
+import { Problem, problemOf } from "./problem";
+
+export type SessionState = "starting" | "in" | "out" | "ended";
+export const session = new Store<SessionState>("starting");
+
+type TokenAnswer = { access_token: string; expires_in: number };
+type RefreshOutcome = "ok" | "refused";
+
+/** Says that a cookie may exist, so that a first visit does not ask in vain. */
+const HINT = "guardian:signed-in";
+let token: string | null = null;
+let refreshAt: ReturnType<typeof setTimeout> | undefined;
+let refreshing: Promise<RefreshOutcome> | null = null;
+
+export const accessToken = (): string | null => token;
+
+function keep(answer: TokenAnswer): void {
+  token = answer.access_token;
+  localStorage.setItem(HINT, "1");
+  clearTimeout(refreshAt);
+  refreshAt = setTimeout(() => void refresh().catch(() => undefined), answer.expires_in * 800);
+  session.set("in");
+}
+
+function forget(next: SessionState): void {
+  token = null;
+  clearTimeout(refreshAt);
+  localStorage.removeItem(HINT);
+  session.set(next);
+}
+
+async function post(path: string, body: object, keepalive = false): Promise<Response> {
+  try {
+    return await fetch(path, {
+      method: "POST",
+      headers: {
+        "Content-Type": "application/json",
+        ...(token === null ? {} : { Authorization: `Bearer ${token}` }),
+      },
+      body: JSON.stringify(body),
+      keepalive,
+    });
+  } catch {
+    throw new Problem(0, "The service cannot be reached", "Check the connection, then try again.", null, {});
+  }
+}
+
+export async function signIn(email: string, password: string): Promise<void> {
+  const response = await post("/v1/auth/login", { email, password, cookie: true });
+  if (!response.ok) throw await problemOf(response, parseJson);
+  keep((await response.json()) as TokenAnswer);
+}
+
+export async function signOut(): Promise<void> {
+  try {
+    await post("/v1/auth/logout", {});
+  } finally {
+    forget("out");
+  }
+}
+
+async function refreshOnce(): Promise<RefreshOutcome> {
+  // keepalive: the rotated cookie must arrive even if the page is left meanwhile.
+  const response = await post("/v1/auth/refresh", { cookie: true }, true);
+  if (response.ok) {
+    keep((await response.json()) as TokenAnswer);
+    return "ok";
+  }
+  if (response.status === 400 || response.status === 401 || response.status === 403) {
+    forget(session.get() === "in" ? "ended" : "out");
+    return "refused";
+  }
+  throw await problemOf(response, parseJson);
+}
+
+/**
+ * Asks for a new access token. Refresh tokens rotate and a reused one ends
+ * every session of its family, so tabs take turns.
+ */
+export function refresh(): Promise<RefreshOutcome> {
+  refreshing ??= (
+    navigator.locks
+      ? navigator.locks.request("guardian-refresh", refreshOnce)
+      : refreshOnce()
+  ).finally(() => {
+    refreshing = null;
+  });
+  return refreshing;
+}
+
+/** At page load: resumes the session if there may be one. */
+export async function resume(): Promise<void> {
+  if (localStorage.getItem(HINT) === null) {
+    session.set("out");
+    return;
+  }
+  await refresh();
+}
+
+/** Another tab signed out: this one must not go on as if nothing happened. */
+window.addEventListener("storage", (event) => {
+  if (event.key === HINT && event.newValue === null && session.get() === "in") forget("ended");
+});

@@ -1,0 +1,70 @@
+import { Button, Modal, TextInput } from "@mantine/core";
+import { useState, type ReactNode } from "react";
+import { Failure } from "./basics";
+
+/** For acts that cannot be taken back lightly: shows what will happen, asks for the name. */
+export function ConfirmTyped({
+  title,
+  name,
+  act,
+  children,
+  onConfirm,
+  onClose,
+}: {
+  title: string;
+  /** What has to be typed. */
+  name: string;
+  /** What the button says. */
+  act: string;
+  children: ReactNode;
+  onConfirm: () => Promise<void>;
+  onClose: () => void;
+}) {
+  const [typed, setTyped] = useState("");
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const confirm = async () => {
+    setBusy(true);
+    setError(null);
+    try {
+      await onConfirm();
+      onClose();
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  return (
+    <Modal opened onClose={onClose} title={title} size="lg" closeButtonProps={{ "aria-label": "Close" }}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          if (typed === name && !busy) void confirm();
+        }}
+      >
+        {children}
+        <TextInput
+          label={
+            <>
+              Type <code>{name}</code> to go on
+            </>
+          }
+          value={typed}
+          onChange={(event) => setTyped(event.currentTarget.value)}
+          autoComplete="off"
+          data-autofocus
+        />
+        {error !== null && <Failure error={error} />}
+        <div className="row">
+          <Button type="submit" color="red" disabled={typed !== name} loading={busy}>
+            {act}
+          </Button>
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}

@@ -1,0 +1,37 @@
+import { Button, Modal } from "@mantine/core";
+import { Copy, Notice } from "./basics";
+
+/** A secret that the service will not tell again. */
+export function ShownOnce({ title, secret, onClose }: { title: string; secret: string; onClose: () => void }) {
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      title={title}
+      size="lg"
+      closeOnClickOutside={false}
+      closeOnEscape={false}
+      withCloseButton={false}
+    >
+      <div className="stack">
+        <Notice tone="warn" boxed>
+          This key is shown once. Copy it now; afterwards it can only be replaced.
+        </Notice>
+        <div className="row wrap">
+          <code className="break" data-testid="secret">
+            {secret}
+          </code>
+          <Copy value={secret} label="Copy key" />
+        </div>
+        <pre className="mono muted break" style={{ whiteSpace: "pre-wrap", margin: 0 }}>
+          {`curl -H "X-API-Key: $KEY" ${window.location.origin}/v1/projects/…/configs`}
+        </pre>
+        <div className="row">
+          <Button onClick={onClose} data-autofocus>
+            I have stored the key
+          </Button>
+        </div>
+      </div>
+    </Modal>
+  );
+}

@@ -1,0 +1,153 @@
+/** CodeMirror for one JSON document. The text belongs to the caller. */
+import {
+  closeBrackets,
+  closeBracketsKeymap,
+  completionKeymap,
+} from "@codemirror/autocomplete";
+import { defaultKeymap, history, historyKeymap, indentWithTab } from "@codemirror/commands";
+import { json } from "@codemirror/lang-json";
+import { bracketMatching, foldGutter, foldKeymap, indentOnInput } from "@codemirror/language";
+import { lintGutter, setDiagnostics } from "@codemirror/lint";
+import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
+import { Compartment, EditorState } from "@codemirror/state";
+import {
+  drawSelection,
+  EditorView,
+  highlightActiveLine,
+  highlightActiveLineGutter,
+  keymap,
+  lineNumbers,
+} from "@codemirror/view";
+import { useEffect, useImperativeHandle, useRef, type Ref } from "react";
+import type { Issue } from "../lib/ijson";
+import type { SchemaAssist } from "./assist";
+import { appearance } from "./look";
+
+export type EditorHandle = { focus: () => void; jump: (offset: number) => void };
+
+export function JsonEditor({
+  value,
+  onChange,
+  label,
+  readOnly = false,
+  issues = [],
+  assist = null,
+  ref,
+}: {
+  value: string;
+  onChange?: (text: string) => void;
+  label: string;
+  readOnly?: boolean;
+  issues?: readonly Issue[];
+  assist?: SchemaAssist | null;
+  ref?: Ref<EditorHandle>;
+}) {
+  const host = useRef<HTMLDivElement>(null);
+  const view = useRef<EditorView | null>(null);
+  const changed = useRef(onChange);
+  changed.current = onChange;
+  const parts = useRef({ assist: new Compartment(), access: new Compartment() });
+
+  useEffect(() => {
+    if (!host.current) return;
+    const { assist: helping, access } = parts.current;
+    const editor = new EditorView({
+      parent: host.current,
+      state: EditorState.create({
+        doc: value,
+        extensions: [
+          appearance,
+          lineNumbers(),
+          foldGutter(),
+          highlightActiveLine(),
+          highlightActiveLineGutter(),
+          history(),
+          drawSelection(),
+          indentOnInput(),
+          bracketMatching(),
+          closeBrackets(),
+          highlightSelectionMatches(),
+          lintGutter(),
+          json(),
+          EditorState.tabSize.of(2),
+          EditorView.lineWrapping,
+          EditorView.contentAttributes.of({ "aria-label": label }),
+          helping.of([]),
+          access.of([]),
+          keymap.of([
+            ...closeBracketsKeymap,
+            ...completionKeymap,
+            ...searchKeymap,
+            ...historyKeymap,
+            ...foldKeymap,
+            // Tab must leave the editor for those who go by keyboard; Escape first, then Tab.
+            { key: "Escape", run: (each) => (each.contentDOM.blur(), true) },
+            ...defaultKeymap,
+            indentWithTab,
+          ]),
+          EditorView.updateListener.of((update) => {
+            if (update.docChanged) changed.current?.(update.state.doc.toString());
+          }),
+        ],
+      }),
+    });
+    view.current = editor;
+    return () => {
+      editor.destroy();
+      view.current = null;
+    };
+    // The text is brought up to date below; the editor itself is made once.
+  }, []);
+
+  useEffect(() => {
+    const editor = view.current;
+    if (!editor || editor.state.doc.toString() === value) return;
+    editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
+  }, [value]);
+
+  useEffect(() => {
+    view.current?.dispatch({
+      effects: parts.current.assist.reconfigure(assist && !readOnly ? assist.extension() : []),
+    });
+  }, [assist, readOnly]);
+
+  useEffect(() => {
+    view.current?.dispatch({
+      effects: parts.current.access.reconfigure([
+        EditorState.readOnly.of(readOnly),
+        EditorView.editable.of(true),
+        EditorView.contentAttributes.of({ "aria-readonly": String(readOnly) }),
+      ]),
+    });
+  }, [readOnly]);
+
+  useEffect(() => {
+    const editor = view.current;
+    if (!editor) return;
+    const length = editor.state.doc.length;
+    editor.dispatch(
+      setDiagnostics(
+        editor.state,
+        issues.map((issue) => ({
+          from: Math.min(issue.from, length),
+          to: Math.min(Math.max(issue.to, issue.from), length),
+          message: issue.message,
+          severity: "error" as const,
+        })),
+      ),
+    );
+  }, [issues]);
+
+  useImperativeHandle(ref, () => ({
+    focus: () => view.current?.focus(),
+    jump: (offset) => {
+      const editor = view.current;
+      if (!editor) return;
+      const anchor = Math.min(offset, editor.state.doc.length);
+      editor.dispatch({ selection: { anchor }, effects: EditorView.scrollIntoView(anchor, { y: "center" }) });
+      editor.focus();
+    },
+  }));
+
+  return <div ref={host} className="editor-host" />;
+}

@@ -1,0 +1,87 @@
+/** How CodeMirror looks here, and the nonce that its style elements need. */
+import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import type { Extension } from "@codemirror/state";
+import { EditorView } from "@codemirror/view";
+import { tags } from "@lezer/highlight";
+import { nonce } from "../lib/nonce";
+
+const colours = HighlightStyle.define([
+  { tag: tags.propertyName, color: "var(--g-key)" },
+  { tag: tags.string, color: "var(--g-string)" },
+  { tag: tags.number, color: "var(--g-number)" },
+  { tag: [tags.bool, tags.null], color: "var(--g-atom)" },
+  { tag: [tags.punctuation, tags.separator, tags.brace, tags.squareBracket], color: "var(--g-punct)" },
+]);
+
+const look = EditorView.theme({
+  "&": { backgroundColor: "transparent", color: "inherit" },
+  "&.cm-focused": { outline: "none" },
+  ".cm-scroller": { fontFamily: "var(--g-mono)", lineHeight: "1.55" },
+  ".cm-content": { caretColor: "var(--mantine-color-text)", padding: "8px 0" },
+  ".cm-cursor": { borderLeftColor: "var(--mantine-color-text)" },
+  ".cm-gutters": {
+    backgroundColor: "transparent",
+    color: "var(--mantine-color-dimmed)",
+    border: "none",
+    paddingLeft: "4px",
+  },
+  ".cm-activeLine, .cm-activeLineGutter": { backgroundColor: "transparent" },
+  "&.cm-focused .cm-activeLine, &.cm-focused .cm-activeLineGutter": {
+    backgroundColor: "color-mix(in srgb, var(--g-hover) 60%, transparent)",
+  },
+  "&.cm-focused > .cm-scroller > .cm-selectionLayer .cm-selectionBackground, .cm-selectionBackground": {
+    backgroundColor: "color-mix(in srgb, var(--mantine-color-accent-5) 28%, transparent)",
+  },
+  "&.cm-focused .cm-matchingBracket": {
+    backgroundColor: "color-mix(in srgb, var(--mantine-color-accent-5) 30%, transparent)",
+    outline: "1px solid var(--mantine-color-accent-5)",
+  },
+  ".cm-foldPlaceholder": {
+    backgroundColor: "var(--g-sunken)",
+    border: "1px solid var(--g-line)",
+    color: "var(--mantine-color-dimmed)",
+  },
+  ".cm-tooltip, .cm-panels": {
+    backgroundColor: "var(--mantine-color-body)",
+    color: "var(--mantine-color-text)",
+    border: "1px solid var(--g-line)",
+    borderRadius: "6px",
+    fontFamily: '"Inter Variable", system-ui, sans-serif',
+  },
+  ".cm-tooltip": { boxShadow: "0 6px 20px rgb(0 0 0 / 14%)", maxWidth: "32rem" },
+  ".cm-tooltip-hover": { padding: "6px 10px", whiteSpace: "pre-wrap" },
+  ".cm-tooltip-autocomplete > ul > li": { padding: "2px 8px", fontFamily: "var(--g-mono)" },
+  ".cm-tooltip-autocomplete > ul > li[aria-selected]": {
+    backgroundColor: "var(--g-selected)",
+    color: "var(--g-selected-text)",
+  },
+  ".cm-completionInfo": { padding: "6px 10px", whiteSpace: "pre-wrap" },
+  ".cm-diagnostic": { padding: "4px 10px", borderLeft: "3px solid var(--g-bad)" },
+  ".cm-panels input, .cm-panels button": {
+    font: "inherit",
+    color: "inherit",
+    background: "var(--g-sunken)",
+    border: "1px solid var(--g-line)",
+    borderRadius: "4px",
+  },
+  ".cm-insertedLine, .cm-changedLine": { backgroundColor: "var(--g-add) !important" },
+  ".cm-deletedChunk, .cm-deletedLine": { backgroundColor: "var(--g-del) !important" },
+  "&.cm-merge-a .cm-changedLine": { backgroundColor: "var(--g-del) !important" },
+  "&.cm-merge-a .cm-changedText": { background: "var(--g-del-strong) !important" },
+  "&.cm-merge-b .cm-changedText, .cm-changedText": { background: "var(--g-add-strong) !important" },
+  ".cm-deletedChunk .cm-deletedText": { background: "var(--g-del-strong) !important" },
+  ".cm-changedLineGutter": { background: "var(--g-good)" },
+  "&.cm-merge-a .cm-changedLineGutter": { background: "var(--g-bad)" },
+  ".cm-collapsedLines": {
+    background: "var(--g-sunken)",
+    color: "var(--mantine-color-dimmed)",
+    padding: "3px 12px",
+    fontFamily: '"Inter Variable", system-ui, sans-serif',
+  },
+});
+
+export const appearance: Extension = [
+  EditorView.cspNonce.of(nonce),
+  look,
+  syntaxHighlighting(colours),
+];

@@ -1,0 +1,307 @@
+import { ActionIcon, Button, Select, Switch, Textarea, TextInput } from "@mantine/core";
+import { IconPlus, IconTrash } from "@tabler/icons-react";
+import { useEffect, useState, type ReactNode } from "react";
+import { formatJson, isObject, parseJson, pointerOf, tryParse, type Json, type JsonObject } from "../lib/json";
+import { asList, asObject, kindOfSchema, kindOfValue, resolve, starter, text as asText } from "./schema";
+
+export type Path = (string | number)[];
+export type FormContext = {
+  root: Json;
+  messages: ReadonlyMap<string, string[]>;
+  readOnly: boolean;
+  set: (path: Path, value: Json | undefined) => void;
+  insert: (path: Path, value: Json) => void;
+};
+export type FieldProps = {
+  context: FormContext;
+  path: Path;
+  label: string;
+  schema: JsonObject;
+  value: Json | undefined;
+  required: boolean;
+  top?: boolean;
+};
+
+const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
+
+/** One value. What is there decides how it is shown; the schema only when nothing is there. */
+export function Field(props: FieldProps) {
+  const { context, path, schema, value } = props;
+  const choices = asList(schema.enum);
+  if (choices.length > 0) return <Choice {...props} choices={choices} />;
+  const kind = kindOfValue(value) ?? kindOfSchema(schema);
+  const expected = kindOfSchema(schema);
+  switch (kind) {
+    case "object":
+      return isObject(value) ? <ObjectField {...props} value={value} /> : <JsonField {...props} />;
+    case "array":
+      return Array.isArray(value) ? <ListField {...props} value={value} /> : <JsonField {...props} />;
+    case "string":
+      return (
+        <Line {...props} shown={typeof value === "string" ? value : ""} onText={(text) => context.set(path, text)} />
+      );
+    case "number":
+    case "integer":
+      return (
+        <Line
+          {...props}
+          numeric
+          shown={value === undefined ? "" : JSON.stringify(value)}
+          onText={(text) => context.set(path, parseJson(text))}
+          refuse={(text) => (NUMBER.test(text) ? null : "A number is needed")}
+        />
+      );
+    case "boolean":
+      return (
+        <Removable {...props}>
+          <Switch
+            label={props.label}
+            description={asText(schema.description)}
+            checked={value === true}
+            disabled={context.readOnly}
+            error={messagesOf(props)}
+            onChange={(event) => context.set(path, event.currentTarget.checked)}
+          />
+        </Removable>
+      );
+    default:
+      return value === null && expected !== "any" && expected !== "null" && !context.readOnly ? (
+        <Removable {...props}>
+          <div className="row">
+            <span>
+              {props.label}: <code>null</code>
+            </span>
+            <Button size="compact-xs" variant="default" onClick={() => context.set(path, starter(context.root, { ...schema, default: undefined as never }))}>
+              Give it a value
+            </Button>
+          </div>
+        </Removable>
+      ) : (
+        <JsonField {...props} />
+      );
+  }
+}
+
+function messagesOf({ context, path }: FieldProps): string | undefined {
+  return context.messages.get(pointerOf(path))?.join("\n");
+}
+
+function Removable({ children, context, path, label, required, top }: FieldProps & { children: ReactNode }) {
+  const removable = !context.readOnly && !top && !required;
+  return (
+    <div className="row" style={{ alignItems: "flex-end" }}>
+      <div className="grow">{children}</div>
+      {removable && (
+        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Remove ${label}`} onClick={() => context.set(path, undefined)}>
+          <IconTrash size={15} />
+        </ActionIcon>
+      )}
+    </div>
+  );
+}
+
+function Line({
+  shown,
+  onText,
+  refuse = () => null,
+  numeric = false,
+  ...props
+}: FieldProps & {
+  shown: string;
+  onText: (text: string) => void;
+  refuse?: (text: string) => string | null;
+  numeric?: boolean;
+}) {
+  const [typed, setTyped] = useState(shown);
+  useEffect(() => setTyped(shown), [shown]);
+  const refused = typed === shown ? null : refuse(typed);
+  const common = {
+    label: props.label,
+    description: asText(props.schema.description),
+    withAsterisk: props.required && !props.top,
+    value: typed,
+    readOnly: props.context.readOnly,
+    error: refused ?? messagesOf(props),
+    onChange: (event: { currentTarget: { value: string } }) => {
+      const { value } = event.currentTarget;
+      setTyped(value);
+      if (refuse(value) === null) onText(value);
+    },
+  };
+  const long = typed.includes("\n") || typed.length > 90;
+  return (
+    <Removable {...props}>
+      {long ? (
+        <Textarea {...common} autosize minRows={2} maxRows={12} />
+      ) : (
+        <TextInput {...common} inputMode={numeric ? "decimal" : undefined} maw={numeric ? 220 : undefined} />
+      )}
+    </Removable>
+  );
+}
+
+function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
+  const name = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value));
+  const current = props.value === undefined ? null : JSON.stringify(props.value);
+  const data = choices.map((each) => ({ value: JSON.stringify(each), label: name(each) }));
+  if (current !== null && !data.some((each) => each.value === current)) {
+    data.push({ value: current, label: `${name(props.value as Json)} (not allowed)` });
+  }
+  return (
+    <Removable {...props}>
+      <Select
+        label={props.label}
+        description={asText(props.schema.description)}
+        withAsterisk={props.required && !props.top}
+        data={data}
+        value={current}
+        disabled={props.context.readOnly}
+        allowDeselect={false}
+        searchable={data.length > 8}
+        error={messagesOf(props)}
+        onChange={(value) => value !== null && props.context.set(props.path, parseJson(value))}
+      />
+    </Removable>
+  );
+}
+
+function JsonField(props: FieldProps) {
+  const shown = props.value === undefined ? "" : formatJson(props.value);
+  const [typed, setTyped] = useState(shown);
+  useEffect(() => setTyped(shown), [shown]);
+  const parsed = tryParse(typed);
+  return (
+    <Removable {...props}>
+      <Textarea
+        label={props.label}
+        description={asText(props.schema.description) ?? "Any JSON"}
+        value={typed}
+        readOnly={props.context.readOnly}
+        error={(typed !== "" && !parsed ? "Not JSON yet" : null) ?? messagesOf(props)}
+        autosize
+        minRows={1}
+        maxRows={12}
+        styles={{ input: { fontFamily: "var(--g-mono)" } }}
+        onChange={(event) => {
+          const { value } = event.currentTarget;
+          setTyped(value);
+          const next = tryParse(value);
+          if (next) props.context.set(props.path, next.value);
+        }}
+      />
+    </Removable>
+  );
+}
+
+function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
+  const { context, path, schema, top } = props;
+  const known = asObject(schema.properties);
+  const required = new Set(asList(schema.required));
+  const present = Object.keys(value);
+  const names = [...Object.keys(known).filter((name) => present.includes(name) || required.has(name)), ...present.filter((name) => !Object.hasOwn(known, name))];
+  const absent = Object.keys(known).filter((name) => !present.includes(name) && !required.has(name));
+  const rest = schema.additionalProperties;
+  const fields = names.map((name) => {
+    const sub = resolve(context.root, Object.hasOwn(known, name) ? known[name] : isObject(rest) ? rest : undefined);
+    return (
+      <Field
+        key={name}
+        context={context}
+        path={[...path, name]}
+        label={asText(sub.title) ?? name}
+        schema={sub}
+        value={Object.hasOwn(value, name) ? value[name] : undefined}
+        required={required.has(name)}
+      />
+    );
+  });
+  const error = messagesOf({ ...props, value });
+  const body = (
+    <>
+      {error && (
+        <div role="alert" style={{ color: "var(--mantine-color-error)", whiteSpace: "pre-wrap" }}>
+          {error}
+        </div>
+      )}
+      {fields}
+      {!context.readOnly && (
+        <AddField
+          absent={absent}
+          free={rest !== false}
+          taken={present}
+          onAdd={(name) =>
+            context.set([...path, name], starter(context.root, resolve(context.root, known[name] ?? (isObject(rest) ? rest : { type: "string" }))))
+          }
+        />
+      )}
+    </>
+  );
+  if (top) return body;
+  return (
+    <Removable {...props} value={value}>
+      <fieldset>
+        <legend>{props.label}</legend>
+        {body}
+      </fieldset>
+    </Removable>
+  );
+}
+
+function AddField({ absent, free, taken, onAdd }: { absent: string[]; free: boolean; taken: string[]; onAdd: (name: string) => void }) {
+  const [name, setName] = useState("");
+  return (
+    <div className="row wrap">
+      {absent.map((each) => (
+        <Button key={each} size="compact-xs" variant="default" leftSection={<IconPlus size={12} />} onClick={() => onAdd(each)}>
+          {each}
+        </Button>
+      ))}
+      {free && (
+        <div className="row">
+          <TextInput size="xs" aria-label="Name of a new field" placeholder="new field" value={name} onChange={(event) => setName(event.currentTarget.value)} w={140} />
+          <Button
+            size="compact-xs"
+            variant="default"
+            disabled={name === "" || taken.includes(name)}
+            onClick={() => {
+              onAdd(name);
+              setName("");
+            }}
+          >
+            Add field
+          </Button>
+        </div>
+      )}
+    </div>
+  );
+}
+
+function ListField({ value, ...props }: FieldProps & { value: Json[] }) {
+  const { context, path, schema } = props;
+  const items = resolve(context.root, Array.isArray(schema.items) ? undefined : schema.items);
+  const error = messagesOf({ ...props, value });
+  return (
+    <Removable {...props} value={value}>
+      <fieldset>
+        <legend>
+          {props.label} <span className="muted">({value.length})</span>
+        </legend>
+        {error && <div style={{ color: "var(--mantine-color-error)" }}>{error}</div>}
+        {value.map((item, index) => (
+          <Field key={index} context={context} path={[...path, index]} label={`${props.label} ${index + 1}`} schema={items} value={item} required={false} />
+        ))}
+        {!context.readOnly && (
+          <Button
+            style={{ alignSelf: "flex-start" }}
+            size="compact-xs"
+            variant="default"
+            leftSection={<IconPlus size={12} />}
+            onClick={() => context.insert([...path, value.length], Object.keys(items).length > 0 ? starter(context.root, items) : (value.at(-1) ?? ""))}
+          >
+            Add to {props.label}
+          </Button>
+        )}
+      </fieldset>
+    </Removable>
+  );
+}

@@ -1,0 +1,100 @@
+/**
+ * The document as fields. Every edit is a change of the text at one place, so
+ * that number formats, order and whatever the form cannot show stay as they are.
+ */
+import { Button } from "@mantine/core";
+import { applyEdits, getLocation, modify, type JSONPath } from "jsonc-parser";
+import { useMemo } from "react";
+import { Notice } from "../components/basics";
+import { isObject, pointerOf, tryParse, type Json } from "../lib/json";
+import type { Issue } from "../lib/ijson";
+import { Field, type FormContext } from "./Field";
+import { resolve } from "./schema";
+
+/** More fields than this would make the page slow, and nobody fills them in by hand. */
+const MOST_FIELDS = 600;
+
+function countFields(value: Json): number {
+  if (Array.isArray(value)) return value.reduce<number>((sum, each) => sum + countFields(each), 1);
+  if (isObject(value)) return Object.values(value).reduce<number>((sum, each) => sum + countFields(each), 1);
+  return 1;
+}
+
+const FORMAT = { formattingOptions: { insertSpaces: true, tabSize: 2, eol: "\n" } };
+
+export function editAt(text: string, path: JSONPath, value: Json | undefined, insert = false): string {
+  return applyEdits(text, modify(text, path, value, { ...FORMAT, isArrayInsertion: insert }));
+}
+
+export function FormView({
+  text,
+  schema,
+  issues,
+  readOnly,
+  onChange,
+  onShowText,
+}: {
+  text: string;
+  schema: Json | null;
+  issues: readonly Issue[];
+  readOnly: boolean;
+  onChange: (text: string) => void;
+  onShowText: () => void;
+}) {
+  const parsed = useMemo(() => tryParse(text), [text]);
+  const messages = useMemo(() => {
+    const byPointer = new Map<string, string[]>();
+    for (const issue of issues) {
+      const pointer = pointerOf(getLocation(text, issue.from).path);
+      byPointer.set(pointer, [...(byPointer.get(pointer) ?? []), issue.message]);
+    }
+    return byPointer;
+  }, [issues, text]);
+
+  if (!parsed) {
+    return (
+      <div className="form">
+        <Notice tone="warn" boxed>
+          The text is not JSON at the moment, so it cannot be shown as fields.{" "}
+          <button type="button" className="link" onClick={onShowText}>
+            Go to the text
+          </button>
+        </Notice>
+      </div>
+    );
+  }
+  if (countFields(parsed.value) > MOST_FIELDS) {
+    return (
+      <div className="form">
+        <Notice tone="info" boxed>
+          This document has more than {MOST_FIELDS} fields; a form of them would be slow.{" "}
+          <button type="button" className="link" onClick={onShowText}>
+            Edit it as text
+          </button>
+        </Notice>
+      </div>
+    );
+  }
+  const context: FormContext = {
+    root: schema ?? {},
+    messages,
+    readOnly,
+    set: (path, value) => onChange(editAt(text, path, value)),
+    insert: (path, value) => onChange(editAt(text, path, value, true)),
+  };
+  return (
+    <div className="form" role="group" aria-label="The document as a form">
+      {!schema && (
+        <p className="muted" style={{ margin: 0 }}>
+          No schema is bound: the fields are those that the document has.
+        </p>
+      )}
+      <Field context={context} path={[]} label="Document" schema={resolve(context.root, schema ?? undefined)} value={parsed.value} required top />
+      {parsed.value === null && !readOnly && (
+        <Button variant="default" onClick={() => onChange("{}")}>
+          Begin with an object
+        </Button>
+      )}
+    </div>
+  );
+}

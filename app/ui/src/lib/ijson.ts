@@ -1,0 +1,104 @@
+/**
+ * What the service will refuse in any document (RFC 7493 and its limits),
+ * found while typing. The service has the last word; this only answers sooner.
+ */
+import { createScanner, printParseErrorCode, visit } from "jsonc-parser";
+
+export type Issue = { from: number; to: number; message: string };
+
+export const MAX_CONTENT_BYTES = 256 * 1024;
+/** jsonc-parser's SyntaxKind.EOF, a const enum that a module of its own cannot import. */
+const END_OF_FILE = 17;
+const MAX_INTEGER = 2n ** 64n - 1n;
+const MIN_INTEGER = -(2n ** 63n);
+
+const sentences: Record<string, string> = {
+  InvalidSymbol: "This is not JSON: a value is a string in double quotes, a number, true, false, null, [ ] or { }",
+  InvalidNumberFormat: "This is not a JSON number",
+  PropertyNameExpected: "A name in double quotes is expected here",
+  ValueExpected: "A value is expected here",
+  ColonExpected: "A colon is expected here",
+  CommaExpected: "A comma is expected here",
+  CloseBraceExpected: "A closing } is missing",
+  CloseBracketExpected: "A closing ] is missing",
+  EndOfFileExpected: "The document ended before this: only one value is allowed",
+  InvalidCommentToken: "Comments are not JSON",
+  UnexpectedEndOfString: "This string does not end",
+};
+
+function numberIssue(source: string): string | null {
+  if (/^-?\d+$/.test(source)) {
+    const value = BigInt(source);
+    if (value > MAX_INTEGER || value < MIN_INTEGER) return "An integer beyond 64 bits: other clients would change it";
+  } else if (!Number.isFinite(Number(source))) {
+    return "A number too large for a double";
+  }
+  return null;
+}
+
+function stringIssue(value: string): string | null {
+  if (value.includes("\u0000")) return "The character \\u0000 cannot be stored";
+  if (!value.isWellFormed()) return "A lone surrogate: half of a character";
+  return null;
+}
+
+export function findIssues(text: string): Issue[] {
+  if (text.trim() === "") return [{ from: 0, to: 1, message: "The document is empty" }];
+  const issues: Issue[] = [];
+  const names: Set<string>[] = [];
+  const add = (from: number, length: number, message: string): void => {
+    issues.push({ from, to: from + Math.max(length, 1), message });
+  };
+  visit(
+    text,
+    {
+      onObjectBegin: () => {
+        names.push(new Set());
+      },
+      onObjectEnd: () => {
+        names.pop();
+      },
+      onObjectProperty: (name, offset, length) => {
+        const seen = names.at(-1);
+        if (seen?.has(name)) add(offset, length, `The name ${JSON.stringify(name)} is here twice`);
+        seen?.add(name);
+        const message = stringIssue(name);
+        if (message) add(offset, length, message);
+      },
+      onLiteralValue: (value: unknown, offset, length) => {
+        const message =
+          typeof value === "number"
+            ? numberIssue(text.slice(offset, offset + length))
+            : typeof value === "string"
+              ? stringIssue(value)
+              : null;
+        if (message) add(offset, length, message);
+      },
+      onError: (code, offset, length) => {
+        const name = printParseErrorCode(code);
+        add(offset, length, sentences[name] ?? name);
+      },
+    },
+    { disallowComments: true, allowTrailingComma: false },
+  );
+  const size = text.length <= MAX_CONTENT_BYTES / 3 ? 0 : new TextEncoder().encode(compact(text)).length;
+  if (size > MAX_CONTENT_BYTES) {
+    issues.push({
+      from: 0,
+      to: 1,
+      message: `${Math.ceil(size / 1024)} KiB; the service takes ${MAX_CONTENT_BYTES / 1024} KiB at most`,
+    });
+  }
+  return issues;
+}
+
+/** The same document without the white space between its tokens; nothing else is touched. */
+export function compact(text: string): string {
+  const scanner = createScanner(text, true);
+  let result = "";
+  while (scanner.scan() !== END_OF_FILE) {
+    const from = scanner.getTokenOffset();
+    result += text.slice(from, from + scanner.getTokenLength());
+  }
+  return result;
+}

@@ -1,0 +1,96 @@
+/**
+ * JSON that comes back exactly as it was written. A number that JavaScript
+ * would change (64-bit integers, 1.0, 1e400) is kept as its source text, so
+ * showing and saving a document never alters it.
+ */
+
+/** The brand only keeps the type checker from taking it for an object of JSON. */
+export type RawNumber = { readonly rawJSON: string; readonly brand?: () => never };
+export type Json = null | boolean | number | string | RawNumber | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+type SourceContext = { source?: string };
+type LosslessJson = {
+  rawJSON(text: string): RawNumber;
+  isRawJSON(value: unknown): value is RawNumber;
+  parse(text: string, reviver: (key: string, value: unknown, context: SourceContext) => unknown): unknown;
+};
+const lossless = JSON as unknown as LosslessJson;
+
+/** False in a browser that would corrupt large numbers (before 2025). */
+export const canKeepNumbers = typeof lossless.rawJSON === "function";
+
+export function parseJson<T = Json>(text: string): T {
+  return lossless.parse(text, (_key, value, context) =>
+    typeof value === "number" && context.source !== undefined && String(value) !== context.source
+      ? lossless.rawJSON(context.source)
+      : value,
+  ) as T;
+}
+
+export function isRawNumber(value: unknown): value is RawNumber {
+  return lossless.isRawJSON(value);
+}
+
+export function isObject(value: Json | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
+}
+
+/** The text that the editor shows: two spaces, order kept. */
+export function formatJson(value: Json): string {
+  return JSON.stringify(value, null, 2);
+}
+
+/** Parses, or gives null where the text is not JSON. */
+export function tryParse(text: string): { value: Json } | null {
+  try {
+    return { value: parseJson(text) };
+  } catch {
+    return null;
+  }
+}
+
+export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
+  if (a === b) return true;
+  if (a === undefined || b === undefined) return false;
+  if (isRawNumber(a) || isRawNumber(b)) {
+    return JSON.stringify(a) === JSON.stringify(b);
+  }
+  if (Array.isArray(a) && Array.isArray(b)) {
+    return a.length === b.length && a.every((item, index) => sameJson(item, b[index]));
+  }
+  if (isObject(a) && isObject(b)) {
+    const keys = Object.keys(a);
+    return (
+      keys.length === Object.keys(b).length &&
+      keys.every((key) => Object.hasOwn(b, key) && sameJson(a[key], b[key]))
+    );
+  }
+  return false;
+}
+
+/** One line that tells what a value is, for lists. */
+export function summarize(value: Json | undefined): string {
+  if (value === undefined) return "";
+  if (Array.isArray(value)) return value.length === 1 ? "1 item" : `${value.length} items`;
+  if (isObject(value)) {
+    const count = Object.keys(value).length;
+    return count === 1 ? "1 field" : `${count} fields`;
+  }
+  return JSON.stringify(value);
+}
+
+/** Path of an RFC 6901 pointer, with array steps as numbers where they look so. */
+export function pointerPath(pointer: string): (string | number)[] {
+  if (pointer === "" || pointer === "#") return [];
+  return pointer
+    .replace(/^#/, "")
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
+    .map((part) => (/^(0|[1-9]\d*)$/.test(part) ? Number(part) : part));
+}
+
+export function pointerOf(path: readonly (string | number)[]): string {
+  return path.map((part) => `/${String(part).replaceAll("~", "~0").replaceAll("/", "~1")}`).join("");
+}

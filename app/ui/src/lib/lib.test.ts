@@ -1,0 +1,107 @@
+import { describe, expect, it } from "vitest";
+import { compact, findIssues } from "./ijson";
+import { formatJson, parseJson, pointerPath, sameJson, type Json } from "./json";
+import { merge3 } from "./merge3";
+import { buildTree, compareKeys, flatten, keyProblem } from "./tree";
+
+describe("JSON comes back as it was written", () => {
+  it.each(["18446744073709551615", "-9223372036854775808", "1.0", "1e400", "-0", "0.1", "1E5"])("%s", (source) => {
+    expect(JSON.stringify(parseJson(`{"n":${source}}`))).toBe(`{"n":${source}}`);
+  });
+
+  it("keeps a field named __proto__ and does not let it act", () => {
+    const value = parseJson<{ [key: string]: Json }>('{"__proto__":{"admin":true}}');
+    expect(formatJson(value)).toContain('"__proto__"');
+    expect(value.admin).toBeUndefined();
+  });
+
+  it("tells 1 from 1.0 and equals across key order", () => {
+    expect(sameJson(parseJson("1.0"), parseJson("1"))).toBe(false);
+    expect(sameJson(parseJson('{"a":1,"b":[2]}'), parseJson('{"b":[2],"a":1}'))).toBe(true);
+  });
+
+  it("leaves out only white space when it is sent", () => {
+    expect(compact('{ "a" : [ 1.0 ,\n "x y" ] }')).toBe('{"a":[1.0,"x y"]}');
+  });
+});
+
+describe("what the service would refuse is found while typing", () => {
+  it.each([
+    ['{"a":1,"a":2}', "twice"],
+    ["18446744073709551616", "64 bits"],
+    ['"\\ud800"', "surrogate"],
+    ['{"a":1,}', "expected"],
+    ["// no", "omments"],
+    ["", "empty"],
+    ["1e999", "too large"],
+    ['"\\u0000"', "u0000"],
+  ])("%s", (text, words) => {
+    expect(findIssues(text).map((issue) => issue.message).join("\n")).toContain(words);
+  });
+
+  it("counts 256 KiB without the white space", () => {
+    const list = (count: number) => `[${Array(count).fill("1").join(",        ")}]`;
+    expect(findIssues(list(100_000))).toEqual([]);
+    expect(findIssues(list(140_000))[0]?.message).toContain("KiB");
+  });
+
+  it("says nothing about a good document", () => {
+    expect(findIssues('{"a":{"b":1},"b":{"b":2}}')).toEqual([]);
+  });
+});
+
+describe("three-way merge", () => {
+  const base = { limit: 1, nested: { a: 1, b: 1 }, gone: true };
+
+  it("takes what only one side changed", () => {
+    const merged = merge3(base, { ...base, limit: 2 }, { ...base, nested: { a: 1, b: 9 } });
+    expect(merged.value).toEqual({ limit: 2, nested: { a: 1, b: 9 }, gone: true });
+    expect(merged.conflicts).toEqual([]);
+  });
+
+  it("keeps all three values of a conflict and takes the chosen side", () => {
+    const theirs = { ...base, limit: 2 };
+    const mine = { ...base, limit: 3 };
+    const merged = merge3(base, theirs, mine, () => "theirs");
+    expect(merged.conflicts).toEqual([{ pointer: "/limit", base: 1, theirs: 2, mine: 3 }]);
+    expect(merged.value).toEqual(theirs);
+  });
+
+  it("sees removal on one side against change on the other", () => {
+    const { gone: _, ...without } = base;
+    expect(merge3(base, without, { ...base, gone: false }).conflicts).toHaveLength(1);
+    expect(merge3(base, without, base).value).toEqual(without);
+  });
+});
+
+describe("the tree of keys", () => {
+  it("puts a parent right before what is below it", () => {
+    const keys = ["a-b", "a.b", "a", "a.b.c"].sort(compareKeys);
+    expect(keys).toEqual(["a", "a.b", "a.b.c", "a-b"]);
+    const rows = flatten(buildTree(keys), () => true);
+    expect(rows.map((row) => [row.path, row.level, row.isConfig])).toEqual([
+      ["a", 1, true],
+      ["a.b", 2, true],
+      ["a.b.c", 3, true],
+      ["a-b", 1, true],
+    ]);
+  });
+
+  it("holds 5,000 keys in less than a frame or two", () => {
+    const keys = Array.from({ length: 5000 }, (_, n) => `team${n % 40}.service${n % 200}.key${n}`).sort(compareKeys);
+    const before = performance.now();
+    expect(flatten(buildTree(keys), () => true).length).toBeGreaterThan(5000);
+    expect(performance.now() - before).toBeLessThan(100);
+  });
+
+  it("says what is wrong with a key", () => {
+    expect(keyProblem("payments.limits.eu")).toBeNull();
+    for (const bad of ["", "a..b", ".a", "a.", "a b", "ä", "x".repeat(201)]) expect(keyProblem(bad)).not.toBeNull();
+  });
+});
+
+describe("pointers", () => {
+  it("unescapes in the order of RFC 6901", () => {
+    expect(pointerPath("/a~1b/~01/0")).toEqual(["a/b", "~1", 0]);
+  });
+});

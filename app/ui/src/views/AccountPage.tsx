@@ -1,0 +1,1 @@
+export function AccountPage() { return <main id="main" className="main" />; }

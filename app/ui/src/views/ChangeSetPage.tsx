@@ -1,0 +1,1 @@
+export function ChangeSetPage() { return <main id="main" className="main" />; }

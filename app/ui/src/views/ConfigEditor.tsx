@@ -1,0 +1,290 @@
+/** The live config, editable: text and form are two views of one draft. */
+import { Button, SegmentedControl, Select, Tooltip } from "@mantine/core";
+import { IconAlertOctagon, IconAlignLeft, IconTrash } from "@tabler/icons-react";
+import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { useSchema, useSchemas } from "../api/queries";
+import type { Config } from "../api/types";
+import type { WatchEvent } from "../api/watch";
+import { Loading, Notice, ReasonedButton } from "../components/basics";
+import type { SchemaAssist } from "../editor/assist";
+import { JsonEditor, type EditorHandle } from "../editor/JsonEditor";
+import { useIssues } from "../editor/useIssues";
+import { useAddress } from "../lib/address";
+import { draftTrouble, useDraft, type Draft } from "../lib/drafts";
+import { useHotkeys } from "../lib/hotkeys";
+import type { Issue } from "../lib/ijson";
+import { formatJson, tryParse } from "../lib/json";
+import { useStore } from "../lib/store";
+import { ConfigHead } from "./ConfigHead";
+import { MergeDialog } from "./MergeDialog";
+import { NewsBar } from "./NewsBar";
+import { ReviewDialog } from "./ReviewDialog";
+
+const FormView = lazy(async () => ({ default: (await import("../form/FormView")).FormView }));
+
+type Props = {
+  project: string;
+  configKey: string;
+  user: string;
+  /** null: there is none yet; the draft is of version 1 (or of one after a deletion). */
+  live: Config | null;
+  arrived: WatchEvent | null;
+  readOnlyReason: string | null;
+  onHistory: () => void;
+  historyOpen: boolean;
+};
+
+export function ConfigEditor(props: Props) {
+  const { project, configKey, user, live, readOnlyReason } = props;
+  const [search, address] = useAddress();
+  const { draft, save, discard } = useDraft(user, project, configKey);
+  const liveText = useMemo(() => (live ? formatJson(live.content) : ""), [live]);
+  const text = draft?.op === "put" ? draft.text : liveText;
+  const schemaId = draft?.schemaId === undefined ? (live?.schema_id ?? null) : draft.schemaId;
+  const schema = useSchema(schemaId).data ?? null;
+  const assist = useAssist(schema?.schema);
+  const checked = useDeferredValue(text);
+  const editable = readOnlyReason === null;
+  const verdict = useIssues(checked, schema, assist, editable && draft !== null && draft.op === "put");
+  const editor = useRef<EditorHandle>(null);
+  const form = search.get("view") === "form";
+  const reviewing = search.has("review");
+  const merging = search.has("merge");
+  const behind = draft !== null && live !== null && live.version > draft.baseVersion;
+  const trouble = useStore(draftTrouble);
+
+  const change = (changes: Partial<Draft>) => {
+    const next: Draft = {
+      op: "put",
+      text,
+      baseVersion: draft?.baseVersion ?? live?.version ?? 0,
+      schemaId: draft?.schemaId,
+      comment: draft?.comment ?? "",
+      ...changes,
+      savedAt: new Date().toISOString(),
+    };
+    const unchanged =
+      live !== null &&
+      next.op === "put" &&
+      next.text === liveText &&
+      next.baseVersion === live.version &&
+      (next.schemaId === undefined || next.schemaId === live.schema_id);
+    if (unchanged) discard();
+    else save(next);
+  };
+  const format = () => {
+    const parsed = tryParse(text);
+    if (parsed) change({ text: formatJson(parsed.value) });
+  };
+
+  const reason = whyNot(readOnlyReason, draft, behind, live, verdict.issues, checked === text);
+  const nextVersion = (live?.version ?? draft?.baseVersion ?? 0) + 1;
+  const review = () => reason === null && address({ review: "" });
+  useHotkeys({
+    e: () => (form ? undefined : editor.current?.focus()),
+    "mod+s": review,
+  });
+  useEffect(() => {
+    const listener = (event: KeyboardEvent) => {
+      if (event.altKey && event.shiftKey && event.code === "KeyF" && editable) {
+        event.preventDefault();
+        format();
+      }
+    };
+    window.addEventListener("keydown", listener);
+    return () => window.removeEventListener("keydown", listener);
+  });
+
+  return (
+    <>
+      <ConfigHead {...props} config={live} />
+      {readOnlyReason && <Notice tone="info">{readOnlyReason}</Notice>}
+      {trouble && <Notice tone="warn">{trouble}</Notice>}
+      <NewsBar
+        project={project}
+        live={live}
+        draft={draft}
+        arrived={props.arrived}
+        onSee={() => draft && live && address({ diff: `${draft.baseVersion}..${live.version}` })}
+        onMerge={() => address({ merge: "" })}
+      />
+      <div className="doc-tools">
+        <SegmentedControl
+          size="xs"
+          aria-label="How the document is shown"
+          value={form ? "form" : "text"}
+          onChange={(value) => address({ view: value === "form" ? "form" : null }, true)}
+          data={[
+            { value: "text", label: "JSON" },
+            { value: "form", label: "Form" },
+          ]}
+        />
+        {editable && draft?.op !== "delete" && (
+          <>
+            <Tooltip label="Shift+Alt+F">
+              <Button size="compact-sm" variant="default" leftSection={<IconAlignLeft size={14} />} onClick={format}>
+                Format
+              </Button>
+            </Tooltip>
+            <SchemaChoice project={project} value={schemaId} onChange={(id) => change({ schemaId: id === (live?.schema_id ?? null) ? undefined : id })} />
+          </>
+        )}
+        {editable && live && draft?.op !== "delete" && (
+          <Button className="end" size="compact-sm" variant="subtle" color="red" leftSection={<IconTrash size={14} />} onClick={() => change({ op: "delete", text: "" })}>
+            Delete…
+          </Button>
+        )}
+      </div>
+      <div className="doc-body">
+        {draft?.op === "delete" ? (
+          <div className="page">
+            <Notice tone="warn" boxed>
+              {configKey} is marked to be deleted. Nothing has happened yet: review it below, or discard the mark.
+            </Notice>
+          </div>
+        ) : form ? (
+          <Suspense fallback={<div className="page"><Loading /></div>}>
+            <FormView
+              text={text}
+              schema={schema?.schema ?? null}
+              issues={verdict.issues}
+              readOnly={!editable}
+              onChange={(next) => change({ text: next })}
+              onShowText={() => address({ view: null }, true)}
+            />
+          </Suspense>
+        ) : (
+          <JsonEditor
+            ref={editor}
+            value={text}
+            label={`Content of ${configKey}`}
+            readOnly={!editable}
+            issues={verdict.issues}
+            assist={assist}
+            onChange={(next) => next !== text && change({ text: next })}
+          />
+        )}
+      </div>
+      <IssueList issues={verdict.issues} text={verdict.text} onJump={(offset) => (address({ view: null }, true), setTimeout(() => editor.current?.jump(offset)))} />
+      {editable && (
+        <footer className="doc-foot">
+          <ReasonedButton reason={reason} onClick={review}>
+            {draft?.op === "delete" ? `Review deletion as version ${nextVersion}` : `Review version ${nextVersion}`}
+          </ReasonedButton>
+          {draft && (
+            <Button variant="default" onClick={discard}>
+              {live ? "Discard what I changed" : "Discard this draft"}
+            </Button>
+          )}
+          <span className="muted" role="status">
+            {draft ? statusWords(verdict.issues.length, schema !== null, verdict.by) : "Nothing changed"}
+          </span>
+          <span className="end muted only-wide">
+            <kbd>Ctrl</kbd> <kbd>S</kbd> review
+          </span>
+        </footer>
+      )}
+      {reviewing && draft && (
+        <ReviewDialog
+          project={project}
+          configKey={configKey}
+          live={live}
+          draft={draft}
+          onComment={(comment) => save({ ...draft, comment })}
+          onConflict={() => address({ review: null, merge: "" }, true)}
+          onDone={discard}
+          onClose={() => address({ review: null }, true)}
+        />
+      )}
+      {merging && draft && live && (
+        <MergeDialog
+          project={project}
+          configKey={configKey}
+          live={live}
+          draft={draft}
+          onMerged={(merged) => {
+            change({ op: "put", text: merged, baseVersion: live.version });
+            address({ merge: null }, true);
+          }}
+          onClose={() => address({ merge: null }, true)}
+        />
+      )}
+    </>
+  );
+}
+
+function statusWords(issues: number, hasSchema: boolean, by: "page" | "service"): string {
+  if (issues > 0) return issues === 1 ? "1 problem to fix first" : `${issues} problems to fix first`;
+  if (!hasSchema) return "Kept in this browser until you commit it";
+  return by === "service" ? "The service accepts it · kept in this browser until you commit it" : "Checking…";
+}
+
+function whyNot(
+  readOnly: string | null,
+  draft: Draft | null,
+  behind: boolean,
+  live: Config | null,
+  issues: readonly Issue[],
+  settled: boolean,
+): string | null {
+  if (readOnly !== null) return readOnly;
+  if (!draft) return "Nothing has changed";
+  if (behind && live) return `Version ${live.version} came in meanwhile: merge it first`;
+  if (draft.op === "put" && issues.length > 0) return `${issues[0]?.message ?? "There is a problem"} (${issues.length} to fix)`;
+  if (!settled) return "Still checking what you typed";
+  return null;
+}
+
+function useAssist(schema: Config["content"] | undefined): SchemaAssist | null {
+  const [assist, setAssist] = useState<SchemaAssist | null>(null);
+  useEffect(() => {
+    if (schema === undefined) {
+      setAssist(null);
+      return;
+    }
+    let wanted = true;
+    void import("../editor/assist").then(({ SchemaAssist }) => {
+      if (wanted) setAssist(new SchemaAssist(schema));
+    });
+    return () => {
+      wanted = false;
+    };
+  }, [schema]);
+  return assist;
+}
+
+function SchemaChoice({ project, value, onChange }: { project: string; value: string | null; onChange: (id: string | null) => void }) {
+  const schemas = useSchemas();
+  const usable = (schemas.data ?? []).filter((each) => !each.project_id || each.project_id === project || each.id === value);
+  return (
+    <Select
+      size="xs"
+      aria-label="Schema"
+      placeholder="No schema"
+      value={value}
+      data={usable.map((each) => ({ value: each.id, label: `${each.name} v${each.version}` }))}
+      onChange={onChange}
+      clearable
+      searchable
+      w={190}
+      clearButtonProps={{ "aria-label": "Remove the schema" }}
+    />
+  );
+}
+
+function IssueList({ issues, text, onJump }: { issues: readonly Issue[]; text: string; onJump: (offset: number) => void }) {
+  if (issues.length === 0) return null;
+  return (
+    <ul className="issues" aria-label="Problems">
+      {issues.slice(0, 100).map((issue, index) => (
+        <li key={index}>
+          <button type="button" onClick={() => onJump(issue.from)}>
+            <IconAlertOctagon size={14} aria-hidden />
+            <span className="muted">line {text.slice(0, issue.from).split("\n").length}</span>
+            <span className="grow break">{issue.message}</span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}

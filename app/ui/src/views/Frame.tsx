@@ -1,0 +1,138 @@
+/** The frame round every view: where you are, who you are, whether the service is well. */
+import { ActionIcon, Menu, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import {
+  IconBrightness,
+  IconKeyboard,
+  IconLogout,
+  IconMenu2,
+  IconPassword,
+} from "@tabler/icons-react";
+import { Suspense, useEffect, useState } from "react";
+import { Link, Outlet, useLocation, useNavigate } from "react-router";
+import logo from "../guardian.svg";
+import { useMe } from "../api/queries";
+import { signOut } from "../api/session";
+import { Failure, Loading } from "../components/basics";
+import { useHotkeys } from "../lib/hotkeys";
+import { Connection, ServiceBanner } from "./Connection";
+import { Rail } from "./Rail";
+import { ShortcutList } from "./ShortcutList";
+import { SearchBox } from "./SearchBox";
+import { useCurrentProject } from "./useCurrentProject";
+
+export function Frame() {
+  const me = useMe();
+  const [railOpen, setRailOpen] = useState(false);
+  const [help, setHelp] = useState(false);
+  const { pathname } = useLocation();
+  const navigate = useNavigate();
+  const project = useCurrentProject();
+  useEffect(() => setRailOpen(false), [pathname]);
+
+  const inProject = (view: string) => () => {
+    if (project !== null) void navigate(`/p/${project}/${view}`);
+  };
+  useHotkeys({
+    "?": () => setHelp(true),
+    "g p": () => void navigate("/projects"),
+    "g l": () => void navigate("/cluster"),
+    "g c": inProject("configs"),
+    "g h": inProject("history"),
+    "g s": inProject("schemas"),
+    "g m": inProject("access"),
+  });
+
+  return (
+    <div className="frame">
+      <a className="skip" href="#main">
+        Skip to the content
+      </a>
+      <header className="bar">
+        <ActionIcon
+          className="only-narrow"
+          variant="subtle"
+          color="gray"
+          aria-label={railOpen ? "Close the menu" : "Open the menu"}
+          aria-expanded={railOpen}
+          onClick={() => setRailOpen((open) => !open)}
+        >
+          <IconMenu2 size={18} />
+        </ActionIcon>
+        <Link className="brand" to="/projects">
+          <img src={logo} alt="" />
+          <span className="only-wide">Config Guardian</span>
+        </Link>
+        <SearchBox project={project} />
+        <span className="end" />
+        <Connection />
+        <Person email={me.data?.email ?? ""} onHelp={() => setHelp(true)} />
+      </header>
+      <div className="banners">
+        <ServiceBanner />
+      </div>
+      <Rail open={railOpen} project={project} superuser={me.data?.is_superuser === true} />
+      {me.error ? (
+        <main id="main" className="main">
+          <div className="page">
+            <Failure error={me.error} retry={() => void me.refetch()} />
+          </div>
+        </main>
+      ) : me.data ? (
+        <Suspense fallback={<Waiting />}>
+          <Outlet />
+        </Suspense>
+      ) : (
+        <Waiting />
+      )}
+      {help && <ShortcutList onClose={() => setHelp(false)} />}
+    </div>
+  );
+}
+
+function Waiting() {
+  return (
+    <main id="main" className="main">
+      <div className="page">
+        <Loading />
+      </div>
+    </main>
+  );
+}
+
+const schemes = ["light", "dark", "auto"] as const;
+
+function Person({ email, onHelp }: { email: string; onHelp: () => void }) {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const navigate = useNavigate();
+  const next = schemes[(schemes.indexOf(colorScheme) + 1) % schemes.length] ?? "auto";
+  return (
+    <Menu position="bottom-end" width={240}>
+      <Menu.Target>
+        <UnstyledButton aria-label={`Account of ${email}`} className="avatar">
+          {email.slice(0, 2).toUpperCase()}
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{email}</Menu.Label>
+        <Menu.Item
+          closeMenuOnClick={false}
+          leftSection={<IconBrightness size={16} />}
+          onClick={() => setColorScheme(next)}
+        >
+          Theme: {colorScheme} (change to {next})
+        </Menu.Item>
+        <Menu.Item leftSection={<IconKeyboard size={16} />} onClick={onHelp}>
+          Keyboard shortcuts
+        </Menu.Item>
+        <Menu.Item leftSection={<IconPassword size={16} />} onClick={() => void navigate("/account")}>
+          Change password
+        </Menu.Item>
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
+          Sign out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+

@@ -1,0 +1,1 @@
+export function HistoryPage() { return <main id="main" className="main" />; }

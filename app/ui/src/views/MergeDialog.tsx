@@ -1,0 +1,171 @@
+/** Base, theirs and mine, and what becomes of them. Nothing typed is lost: the draft changes only at the end. */
+import { Button, Modal, SegmentedControl } from "@mantine/core";
+import { useMemo, useState } from "react";
+import { useRevision } from "../api/queries";
+import type { Config } from "../api/types";
+import { Badge, Failure, Loading, Notice, ReasonedButton } from "../components/basics";
+import { JsonEditor } from "../editor/JsonEditor";
+import type { Draft } from "../lib/drafts";
+import { findIssues } from "../lib/ijson";
+import { formatJson, summarize, tryParse, type Json } from "../lib/json";
+import { merge3, type Conflict, type Side } from "../lib/merge3";
+import { isDeletion } from "./CompareView";
+
+export function MergeDialog({
+  project,
+  configKey,
+  live,
+  draft,
+  onMerged,
+  onClose,
+}: {
+  project: string;
+  configKey: string;
+  live: Config;
+  draft: Draft;
+  onMerged: (text: string) => void;
+  onClose: () => void;
+}) {
+  const revision = useRevision(project, configKey, draft.baseVersion);
+  const ready = draft.baseVersion === 0 || revision.data !== undefined;
+  const base = revision.data && !isDeletion(revision.data) ? revision.data.content : undefined;
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      size="min(84rem, 97vw)"
+      title={`Merge version ${live.version} into your edit of ${configKey}`}
+      closeButtonProps={{ "aria-label": "Close the merge" }}
+    >
+      {revision.error ? (
+        <Failure error={revision.error} retry={() => void revision.refetch()} />
+      ) : ready ? (
+        <Merge base={base} live={live} draft={draft} onMerged={onMerged} onClose={onClose} />
+      ) : (
+        <Loading rows={6} />
+      )}
+    </Modal>
+  );
+}
+
+function Merge({
+  base,
+  live,
+  draft,
+  onMerged,
+  onClose,
+}: {
+  base: Json | undefined;
+  live: Config;
+  draft: Draft;
+  onMerged: (text: string) => void;
+  onClose: () => void;
+}) {
+  const mine = useMemo(() => tryParse(draft.text), [draft.text]);
+  const [sides, setSides] = useState<Record<string, Side>>({});
+  const [edited, setEdited] = useState<string | null>(null);
+  const merged = useMemo(
+    () => (mine ? merge3(base, live.content, mine.value, (pointer) => sides[pointer] ?? "mine") : null),
+    [base, live.content, mine, sides],
+  );
+  const text = edited ?? (merged?.value === undefined ? draft.text : formatJson(merged.value));
+  const issues = useMemo(() => findIssues(text), [text]);
+  const open = (merged?.conflicts ?? []).filter((each) => sides[each.pointer] === undefined);
+  const reason =
+    issues.length > 0
+      ? (issues[0]?.message ?? null)
+      : open.length > 0 && edited === null
+        ? `Choose a side for ${open.length === 1 ? "the conflict" : `${open.length} conflicts`} first`
+        : null;
+
+  return (
+    <div className="stack">
+      <div className="three">
+        <Pane title={draft.baseVersion === 0 ? "Before: nothing" : `Before: version ${draft.baseVersion}`} text={base === undefined ? "" : formatJson(base)} />
+        <Pane title={`Theirs: version ${live.version}`} text={formatJson(live.content)} />
+        <Pane title="Mine" text={draft.text} />
+      </div>
+      {merged ? (
+        <div className="row wrap">
+          <Badge tone="info">{merged.fromTheirs.length} taken from theirs</Badge>
+          <Badge tone="good">{merged.fromMine.length} kept of mine</Badge>
+          <Badge tone={merged.conflicts.length > 0 ? "warn" : "plain"}>{merged.conflicts.length} changed by both</Badge>
+        </div>
+      ) : (
+        <Notice tone="warn" boxed>
+          Your text is not JSON at the moment, so it cannot be merged field by field. Bring over by hand what you need.
+        </Notice>
+      )}
+      {merged && merged.conflicts.length > 0 && (
+        <ul className="list panel" aria-label="Changed by both">
+          {merged.conflicts.map((conflict) => (
+            <ConflictRow
+              key={conflict.pointer}
+              conflict={conflict}
+              side={sides[conflict.pointer]}
+              onSide={(side) => {
+                setEdited(null);
+                setSides((before) => ({ ...before, [conflict.pointer]: side }));
+              }}
+            />
+          ))}
+        </ul>
+      )}
+      <div className="pane">
+        <h3 style={{ margin: "0 0 0.25rem" }}>Result (you can edit it)</h3>
+        <div style={{ height: "16rem", border: "1px solid var(--g-line)", borderRadius: 6, overflow: "auto" }}>
+          <JsonEditor value={text} label="Result of the merge" issues={issues} onChange={(next) => next !== text && setEdited(next)} />
+        </div>
+      </div>
+      <div className="row wrap">
+        <ReasonedButton reason={reason} onClick={() => onMerged(text)}>
+          {`Go on editing on version ${live.version}`}
+        </ReasonedButton>
+        <Button variant="default" onClick={() => onMerged(formatJson(live.content))}>
+          Take theirs, drop mine
+        </Button>
+        <Button variant="default" onClick={onClose}>
+          Decide later
+        </Button>
+      </div>
+    </div>
+  );
+}
+
+function Pane({ title, text }: { title: string; text: string }) {
+  return (
+    <section className="pane" aria-label={title}>
+      <header>
+        <strong>{title}</strong>
+      </header>
+      <div className="code">
+        <JsonEditor value={text} label={title} readOnly />
+      </div>
+    </section>
+  );
+}
+
+function ConflictRow({ conflict, side, onSide }: { conflict: Conflict; side: Side | undefined; onSide: (side: Side) => void }) {
+  const shown = (value: Json | undefined): string => (value === undefined ? "removed" : summarize(value));
+  return (
+    <li>
+      <div className="grow stack tight">
+        <code className="break">{conflict.pointer || "the whole document"}</code>
+        <span className="muted break">
+          was {conflict.base === undefined ? "not there" : summarize(conflict.base)} · theirs {shown(conflict.theirs)} · mine{" "}
+          {shown(conflict.mine)}
+        </span>
+      </div>
+      <SegmentedControl
+        size="xs"
+        aria-label={`Which side for ${conflict.pointer || "the document"}`}
+        value={side ?? ""}
+        onChange={(value) => onSide(value as Side)}
+        data={[
+          { value: "theirs", label: "Theirs" },
+          { value: "mine", label: "Mine" },
+        ]}
+      />
+    </li>
+  );
+}

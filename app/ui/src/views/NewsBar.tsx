@@ -1,0 +1,63 @@
+/** Somebody else's change, told quietly: never over what is being typed. */
+import { Button } from "@mantine/core";
+import type { Config } from "../api/types";
+import type { WatchEvent } from "../api/watch";
+import { Notice, Time } from "../components/basics";
+import type { Draft } from "../lib/drafts";
+import { useAuthors } from "./useAuthors";
+
+export function NewsBar({
+  project,
+  live,
+  draft,
+  arrived,
+  onSee,
+  onMerge,
+}: {
+  project: string;
+  live: Config | null;
+  draft: Draft | null;
+  arrived: WatchEvent | null;
+  onSee: () => void;
+  onMerge: () => void;
+}) {
+  const authors = useAuthors(project);
+  if (draft && live && live.version > draft.baseVersion) {
+    const author = live.updated_by_email ?? authors(live.updated_by_user_id);
+    return (
+      <Notice tone="warn" live>
+        <div className="row wrap">
+          <span>
+            <strong>Version {live.version}</strong> {author && <>by {author} </>}
+            <Time iso={live.updated_at} />, while you edited{" "}
+            {draft.baseVersion === 0 ? "a new config" : `version ${draft.baseVersion}`}. What you typed is untouched.
+          </span>
+          {draft.baseVersion > 0 && (
+            <Button size="compact-xs" variant="default" onClick={onSee}>
+              See the difference
+            </Button>
+          )}
+          <Button size="compact-xs" onClick={onMerge}>
+            Merge
+          </Button>
+        </div>
+      </Notice>
+    );
+  }
+  if (draft && !live && draft.baseVersion > 0) {
+    return (
+      <Notice tone="warn" live>
+        This config was deleted while you edited version {draft.baseVersion}. What you typed is untouched; committing it
+        is only possible as a new config.
+      </Notice>
+    );
+  }
+  if (!draft && arrived && !arrived.deleted && live && arrived.version === live.version) {
+    return (
+      <Notice tone="info" live>
+        Version {live.version} has just come in and is shown.
+      </Notice>
+    );
+  }
+  return null;
+}

@@ -1,0 +1,128 @@
+/** Shows the diff that a roll back would make, and whether it would be accepted, before it is made. */
+import { Button, Modal, TextInput } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { newActId, rollBack } from "../api/commit";
+import { asProblem } from "../api/problem";
+import { applyCommit, useConfig, useRevision, useRevisions } from "../api/queries";
+import { Failure, Loading, Notice } from "../components/basics";
+import { DiffView } from "../editor/DiffView";
+import { useAddress } from "../lib/address";
+import { formatJson } from "../lib/json";
+import { useHotkeys } from "../lib/hotkeys";
+import { revisionText } from "./CompareView";
+
+export function RollbackDialog({
+  project,
+  configKey,
+  toVersion,
+  onClose,
+}: {
+  project: string;
+  configKey: string;
+  toVersion: number;
+  onClose: () => void;
+}) {
+  const live = useConfig(project, configKey);
+  const revisions = useRevisions(project, configKey);
+  const old = useRevision(project, configKey, toVersion);
+  const [, address] = useAddress();
+  const [comment, setComment] = useState("");
+  const [actId] = useState(newActId);
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const gone = live.error !== null && asProblem(live.error).status === 404;
+  // A deleted config is at the version of its tombstone.
+  const current = gone ? revisions.data?.pages[0]?.items[0]?.version : live.data?.version;
+  const rehearsal = useQuery({
+    queryKey: ["rollback", project, configKey, toVersion, current],
+    queryFn: () => rollBack(project, configKey, toVersion, current ?? 0, { comment: "", dryRun: true, actId: "" }),
+    enabled: current !== undefined,
+    retry: false,
+    staleTime: 0,
+  });
+
+  const act = async () => {
+    if (current === undefined || !rehearsal.data || busy) return;
+    setBusy(true);
+    setError(null);
+    try {
+      const done = await rollBack(project, configKey, toVersion, current, { comment: comment.trim(), dryRun: false, actId });
+      applyCommit(project, [configKey]);
+      notifications.show({ message: `${configKey}: version ${done.version} holds the content of version ${toVersion}`, color: "accent" });
+      address({ rollback: null, version: null, diff: null }, true);
+    } catch (reason) {
+      if (asProblem(reason).isConflict) applyCommit(project, [configKey]);
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  useHotkeys({ "mod+enter": () => void act() });
+
+  return (
+    <Modal
+      opened
+      onClose={onClose}
+      size="min(76rem, 96vw)"
+      title={`Roll back ${configKey} to version ${toVersion}`}
+      closeButtonProps={{ "aria-label": "Close" }}
+    >
+      {current === undefined || old.isPending ? (
+        <Loading rows={6} />
+      ) : (
+        <div className="stack">
+          <DiffView
+            before={gone || !live.data ? "" : formatJson(live.data.content)}
+            after={revisionText(old.data)}
+            beforeLabel={gone ? `deleted, version ${current}` : `live, version ${current}`}
+            afterLabel={`version ${current + 1}, as version ${toVersion} was`}
+          />
+          {rehearsal.error ? (
+            <Refused error={rehearsal.error} />
+          ) : rehearsal.data ? (
+            <Notice tone="good" boxed live>
+              It was checked against today’s schema: the service would accept it. History stays; this makes version {current + 1}.
+            </Notice>
+          ) : (
+            <span className="muted late">Asking the service whether it would accept this…</span>
+          )}
+          <TextInput
+            label="Comment"
+            description="Why (optional)"
+            value={comment}
+            onChange={(event) => setComment(event.currentTarget.value)}
+            maxLength={2000}
+            data-autofocus
+          />
+          {error !== null && <Failure error={error} />}
+          <div className="row">
+            <Button disabled={!rehearsal.data} loading={busy} onClick={() => void act()}>
+              Roll back as version {current + 1}
+            </Button>
+            <Button variant="default" onClick={onClose}>
+              Cancel
+            </Button>
+          </div>
+        </div>
+      )}
+    </Modal>
+  );
+}
+
+function Refused({ error }: { error: unknown }) {
+  const problem = asProblem(error);
+  if (problem.violations.length === 0) return <Failure error={error} />;
+  return (
+    <Notice tone="bad" boxed live>
+      <strong>{problem.title}</strong>
+      <ul style={{ margin: "0.25rem 0 0", paddingLeft: "1.25rem" }}>
+        {problem.violations.map((each, index) => (
+          <li key={index}>
+            <code>{each.pointer || "/"}</code> {each.message}
+          </li>
+        ))}
+      </ul>
+    </Notice>
+  );
+}

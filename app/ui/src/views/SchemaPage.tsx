@@ -1,0 +1,1 @@
+export function SchemaPage() { return <main id="main" className="main" />; }

@@ -1,0 +1,1 @@
+export function SchemasPage() { return <main id="main" className="main" />; }

@@ -1,0 +1,27 @@
+import { Modal } from "@mantine/core";
+import { shortcuts } from "../lib/hotkeys";
+
+export function ShortcutList({ onClose }: { onClose: () => void }) {
+  return (
+    <Modal opened onClose={onClose} title="Keyboard shortcuts" closeButtonProps={{ "aria-label": "Close" }}>
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Keys</th>
+            <th scope="col">What they do</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shortcuts.map((each) => (
+            <tr key={each.keys}>
+              <td>
+                <kbd>{each.keys}</kbd>
+              </td>
+              <td>{each.does}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Modal>
+  );
+}

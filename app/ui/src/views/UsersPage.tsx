@@ -1,0 +1,1 @@
+export function UsersPage() { return <main id="main" className="main" />; }
