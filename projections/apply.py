@@ -12,24 +12,28 @@ from dataclasses import asdict
 import orjson
 
 from domain.change_set import Head
-from domain.config import config_id
+from domain.config import Config, config_id
 from domain.errors import BrokenInvariant
 from projections.batch import BatchResult, Chain, DecodedEntry, World, apply_entries
 from projections.checkpoint import Checkpoint, move_checkpoint, read_checkpoint
 from projections.configs import project_revisions
 from projections.revisions import Connection, append_revisions
 
-# One round trip for all that the rule needs. The rows that foreign keys will need are locked,
-# so that a project or user that is deleted meanwhile waits for this batch or is not seen by it.
+# One round trip for all that the rule needs. Where a config stands is asked of its revisions,
+# never of `configs`: a projection that somebody damaged must not change an outcome. The rows
+# that foreign keys will need are locked, so that a project or user that is deleted meanwhile
+# waits for this batch or is not seen by it.
 _GATHER = """
 WITH held_projects AS (SELECT id FROM projects WHERE id = ANY($1::text[]) FOR KEY SHARE),
 held_users AS (SELECT id FROM users WHERE id = ANY($2::text[]) FOR KEY SHARE)
 SELECT
     (SELECT array_agg(id) FROM held_projects) AS projects,
     (SELECT array_agg(id) FROM held_users) AS users,
-    (SELECT array_agg((c.project_id, c.key, c.version, c.deleted))
+    (SELECT array_agg((k.project_id, k.key, r.version, r.event))
      FROM unnest($3::text[], $4::text[]) AS k (project_id, key)
-     JOIN configs c ON c.project_id = k.project_id AND c.key = k.key) AS heads,
+     CROSS JOIN LATERAL (SELECT version, event FROM config_revisions
+         WHERE project_id = k.project_id AND config_key = k.key
+         ORDER BY version DESC LIMIT 1) AS r) AS heads,
     (SELECT array_agg((h.project_id, h.revisions, h.head_hash, h.head_position))
      FROM audit_heads h WHERE h.project_id = ANY($1::text[])) AS chains,
     (SELECT array_agg(change_id) FROM config_revisions
@@ -107,8 +111,8 @@ async def _gather(
     world.projects.update(row["projects"] or ())
     world.users.update(row["users"] or ())
     world.known_changes.update(row["applied"] or (), row["rejected"] or ())
-    for project_id, key, version, deleted in row["heads"] or ():
-        world.heads[config_id(project_id, key)] = Head(version, deleted)
+    for project_id, key, version, topic in row["heads"] or ():
+        world.heads[config_id(project_id, key)] = Head(version, topic == Config.Deleted.TOPIC)
     for project_id, revisions, head_hash, head_position in row["chains"] or ():
         world.chains[project_id] = Chain(revisions, head_hash, head_position)
     return world
