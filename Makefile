@@ -56,7 +56,7 @@ lock: ## resolve requirements/*.in anew into the hash-locked requirements/*.txt
 
 .PHONY: run demo
 run: $(RUNTIME) ui ## everything on this machine: PostgreSQL, Raft, projector, web
-	@exec ./guardian up $(ARGS)
+	@exec ./guardian up --parent $$PPID $(ARGS)
 
 demo: $(RUNTIME) ## load the examples into a running `make run`, race on them, rebuild
 	$(PY) -m scripts.demo $(ARGS)

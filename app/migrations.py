@@ -89,6 +89,20 @@ def create(name: str, directory: Path = DIRECTORY) -> Path:
     return path
 
 
+async def create_database(database_url: str) -> None:
+    """Make the database that the URL names if its server has none of that name."""
+    try:
+        async with _connection(database_url):
+            return
+    except DatabaseUnreachable as error:
+        if not isinstance(error.__cause__, asyncpg.InvalidCatalogNameError):
+            raise
+    parts = urlsplit(database_url)
+    async with _connection(urlunsplit(parts._replace(path="/postgres"))) as connection:
+        environ = await _dbmate_environ(database_url, connection)
+    await _dbmate(environ, "create")
+
+
 async def applied(database_url: str) -> list[str]:
     """The versions that the database has, oldest first; empty for a database without any."""
     async with _connection(database_url) as connection:
@@ -108,7 +122,7 @@ async def up(database_url: str, count: int | None = None, directory: Path = DIRE
     """
     if count is not None and count < 1:
         raise InvalidRequest("the number of migrations must be 1 or more")
-    await _create_database_if_missing(database_url)
+    await create_database(database_url)
     async with _connection(database_url) as connection:
         before = await _applied(connection)
         environ = await _dbmate_environ(database_url, connection)
@@ -208,19 +222,6 @@ async def _connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
-
-
-async def _create_database_if_missing(database_url: str) -> None:
-    try:
-        async with _connection(database_url):
-            return
-    except DatabaseUnreachable as error:
-        if not isinstance(error.__cause__, asyncpg.InvalidCatalogNameError):
-            raise
-    parts = urlsplit(database_url)
-    async with _connection(urlunsplit(parts._replace(path="/postgres"))) as connection:
-        environ = await _dbmate_environ(database_url, connection)
-    await _dbmate(environ, "create")
 
 
 async def _dbmate_environ(database_url: str, connection: asyncpg.Connection) -> dict[str, str]:

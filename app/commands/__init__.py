@@ -36,3 +36,20 @@ def settings_of_environment() -> Settings:
         return load_settings(os.environ)
     except SettingsError as error:
         raise Misuse(str(error)) from error
+
+
+def attached_settings() -> Settings:
+    """Like `settings_of_environment`; what it leaves open comes from the `guardian up` that
+    runs in the same data folder. Ends the command if there is no database after that.
+    """
+    from app.embedded.data_folder import attached
+    from app.embedded.processes import EmbeddedError
+
+    try:
+        settings = attached(settings_of_environment())
+        settings.require_database_url()
+    except SettingsError as error:
+        raise Misuse(f"{error}, and no `make run` is running here") from error
+    except EmbeddedError as error:
+        raise Failure(str(error)) from error
+    return settings

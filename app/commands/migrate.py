@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import click
@@ -13,27 +13,27 @@ from app.commands import Failure, Misuse, settings_of_environment
 T = TypeVar("T")
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def _run(work: Callable[[str], Coroutine[Any, Any, T]]) -> T:
+    """Run `work` with a database's URL: ours, where no DATABASE_URL is set."""
+    from app.embedded.data_folder import database
+    from app.embedded.processes import EmbeddedError
     from app.migrations import InvalidRequest, MigrationError, UnknownVersion
 
     try:
-        return asyncio.run(work)
+        with database(settings_of_environment()) as url:
+            return asyncio.run(work(url))
     except (InvalidRequest, UnknownVersion) as error:
         raise Misuse(str(error)) from error
-    except MigrationError as error:
+    except (EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error
-
-
-def _database_url() -> str:
-    url = settings_of_environment().database_url
-    if url is None:
-        raise Misuse("DATABASE_URL: is not set")
-    return url
 
 
 @click.group("migrate")
 def command() -> None:
-    """Move the database (DATABASE_URL) between the versions of db/migrations."""
+    """Move the database between the versions of db/migrations.
+
+    DATABASE_URL says which; without it, the one of `guardian up` in this folder.
+    """
 
 
 @command.command()
@@ -42,7 +42,7 @@ def up(count: int | None) -> None:
     """Apply COUNT migrations, all pending ones by default."""
     from app import migrations
 
-    names = _run(migrations.up(_database_url(), count))
+    names = _run(lambda url: migrations.up(url, count))
     for name in names:
         click.echo(f"applied {name}")
     if not names:
@@ -55,7 +55,7 @@ def down(count: int) -> None:
     """Roll the last COUNT migrations back (one by default)."""
     from app import migrations
 
-    for name in _run(migrations.down(_database_url(), count)):
+    for name in _run(lambda url: migrations.down(url, count)):
         click.echo(f"rolled back {name}")
 
 
@@ -64,12 +64,14 @@ def version() -> None:
     """Print the current version, and how many migrations are pending."""
     from app import migrations
 
-    url = _database_url()
-    versions = _run(migrations.applied(url))
+    async def look(url: str) -> tuple[list[str], int]:
+        return await migrations.applied(url), len(await migrations.pending(url))
+
+    versions, pending = _run(look)
     names = {m.version: m.name for m in migrations.migrations()}
-    click.echo(names.get(versions[-1], versions[-1]) if versions else "none")
-    if pending := _run(migrations.pending(url)):
-        click.echo(f"{len(pending)} pending")
+    click.echo(names[versions[-1]] if versions else "none")
+    if pending:
+        click.echo(f"{pending} pending")
 
 
 @command.command()
@@ -90,4 +92,4 @@ def force(version: str) -> None:
     """Record VERSION as the current one and run nothing (0: none)."""
     from app import migrations
 
-    click.echo(f"version is now {_run(migrations.force(_database_url(), version))}")
+    click.echo(f"version is now {_run(lambda url: migrations.force(url, version))}")

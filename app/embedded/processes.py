@@ -14,9 +14,12 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 
 LAUNCHER = Path(__file__).with_name("launch.py")
@@ -152,6 +155,20 @@ def wait_until(ready: Iterator[bool], child: Child, timeout: float) -> None:
                 f"{child.name} was not ready after {timeout:.0f} s: {child.last_words()}"
             )
         time.sleep(POLL_S)
+
+
+def get(url: str, timeout: float = 2.0) -> tuple[int, bytes]:
+    """GET `url` on this machine: status and body; (0, b"") while nobody answers."""
+    # Without the proxy of the environment: it would be asked for our own loopback address.
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(url, timeout=timeout) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read()
+    except (OSError, HTTPException):
+        return 0, b""
 
 
 @contextmanager
