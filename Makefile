@@ -61,6 +61,11 @@ run: $(RUNTIME) ui ## everything on this machine: PostgreSQL, Raft, projector, w
 demo: $(RUNTIME) ## load the examples into a running `make run`, race on them, rebuild
 	$(PY) -m scripts.demo $(ARGS)
 
+.PHONY: procfile
+procfile: $(RUNTIME) ui ## web and projector under honcho, on servers that the environment names
+	$(VENV)/bin/honcho run ./guardian migrate up
+	@exec $(VENV)/bin/honcho start web projector
+
 .PHONY: ui
 ui: .make/ui ## build the management page when its sources changed
 
