@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 
 from projections import rebuild as rebuild_module
+from projections import shadow
 from projections.rebuild import rebuild_configs, verify_configs
 from projections.shadow import Progress
 from tests.support.service import Client, run_service, settings_for
@@ -94,7 +95,7 @@ async def test_writes_go_on_during_a_rebuild_and_are_in_it(
         admin = await service.anonymous.sign_in()
         project, _ = await service.project(admin)
         await _fill(admin, f"{project}/configs")
-        make_shadow = rebuild_module.make_shadow
+        make_shadow = shadow.make_shadow
 
         async def write_behind(*args: object) -> int:
             count = await make_shadow(*args)  # type: ignore[arg-type]
@@ -122,7 +123,7 @@ async def test_an_interrupted_rebuild_leaves_the_old_rows(
         await _fill(admin, f"{project}/configs")
         await _tamper(database_url, TAMPERINGS["changed"])
         before = await _rows(database_url)
-        replace = rebuild_module.replace_by_shadow
+        replace = shadow.replace_by_shadow
 
         async def interrupted(*args: object) -> None:
             await replace(*args)  # type: ignore[arg-type]
