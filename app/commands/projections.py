@@ -15,6 +15,7 @@ import orjson
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from app.embedded.data_folder import attached
 from app.settings import SettingsError, load_settings
 from projections.rebuild import Report, rebuild_configs, verify_configs
 
@@ -51,7 +52,7 @@ def _run(
     work: Callable[..., Coroutine[Any, Any, Report]], doing: str, project: str | None, as_json: bool
 ) -> Report:
     try:
-        dsn = load_settings(os.environ).require_database_url()
+        dsn = attached(load_settings(os.environ)).require_database_url()
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
     columns = (
