@@ -48,13 +48,16 @@ class CompiledSchema:
             raise InvalidSchema(f"the reference {error.ref[:200]!r} leads nowhere") from None
 
 
-def compile_schema(text: str | bytes) -> CompiledSchema:
+def compile_schema(text: str | bytes, *, already_checked: bool = False) -> CompiledSchema:
     """Check a schema as it was given and make it ready.
 
     Its dialect is named by `$schema` (drafts 4, 6, 7, 2019-09, 2020-12; 2020-12 if absent).
     Raises InvalidSchema with the place: no I-JSON, an unknown dialect, refused by the
     meta-schema, a regular expression that cannot be run, a reference that leads out of the
     schema (nothing is ever fetched) or round in circles. Raises SchemaTooExpensive.
+
+    `already_checked` leaves out the meta-schema, most of the work: only for a text that
+    this function accepted before, when it was stored.
     """
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     if len(raw) > MAX_SCHEMA_BYTES:
@@ -62,13 +65,13 @@ def compile_schema(text: str | bytes) -> CompiledSchema:
     schema = _parse(raw)
     dialect = dialect_of(schema)
     try:
-        return CompiledSchema(dialect.uri, len(raw), _validator(dialect, schema))
+        return CompiledSchema(dialect.uri, len(raw), _validator(dialect, schema, already_checked))
     except RecursionError:
         raise SchemaTooExpensive("the schema nests too deep") from None
 
 
-def _validator(dialect: Dialect, schema: Any) -> Any:
-    resolved = resolve_schema(dialect, schema)
+def _validator(dialect: Dialect, schema: Any, already_checked: bool) -> Any:
+    resolved = resolve_schema(dialect, schema, check=not already_checked)
     return dialect.validator(
         resolved.schema, format_checker=dialect.formats, _resolver=resolved.resolver
     )

@@ -63,8 +63,9 @@ class _Place:
 class _Walk:
     """One walk over a schema: from the root first, then from the targets of references."""
 
-    def __init__(self, dialect: Dialect, document: Any) -> None:
+    def __init__(self, dialect: Dialect, document: Any, *, check: bool) -> None:
         self._dialect = dialect
+        self._check = check
         self._own = {id(each) for each in _objects_in(document)}
         self._seen: set[int] = set()
         self._targets: list[tuple[Any, Any, str]] = []
@@ -78,7 +79,8 @@ class _Walk:
             if id(contents) in self._seen or id(contents) not in self._own:
                 continue  # Not ours: a bundled meta-schema, which needs no check.
             # Reached by reference only, so the check of the whole schema did not look here.
-            check_against_meta_schema(self._dialect, contents, pointer)
+            if self._check:
+                check_against_meta_schema(self._dialect, contents, pointer)
             self._walk(_Place(contents, resolver, pointer))
 
     def _walk(self, start: _Place) -> None:
@@ -203,9 +205,13 @@ def _refuse_endless(unconditional: dict[int, list[tuple[int, str]]]) -> None:
                 enter(edge[0])
 
 
-def resolve_schema(dialect: Dialect, schema: Any) -> ResolvedSchema:
-    """Check `schema` whole (it is changed: `$schema` is dropped). Raises InvalidSchema."""
-    check_against_meta_schema(dialect, schema)
+def resolve_schema(dialect: Dialect, schema: Any, *, check: bool = True) -> ResolvedSchema:
+    """Prove every reference of `schema` (which is changed: `$schema` is dropped).
+
+    With `check`, against the meta-schema too. Raises InvalidSchema.
+    """
+    if check:
+        check_against_meta_schema(dialect, schema)
     resource = dialect.specification.create_resource(schema)
     try:
         base_uri = resource.id() or ""
@@ -214,7 +220,7 @@ def resolve_schema(dialect: Dialect, schema: Any) -> ResolvedSchema:
         raise InvalidSchema(f"an identifier that is no URI reference: {error}") from None
     resolver = registry.resolver(base_uri)
     if isinstance(schema, dict):
-        walk = _Walk(dialect, schema)
+        walk = _Walk(dialect, schema, check=check)
         walk.run(_Place(schema, resolver, ""))
         _refuse_endless(walk.unconditional)
     return ResolvedSchema(schema, resolver)

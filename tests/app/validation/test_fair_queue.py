@@ -1,0 +1,137 @@
+"""Goal: no tenant starves another, and nothing grows without a bound."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.validation.fair_queue import FairQueue, QueueFull
+
+
+def queue(
+    slots: int = 1, per_tenant: int = 1, mine: int = 100, every: int = 1000
+) -> FairQueue[int]:
+    return FairQueue(slots=slots, per_tenant=per_tenant, tenant_waiting=mine, all_waiting=every)
+
+
+def test_work_of_one_tenant_runs_in_order() -> None:
+    line = queue()
+    for work in (1, 2, 3):
+        line.push("a", work)
+    order = []
+    while (taken := line.pop()) is not None:
+        order.append(taken)
+        line.done("a", 1.0)
+    assert order == [("a", 1), ("a", 2), ("a", 3)]
+    assert line.waiting == 0
+
+
+def test_slots_and_the_share_of_a_tenant_are_kept() -> None:
+    line = queue(slots=3, per_tenant=2)
+    for work in range(5):
+        line.push("a", work)
+    assert [line.pop() for _ in range(3)] == [("a", 0), ("a", 1), None]
+    line.push("b", 9)
+    assert [line.pop(), line.pop()] == [("b", 9), None]
+    line.done("a", 1.0)
+    assert line.pop() == ("a", 2)
+
+
+def test_cheap_work_never_waits_behind_a_backlog_of_expensive_work() -> None:
+    """Fifty waiting bombs of five tenants; a newcomer's every request is the next to run."""
+    line = queue()
+    for tenant in range(5):
+        for work in range(10):
+            line.push(f"evil-{tenant}", work)
+    for _ in range(7):
+        taken = line.pop()
+        assert taken is not None
+        line.done(taken[0], 1.0)
+    for work in range(20):
+        line.push("good", work)
+        assert line.pop() == ("good", work)
+        line.done("good", 0.001)
+
+
+def test_who_was_idle_gets_no_credit_for_it() -> None:
+    line = queue()
+    for work in range(20):
+        line.push("busy", work)
+    for _ in range(10):
+        assert line.pop() is not None
+        line.done("busy", 1.0)
+    for work in range(10):
+        line.push("idle", work)
+    served = []
+    for _ in range(6):
+        taken = line.pop()
+        assert taken is not None
+        served.append(taken[0])
+        line.done(taken[0], 1.0)
+    assert 2 <= served.count("busy") <= 4
+
+
+def test_both_bounds_refuse() -> None:
+    line = queue(mine=2, every=3)
+    line.push("a", 1)
+    line.push("a", 2)
+    with pytest.raises(QueueFull):
+        line.push("a", 3)
+    line.push("b", 1)
+    with pytest.raises(QueueFull):
+        line.push("c", 1)
+
+
+def test_discarded_work_never_runs() -> None:
+    line = queue()
+    line.push("a", 1)
+    line.push("a", 2)
+    assert line.discard("a", 1)
+    assert not line.discard("a", 1)
+    assert not line.discard("b", 1)
+    assert line.pop() == ("a", 2)
+    assert line.waiting == 0
+
+
+def test_misuse_is_an_error() -> None:
+    line = queue()
+    line.push("a", 1)
+    with pytest.raises(ValueError, match="nothing"):
+        line.done("a", 1.0)
+    with pytest.raises(ValueError, match="slots"):
+        queue(slots=1, per_tenant=2)
+
+
+@given(
+    st.integers(1, 4),
+    st.lists(st.tuples(st.sampled_from("abcd"), st.booleans(), st.floats(0, 5)), max_size=200),
+)
+def test_the_invariants_hold_for_every_history(
+    slots: int, steps: list[tuple[str, bool, float]]
+) -> None:
+    share = max(1, slots - 1)
+    line: FairQueue[int] = FairQueue(
+        slots=slots, per_tenant=share, tenant_waiting=5, all_waiting=12
+    )
+    running: list[str] = []
+    accepted = taken_out = 0
+    for number, (tenant, push, took_s) in enumerate(steps):
+        if push:
+            try:
+                line.push(tenant, number)
+                accepted += 1
+            except QueueFull:
+                assert line.waiting >= 5
+        elif running:
+            line.done(running.pop(0), took_s)
+        while (taken := line.pop()) is not None:
+            running.append(taken[0])
+            taken_out += 1
+        assert len(running) <= slots
+        assert all(running.count(each) <= share for each in running)
+        assert line.waiting == accepted - taken_out <= 12
+    while running or line.waiting:
+        line.done(running.pop(0), 1.0)
+        while (taken := line.pop()) is not None:
+            running.append(taken[0])
+            taken_out += 1
+    assert taken_out == accepted

@@ -1,0 +1,291 @@
+"""Goal: whatever a schema and a content do, the loop and the other tenants do not notice.
+
+Method: real worker processes, killed and bombed; order is asserted by completion.
+"""
+
+import asyncio
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from app.validation.pool import ValidationBusy, ValidatorPool, ValidatorsUnavailable
+from domain.errors import BrokenInvariant
+from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
+
+STRING = '{"type": "string"}'
+# A lookahead keeps RE2 away; then the classic exponential pattern.
+BOMB = json.dumps({"pattern": "^(?!x)(a+)+$"})
+FUSE = json.dumps("a" * 60 + "!").encode()
+SLOW_FUSE = json.dumps("a" * 23 + "!").encode()
+"""About half a second of backtracking."""
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[ValidatorPool]:
+    async with ValidatorPool(workers=2, cpu_s=0.3, prewarm=True) as running:
+        yield running
+
+
+def inner(outer_pid: int) -> psutil.Process:
+    """The process that does a worker's work."""
+    (child,) = psutil.Process(outer_pid).children()
+    return child
+
+
+def replaced(outer_pid: int, gone: psutil.Process) -> bool:
+    children = psutil.Process(outer_pid).children()
+    return bool(children) and children != [gone]
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until the condition, which something outside the loop makes true."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what it waits for is another process
+            await asyncio.sleep(0.002)
+
+
+def works(pid: int) -> Callable[[], bool]:
+    start_s = psutil.Process(pid).cpu_times().user
+    return lambda: psutil.Process(pid).cpu_times().user > start_s + 0.05
+
+
+async def test_contents_are_held_to_their_schema(pool: ValidatorPool) -> None:
+    assert await pool.validate(STRING, b'"text"', tenant="a") == []
+    assert await pool.validate(STRING, b"1", tenant="a") == [
+        Violation("", "type", "1 is not of type string")
+    ]
+
+
+async def test_a_schema_is_checked_when_it_is_stored(pool: ValidatorPool) -> None:
+    assert (await pool.check_schema(STRING, tenant="a")).endswith("2020-12/schema")
+    with pytest.raises(InvalidSchema) as refused:
+        await pool.check_schema('{"properties": {"a": {"type": "strin"}}}', tenant="a")
+    assert refused.value.pointer == "/properties/a/type"
+    with pytest.raises(InvalidSchema, match="never fetched"):
+        await pool.check_schema('{"$ref": "http://127.0.0.1:9/x"}', tenant="a")
+    for text in ("{", "\ud800", '{"a": 1, "a": 2}'):
+        with pytest.raises(InvalidSchema):
+            await pool.check_schema(text, tenant="a")
+
+
+async def test_a_schema_whose_text_changed_is_another_schema(pool: ValidatorPool) -> None:
+    """Compiled schemas are kept by their text: no key can name the wrong one."""
+    for _ in range(3):
+        assert await pool.validate('{"minimum": 1}', b"1", tenant="a") == []
+        assert await pool.validate('{"minimum": 2}', b"1", tenant="a") != []
+
+
+def doubling_references() -> dict[str, Any]:
+    steps: dict[str, Any] = {"s0": {"type": "integer"}}
+    for level in range(1, 60):
+        below = {"$ref": f"#/$defs/s{level - 1}"}
+        steps[f"s{level}"] = {"allOf": [below, below]}
+    return {"$defs": steps, "$ref": "#/$defs/s59"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "content", "reason"),
+    [
+        (json.loads(BOMB), json.loads(FUSE), "processor time"),
+        (doubling_references(), 1, "processor time"),
+        ({"anyOf": [{"type": "string"}, {"$ref": "#"}]}, 1, "recursion"),
+        ({"contains": {"contains": {"contains": {"contains": False}}}},
+         [[[[1] * 30] * 30] * 30] * 30, "processor time"),
+    ],
+)  # fmt: skip
+async def test_what_is_too_expensive_is_cut_and_the_pool_goes_on(
+    pool: ValidatorPool, schema: Any, content: Any, reason: str
+) -> None:
+    text = json.dumps(schema)
+    await pool.check_schema(text, tenant="a")  # Nothing is wrong with the schema as such.
+    workers = set(pool.worker_pids)
+    with pytest.raises(SchemaTooExpensive, match=reason):
+        await pool.validate(text, json.dumps(content).encode(), tenant="a")
+    assert await pool.validate(STRING, b'"text"', tenant="a") == []
+    assert set(pool.worker_pids) == workers  # Only the inner process was replaced.
+
+
+async def test_memory_is_bounded() -> None:
+    schema = {"anyOf": [{"items": {"allOf": [{"type": "string"}] * 60}}]}
+    content = json.dumps([1] * 100_000).encode()
+    async with ValidatorPool(workers=1, cpu_s=60, memory_bytes=64 * 1024 * 1024) as pool:
+        with pytest.raises(SchemaTooExpensive, match="memory"):
+            await pool.validate(json.dumps(schema), content, tenant="a")
+        assert await pool.validate(STRING, b'"text"', tenant="a") == []
+
+
+async def test_a_huge_array_of_unique_items_is_cheap(pool: ValidatorPool) -> None:
+    items = [value for index in range(8000) for value in (index, str(index), {"a": index})]
+    content = json.dumps(items).encode()
+    assert await pool.validate('{"uniqueItems": true}', content, tenant="a") == []
+
+
+async def test_another_tenant_is_served_while_bombs_burn() -> None:
+    """Shown by the order of completion: twenty requests against bombs that burn for 30 s each."""
+    async with ValidatorPool(workers=2, cpu_s=30, prewarm=True) as pool:
+        bombs = [asyncio.create_task(pool.validate(BOMB, FUSE, tenant="evil")) for _ in range(50)]
+        await until(lambda: len(pool.worker_pids) == 1)
+        for _ in range(20):
+            assert await pool.validate(STRING, b'"text"', tenant="good") == []
+        assert not any(bomb.done() for bomb in bombs)
+        for bomb in bombs:
+            bomb.cancel()
+
+
+async def test_a_tenant_may_not_queue_without_end() -> None:
+    async with ValidatorPool(workers=1, cpu_s=0.2, tenant_waiting=1) as pool:
+        running = asyncio.create_task(pool.validate(BOMB, FUSE, tenant="evil"))
+        waiting = asyncio.create_task(pool.validate(BOMB, FUSE, tenant="evil"))
+        await asyncio.sleep(0)
+        with pytest.raises(ValidationBusy):
+            await pool.validate(STRING, b"1", tenant="evil")
+        assert await pool.validate(STRING, b'"text"', tenant="good") == []
+        assert isinstance(
+            (await asyncio.gather(running, return_exceptions=True))[0], SchemaTooExpensive
+        )
+        waiting.cancel()
+
+
+async def test_who_hangs_up_while_waiting_costs_nothing() -> None:
+    async with ValidatorPool(workers=1, cpu_s=0.2) as pool:
+        running = asyncio.create_task(pool.validate(BOMB, FUSE, tenant="a"))
+        waiting = asyncio.create_task(pool.validate(BOMB, FUSE, tenant="a"))
+        await until(lambda: pool.waiting == 1)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        assert pool.waiting == 0
+        with pytest.raises(SchemaTooExpensive):
+            await running
+
+
+async def test_who_hangs_up_while_running_does_not_shift_the_answers() -> None:
+    """The reply to the one that left must never be given to the next."""
+    async with ValidatorPool(workers=1, cpu_s=10, prewarm=True) as pool:
+        left = asyncio.create_task(pool.validate(BOMB, SLOW_FUSE, tenant="a"))
+        await until(lambda: not pool.worker_pids)
+        left.cancel()
+        for _ in range(3):
+            assert await pool.validate(STRING, b'"text"', tenant="a") == []
+            assert len(await pool.validate(STRING, b"1", tenant="a")) == 1
+
+
+async def test_a_killed_worker_is_replaced_and_the_request_done_again() -> None:
+    async with ValidatorPool(workers=1, cpu_s=30, prewarm=True) as pool:
+        (outer,) = pool.worker_pids
+        for kill_outer in (False, True):
+            working = inner(outer).pid
+            asked = asyncio.create_task(pool.validate(BOMB, SLOW_FUSE, tenant="a"))
+            await until(works(working))
+            os.kill(outer if kill_outer else working, signal.SIGKILL)
+            assert [each.keyword for each in await asked] == ["pattern"]
+        assert pool.worker_pids != [outer]
+
+
+async def test_a_worker_killed_while_idle_is_not_noticed(pool: ValidatorPool) -> None:
+    for outer in pool.worker_pids:
+        inner(outer).kill()
+    for _ in range(4):
+        assert len(await pool.validate(STRING, b"1", tenant="a")) == 1
+    for outer in pool.worker_pids:
+        os.kill(outer, signal.SIGKILL)
+    assert len(await pool.validate(STRING, b"1", tenant="a")) == 1
+
+
+async def test_workers_that_are_killed_again_and_again_end_in_a_clean_error() -> None:
+    async with ValidatorPool(workers=1, cpu_s=30, prewarm=True) as pool:
+        (outer,) = pool.worker_pids
+        asked = asyncio.create_task(pool.validate(BOMB, FUSE, tenant="a"))
+        for _ in range(2):
+            working = inner(outer)
+            await until(works(working.pid))
+            working.kill()
+            await until(partial(replaced, outer, working))
+        with pytest.raises(ValidatorsUnavailable):
+            await asked
+        assert await pool.validate(STRING, b'"text"', tenant="a") == []
+
+
+async def test_a_worker_that_hangs_is_given_up_by_the_clock() -> None:
+    async with ValidatorPool(workers=1, cpu_s=0.2, prewarm=True) as pool:
+        (outer,) = pool.worker_pids
+        inner(outer).suspend()
+        with pytest.raises(SchemaTooExpensive, match="too long"):
+            await pool.validate(STRING, b"1", tenant="a")
+        assert await pool.validate(STRING, b'"text"', tenant="a") == []
+        assert pool.worker_pids != [outer]
+
+
+async def test_a_fault_of_ours_is_raised_and_holds_no_content(pool: ValidatorPool) -> None:
+    unchecked = '{"minLength": "s3cret-schema"}'
+    with pytest.raises(BrokenInvariant, match="TypeError at") as fault:
+        await pool.validate(unchecked, b'"s3cret-content"', tenant="a")
+    assert "s3cret" not in str(fault.value)
+    assert await pool.validate(STRING, b'"text"', tenant="a") == []
+
+
+async def test_closing_ends_everything() -> None:
+    pool = ValidatorPool(workers=2, cpu_s=30)
+    async with pool:
+        asked = [asyncio.create_task(pool.validate(BOMB, FUSE, tenant="a")) for _ in range(3)]
+        await until(lambda: pool.waiting == 2)
+    for answer in await asyncio.gather(*asked, return_exceptions=True):
+        assert isinstance(answer, ValidatorsUnavailable)
+    with pytest.raises(ValidatorsUnavailable):
+        await pool.validate(STRING, b"1", tenant="a")
+    mine = psutil.Process().children(recursive=True)
+    assert not [each for each in mine if "app.validation.worker" in each.cmdline()]
+
+
+async def test_a_worker_knows_no_secret_and_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GUARDIAN_SECRET_KEY", "s3cret-of-the-service")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        listening.set_inheritable(True)
+        number = Path(f"/proc/self/fd/{listening.fileno()}").readlink()
+        async with ValidatorPool(workers=1, prewarm=True) as pool:
+            (outer,) = pool.worker_pids
+            for pid in (outer, inner(outer).pid):
+                assert b"s3cret" not in Path(f"/proc/{pid}/environ").read_bytes()
+                opened = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
+                assert number not in opened
+
+
+def test_workers_die_with_their_parent() -> None:
+    program = """
+import asyncio, sys
+from app.validation.pool import ValidatorPool
+
+async def main():
+    async with ValidatorPool(workers=1, cpu_s=600, prewarm=True) as pool:
+        print(pool.worker_pids[0], flush=True)
+        await pool.validate(sys.argv[1], sys.argv[2].encode(), tenant="a")
+
+asyncio.run(main())
+"""
+    parent = subprocess.Popen(
+        [sys.executable, "-c", program, BOMB, FUSE.decode()], stdout=subprocess.PIPE
+    )
+    assert parent.stdout is not None
+    outer = int(parent.stdout.readline())
+    ends = select.poll()
+    watched = [os.pidfd_open(pid) for pid in (outer, inner(outer).pid)]
+    for descriptor in watched:
+        ends.register(descriptor, select.POLLIN)
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    for descriptor in watched:
+        single = select.poll()
+        single.register(descriptor, select.POLLIN)
+        assert single.poll(10_000), "a worker outlived its parent"
+        os.close(descriptor)
