@@ -177,8 +177,9 @@ export const useUsers = (enabled: boolean): UseQueryResult<User[]> =>
     enabled,
   });
 
-export const useCluster = () =>
+export const useCluster = (enabled: boolean) =>
   useQuery({
+    enabled,
     queryKey: ["cluster"],
     queryFn: ({ signal }) => get<Cluster>("/v1/cluster", signal),
     refetchInterval: 2000,

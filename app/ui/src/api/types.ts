@@ -86,11 +86,17 @@ export type ChangeOp = {
 export type Cluster = {
   raft: {
     leader: string | null;
-    term: number;
+    term: number | null;
     members: { name: string; online: boolean; current: boolean; lag: number }[];
-    last_position: number;
+    last_position?: number;
+    reason?: string;
   };
-  projector: { active: boolean | string; applied_position: number; lag: number };
+  projector: {
+    active: boolean | null;
+    applied_position: number | null;
+    lag: number | null;
+    halted?: { reason: string; detail: string; position: number; halted_at: string } | null;
+  };
   read_model: { position: number };
 };
 export type WatchChange = {

@@ -7,6 +7,7 @@ export function ConfirmTyped({
   title,
   name,
   act,
+  impossible = false,
   children,
   onConfirm,
   onClose,
@@ -16,6 +17,8 @@ export function ConfirmTyped({
   name: string;
   /** What the button says. */
   act: string;
+  /** It cannot be done (yet), whatever is typed. */
+  impossible?: boolean;
   children: ReactNode;
   onConfirm: () => Promise<void>;
   onClose: () => void;
@@ -40,7 +43,7 @@ export function ConfirmTyped({
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          if (typed === name && !busy) void confirm();
+          if (typed === name && !busy && !impossible) void confirm();
         }}
       >
         {children}
@@ -57,7 +60,7 @@ export function ConfirmTyped({
         />
         {error !== null && <Failure error={error} />}
         <div className="row">
-          <Button type="submit" color="red" disabled={typed !== name} loading={busy}>
+          <Button type="submit" color="red" disabled={typed !== name || impossible} loading={busy}>
             {act}
           </Button>
           <Button variant="default" onClick={onClose}>

@@ -1,1 +1,190 @@
-export function SchemaPage() { return <main id="main" className="main" />; }
+/** One schema: its text, where it is used, and what a change would break before it is saved. */
+import { Button } from "@mantine/core";
+import { IconAlignLeft } from "@tabler/icons-react";
+import { useEffect, useMemo, useState } from "react";
+import { Link, useNavigate, useParams } from "react-router";
+import { request, url } from "../api/client";
+import { client, keys, useConfigs, useMe, useSchema } from "../api/queries";
+import type { Schema } from "../api/types";
+import { Badge, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
+import { ConfirmTyped } from "../components/ConfirmTyped";
+import { JsonEditor } from "../editor/JsonEditor";
+import { useAddress } from "../lib/address";
+import { discardDraft, useDraft } from "../lib/drafts";
+import { useHotkeys } from "../lib/hotkeys";
+import { findIssues } from "../lib/ijson";
+import { formatJson, tryParse } from "../lib/json";
+import { SchemaReview } from "./SchemaReview";
+import { useAccess } from "./useCurrentProject";
+
+/** Drafts of schemas live beside those of configs, under a name that no project has. */
+export const SCHEMA_DRAFTS = "schemas";
+
+export function SchemaPage() {
+  const { project = "", schema: id = "" } = useParams();
+  const schema = useSchema(id);
+  const me = useMe();
+  usePageTitle(schema.data?.name ?? "Schema");
+  return (
+    <main id="main" className="main">
+      <div className="page">
+        {schema.error && <Failure error={schema.error} retry={() => void schema.refetch()} />}
+        {schema.isPending && <Loading rows={8} />}
+        {schema.data && me.data && <OneSchema key={id} project={project} schema={schema.data} user={me.data.id} />}
+      </div>
+    </main>
+  );
+}
+
+function OneSchema({ project, schema, user }: { project: string; schema: Schema; user: string }) {
+  const [search, address] = useAddress();
+  const navigate = useNavigate();
+  const me = useMe();
+  const access = useAccess(project);
+  const { draft, save, discard } = useDraft(user, SCHEMA_DRAFTS, schema.id);
+  const saved = useMemo(() => formatJson(schema.schema), [schema.schema]);
+  const [text, setText] = useState(draft?.text ?? saved);
+  const [deleting, setDeleting] = useState(false);
+  useEffect(() => setText(draft?.text ?? saved), [saved, draft?.text]);
+  const issues = useMemo(() => findIssues(text), [text]);
+  const changed = draft !== null;
+  const mayChange = schema.project_id ? access.canEdit : access.superuser || schema.created_by_user_id === me.data?.id;
+  const readOnly = mayChange
+    ? null
+    : schema.project_id
+      ? "An editor of the project can change this schema"
+      : "Only its creator or a superuser can change a shared schema";
+  const behind = draft !== null && draft.baseVersion < schema.version;
+  const reason =
+    readOnly ??
+    (!changed ? "Nothing has changed" : issues.length > 0 ? (issues[0]?.message ?? null) : behind ? `Version ${schema.version} came in meanwhile: discard yours or copy it over` : null);
+  const change = (next: string) => {
+    setText(next);
+    if (next === saved) discard();
+    else save({ op: "put", text: next, baseVersion: draft?.baseVersion ?? schema.version, comment: "", savedAt: new Date().toISOString() });
+  };
+  const review = () => reason === null && address({ review: "" });
+  useHotkeys({ "mod+s": review });
+
+  return (
+    <>
+      <div className="page-head">
+        <div className="grow">
+          <h1 className="break">{schema.name}</h1>
+          <div className="row wrap">
+            <Badge tone="info">version {schema.version}</Badge>
+            <Badge>{schema.project_id ? "this project" : "shared by all"}</Badge>
+            <code className="muted">{schema.id}</code>
+          </div>
+        </div>
+        {mayChange && (
+          <Button variant="subtle" color="red" onClick={() => setDeleting(true)}>
+            Delete schema…
+          </Button>
+        )}
+      </div>
+      {readOnly && <Notice tone="info" boxed>{readOnly}</Notice>}
+      {behind && (
+        <Notice tone="warn" boxed live>
+          Version {schema.version} came in while you edited version {draft?.baseVersion}. What you typed is untouched.
+        </Notice>
+      )}
+      <section className="panel" aria-label="Schema text">
+        <header className="row wrap">
+          <h2 className="grow">JSON Schema</h2>
+          {mayChange && (
+            <Button
+              size="compact-sm"
+              variant="default"
+              leftSection={<IconAlignLeft size={14} />}
+              onClick={() => {
+                const parsed = tryParse(text);
+                if (parsed) change(formatJson(parsed.value));
+              }}
+            >
+              Format
+            </Button>
+          )}
+        </header>
+        <div style={{ height: "46vh", overflow: "auto" }}>
+          <JsonEditor value={text} label={`Schema ${schema.name}`} readOnly={!mayChange} issues={issues} onChange={(next) => next !== text && change(next)} />
+        </div>
+        <div className="doc-foot">
+          <ReasonedButton reason={reason} onClick={review}>
+            {`Review version ${schema.version + 1}`}
+          </ReasonedButton>
+          {changed && (
+            <Button variant="default" onClick={discard}>
+              Discard what I changed
+            </Button>
+          )}
+          <span className="muted">{issues.length > 0 ? `${issues.length} to fix` : changed ? "The review shows which live configs it would break" : "Nothing changed"}</span>
+        </div>
+      </section>
+      <WhereUsed project={project} schemaId={schema.id} />
+      {search.has("review") && draft && (
+        <SchemaReview
+          project={project}
+          schema={schema}
+          text={draft.text}
+          onDone={() => {
+            discardDraft(user, SCHEMA_DRAFTS, schema.id);
+            void client.invalidateQueries({ queryKey: keys.schemas });
+            address({ review: null }, true);
+          }}
+          onClose={() => address({ review: null }, true)}
+        />
+      )}
+      {deleting && (
+        <ConfirmTyped
+          title="Delete the schema"
+          name={schema.name}
+          act="Delete schema"
+          onClose={() => setDeleting(false)}
+          onConfirm={async () => {
+            await request("DELETE", url`/v1/schemas/${schema.id}`);
+            discard();
+            await client.invalidateQueries({ queryKey: keys.schemas, exact: true });
+            void navigate(`/p/${project}/schemas`);
+          }}
+        >
+          <Notice tone="warn" boxed>
+            A schema that live configs are bound to is not deleted; the service says which they are.
+          </Notice>
+        </ConfirmTyped>
+      )}
+    </>
+  );
+}
+
+function WhereUsed({ project, schemaId }: { project: string; schemaId: string }) {
+  const configs = useConfigs(project, null);
+  const users = (configs.data?.items ?? []).filter((each) => each.schema_id === schemaId);
+  return (
+    <section className="panel" aria-label="Where it is used">
+      <header>
+        <h2>Used by {users.length === 1 ? "1 config" : `${users.length} configs`} of this project</h2>
+      </header>
+      {configs.isPending ? (
+        <div className="body">
+          <Loading rows={3} />
+        </div>
+      ) : users.length === 0 ? (
+        <div className="body muted">Bind it to a config with the schema field above the editor.</div>
+      ) : (
+        <ul className="list" style={{ maxHeight: "20rem", overflow: "auto" }}>
+          {users.slice(0, 500).map((each) => (
+            <li key={each.key}>
+              <Link className="mono grow break" to={`/p/${project}/configs/${each.key}`}>
+                {each.key}
+              </Link>
+              <span className="muted">
+                version {each.version}, checked against v{each.schema_version}
+              </span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}

@@ -1,1 +1,140 @@
-export function UsersPage() { return <main id="main" className="main" />; }
+import { Button, Checkbox, Modal, PasswordInput, Switch, TextInput } from "@mantine/core";
+import { IconPlus } from "@tabler/icons-react";
+import { useMutation } from "@tanstack/react-query";
+import { useState } from "react";
+import { request, url } from "../api/client";
+import { client, keys, useMe, useUsers } from "../api/queries";
+import type { User } from "../api/types";
+import { Badge, Empty, Failure, Loading, Notice, Time, usePageTitle } from "../components/basics";
+import { ConfirmTyped } from "../components/ConfirmTyped";
+import { useAddress } from "../lib/address";
+
+const refresh = () => client.invalidateQueries({ queryKey: keys.users });
+
+export function UsersPage() {
+  usePageTitle("Users");
+  const me = useMe();
+  const superuser = me.data?.is_superuser === true;
+  const users = useUsers(superuser);
+  const [search, address] = useAddress();
+  const [deleting, setDeleting] = useState<User | null>(null);
+  const change = useMutation({
+    mutationFn: ({ id, ...changes }: { id: string; is_superuser?: boolean; disabled?: boolean }) => request("PATCH", url`/v1/users/${id}`, { body: changes }),
+    onSuccess: refresh,
+  });
+  return (
+    <main id="main" className="main">
+      <div className="page">
+        <div className="page-head">
+          <div>
+            <h1>Users</h1>
+            <p>Who can sign in. What they may do in a project is set under its members.</p>
+          </div>
+          {superuser && (
+            <Button className="end" leftSection={<IconPlus size={16} />} onClick={() => address({ new: "" })}>
+              New user
+            </Button>
+          )}
+        </div>
+        {me.data && !superuser && (
+          <section className="panel">
+            <Empty title="Only superusers see the users">Ask one of them to add a person or to reset a password.</Empty>
+          </section>
+        )}
+        {users.error && <Failure error={users.error} retry={() => void users.refetch()} />}
+        {change.error && <Failure error={change.error} />}
+        {superuser && users.isPending && <Loading />}
+        {users.data && (
+          <section className="panel" aria-label="Users">
+            <ul className="list">
+              {users.data.map((user) => (
+                <li key={user.id}>
+                  <div className="grow stack tight">
+                    <span className="break">
+                      {user.email} {user.id === me.data?.id && <span className="muted">(you)</span>}
+                    </span>
+                    {user.created_at && (
+                      <span className="muted">
+                        since <Time iso={user.created_at} />
+                      </span>
+                    )}
+                  </div>
+                  {user.disabled && <Badge tone="warn">disabled</Badge>}
+                  {user.is_superuser && <Badge tone="info">superuser</Badge>}
+                  {user.id !== me.data?.id && (
+                    <>
+                      <Switch
+                        size="xs"
+                        label="superuser"
+                        checked={user.is_superuser}
+                        aria-label={`${user.email} is a superuser`}
+                        onChange={(event) => change.mutate({ id: user.id, is_superuser: event.currentTarget.checked })}
+                      />
+                      <Button size="compact-xs" variant="subtle" color="red" aria-label={`Delete ${user.email}`} onClick={() => setDeleting(user)}>
+                        Delete…
+                      </Button>
+                    </>
+                  )}
+                </li>
+              ))}
+            </ul>
+          </section>
+        )}
+      </div>
+      {search.has("new") && superuser && <NewUser onClose={() => address({ new: null }, true)} />}
+      {deleting && (
+        <ConfirmTyped
+          title="Delete a user"
+          name={deleting.email}
+          act="Delete this user"
+          onClose={() => setDeleting(null)}
+          onConfirm={async () => {
+            await request("DELETE", url`/v1/users/${deleting.id}`);
+            await refresh();
+          }}
+        >
+          <Notice tone="warn" boxed>
+            They can no longer sign in. What they changed stays in the history under their address.
+          </Notice>
+        </ConfirmTyped>
+      )}
+    </main>
+  );
+}
+
+function NewUser({ onClose }: { onClose: () => void }) {
+  const [email, setEmail] = useState("");
+  const [password, setPassword] = useState("");
+  const [superuser, setSuperuser] = useState(false);
+  const make = useMutation({
+    mutationFn: () => request("POST", "/v1/users", { body: { email: email.trim(), password, is_superuser: superuser } }),
+    onSuccess: async () => {
+      await refresh();
+      onClose();
+    },
+  });
+  return (
+    <Modal opened onClose={onClose} title="New user" closeButtonProps={{ "aria-label": "Close" }}>
+      <form
+        className="stack"
+        onSubmit={(event) => {
+          event.preventDefault();
+          make.mutate();
+        }}
+      >
+        <TextInput label="Email" type="email" value={email} onChange={(event) => setEmail(event.currentTarget.value)} required autoComplete="off" data-autofocus />
+        <PasswordInput label="First password" description="Tell it to them; they change it after signing in" value={password} onChange={(event) => setPassword(event.currentTarget.value)} required autoComplete="new-password" />
+        <Checkbox label="Superuser" description="May do everything in every project, and manage users" checked={superuser} onChange={(event) => setSuperuser(event.currentTarget.checked)} />
+        {make.error && <Failure error={make.error} />}
+        <div className="row">
+          <Button type="submit" loading={make.isPending} disabled={email === "" || password === ""}>
+            Make user
+          </Button>
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}

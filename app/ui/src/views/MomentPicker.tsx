@@ -1,0 +1,111 @@
+/** A slider over the project's life. The chosen moment stands in the address and turns the page read-only. */
+import { ActionIcon, Button, Slider, TextInput, Tooltip } from "@mantine/core";
+import { IconPlayerSkipBack, IconPlayerSkipForward } from "@tabler/icons-react";
+import { useEffect, useMemo, useState } from "react";
+import { Link } from "react-router";
+import { useAudit, useConfigs, useProject } from "../api/queries";
+import { useAddress } from "../lib/address";
+import { exactTime, fromLocalInput, toLocalInput, utcTime } from "../lib/time";
+import { useAccess } from "./useCurrentProject";
+
+const SECOND_MS = 1000;
+
+export function MomentPicker({ project }: { project: string }) {
+  const [search, address] = useAddress();
+  const at = search.get("at");
+  const detail = useProject(project);
+  const access = useAccess(project);
+  const feed = useAudit(project, {});
+  const shown = useConfigs(project, at);
+  const [now_ms, setNow] = useState(() => Date.now());
+  useEffect(() => setNow(Date.now()), [feed.dataUpdatedAt]);
+
+  const times = useMemo(
+    () =>
+      (feed.data?.pages.flatMap((page) => page.items) ?? [])
+        .map((each) => Date.parse(each.created_at))
+        .sort((a, b) => a - b),
+    [feed.data],
+  );
+  const complete = feed.hasNextPage === false;
+  const born = detail.data?.created_at ? Date.parse(detail.data.created_at) : undefined;
+  const start = Math.floor((complete ? (times[0] ?? born) : (born ?? times[0])) ?? now_ms - 86_400_000);
+  const byPosition = at !== null && /^\d+$/.test(at);
+  const chosen = at !== null && !byPosition ? Date.parse(at) : now_ms;
+  const [dragged, setDragged] = useState<number | null>(null);
+  const value = Math.min(Math.max(dragged ?? chosen, start), now_ms);
+  const choose = (time: number | null) => {
+    setDragged(null);
+    address({ at: time === null || time >= now_ms ? null : new Date(time).toISOString() }, true);
+  };
+  const before = times.findLast((time) => time < value - 1);
+  const after = times.find((time) => time > value + 1);
+  const iso = new Date(value).toISOString();
+
+  return (
+    <section className="panel" aria-label="The project at any moment">
+      <header>
+        <h2 className="grow">The project at any moment</h2>
+        <span className="muted" title={utcTime(iso)}>
+          {byPosition ? `position ${at}` : at === null && dragged === null ? "now" : exactTime(iso)}
+        </span>
+      </header>
+      <div className="body stack">
+        <div className="row">
+          <Tooltip label="The change before">
+            <ActionIcon variant="default" aria-label="The change before" disabled={before === undefined} onClick={() => choose(before ?? null)}>
+              <IconPlayerSkipBack size={15} />
+            </ActionIcon>
+          </Tooltip>
+          <Slider
+            className="grow"
+            min={start}
+            max={Math.max(now_ms, start + SECOND_MS)}
+            step={Math.max(1, Math.floor((now_ms - start) / 2000))}
+            value={value}
+            onChange={setDragged}
+            onChangeEnd={choose}
+            label={(time) => exactTime(new Date(time).toISOString())}
+            thumbLabel="Moment"
+          />
+          <Tooltip label="The change after">
+            <ActionIcon variant="default" aria-label="The change after" disabled={after === undefined} onClick={() => choose(after ?? null)}>
+              <IconPlayerSkipForward size={15} />
+            </ActionIcon>
+          </Tooltip>
+        </div>
+        <div className="row wrap">
+          <TextInput
+            type="datetime-local"
+            step={1}
+            size="xs"
+            aria-label="Date and time"
+            value={toLocalInput(iso)}
+            onChange={(event) => event.currentTarget.value !== "" && choose(Date.parse(fromLocalInput(event.currentTarget.value)))}
+          />
+          {at === null ? (
+            <span className="muted">Move the slider to see the project as it was.</span>
+          ) : (
+            <>
+              <Button component={Link} to={`/p/${project}/configs?at=${encodeURIComponent(at)}`} size="compact-sm">
+                Look at its configs as they were
+              </Button>
+              {access.canEdit && (
+                <Button size="compact-sm" variant="default" onClick={() => address({ rollback: "" })}>
+                  Roll the project back to this moment…
+                </Button>
+              )}
+              <Button size="compact-sm" variant="default" onClick={() => choose(null)}>
+                Back to now
+              </Button>
+              <span className="muted" role="status">
+                {shown.data && `${shown.data.items.length.toLocaleString()} configs then`}
+                {shown.error && `It cannot be shown: ${shown.error.message}`}
+              </span>
+            </>
+          )}
+        </div>
+      </div>
+    </section>
+  );
+}

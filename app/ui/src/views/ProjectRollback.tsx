@@ -1,0 +1,73 @@
+import { TextInput } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { newActId } from "../api/commit";
+import { request, url } from "../api/client";
+import { applyCommit, momentQuery, useProject } from "../api/queries";
+import { ConfirmTyped } from "../components/ConfirmTyped";
+import { Failure, Loading, Notice } from "../components/basics";
+import { exactTime } from "../lib/time";
+
+type Line = { op?: string; key: string; version: number; deleted?: boolean };
+type Plan = { changes: Line[] };
+
+/** The whole project as it stood, as one change set: shown first, named by hand, then made. */
+export function ProjectRollback({ project, at, onClose }: { project: string; at: string; onClose: () => void }) {
+  const detail = useProject(project);
+  const [comment, setComment] = useState("");
+  const [actId] = useState(newActId);
+  const moment = momentQuery(at);
+  const body = "position" in moment ? { position: Number(moment.position) } : moment;
+  const path = url`/v1/projects/${project}/rollback`;
+  const plan = useQuery({
+    queryKey: ["project-rollback", project, at],
+    queryFn: async () => (await request<Plan>("POST", `${path}?dry_run=true`, { body })).data,
+    retry: false,
+    staleTime: 0,
+  });
+  const when = "position" in moment ? `position ${at}` : exactTime(at);
+  const name = detail.data?.name ?? project;
+  const count = plan.data?.changes.length ?? 0;
+  return (
+    <ConfirmTyped
+      title={`Roll ${name} back to ${when}`}
+      name={name}
+      act={`Roll back ${count === 1 ? "1 config" : `${count} configs`}`}
+      impossible={!plan.data || count === 0}
+      onClose={onClose}
+      onConfirm={async () => {
+        const done = await request<Plan>("POST", path, {
+          body: { ...body, ...(comment.trim() === "" ? {} : { comment: comment.trim() }) },
+          headers: { "Idempotency-Key": actId },
+        });
+        applyCommit(project, done.data.changes.map((each) => each.key));
+      }}
+    >
+      {plan.isPending && <Loading rows={4} label="Working out what would change" />}
+      {plan.error && <Failure error={plan.error} />}
+      {plan.data && count === 0 && (
+        <Notice tone="good" boxed>
+          The project stands as it did then: there is nothing to roll back.
+        </Notice>
+      )}
+      {plan.data && count > 0 && (
+        <>
+          <Notice tone="warn" boxed>
+            Together, or not at all, these configs change. Nothing of the history is lost: each gets one more version.
+          </Notice>
+          <ul className="list panel" style={{ maxHeight: "14rem", overflow: "auto" }} aria-label="What would change">
+            {plan.data.changes.map((line) => (
+              <li key={line.key}>
+                <code className="grow break">{line.key}</code>
+                <span className="muted">
+                  {line.deleted || line.op === "delete" ? "is deleted" : "gets its old content"}, version {line.version}
+                </span>
+              </li>
+            ))}
+          </ul>
+        </>
+      )}
+      <TextInput label="Comment" description="Why (optional)" value={comment} onChange={(event) => setComment(event.currentTarget.value)} maxLength={2000} />
+    </ConfirmTyped>
+  );
+}

@@ -1,0 +1,156 @@
+/** What a new version of a schema would do to live configs, before it is saved. */
+import { Button, Modal } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
+import { Link } from "react-router";
+import { request, url } from "../api/client";
+import { asProblem } from "../api/problem";
+import type { Broken, Schema } from "../api/types";
+import { Failure, Loading, Notice } from "../components/basics";
+import { ConfirmTyped } from "../components/ConfirmTyped";
+import { DiffView } from "../editor/DiffView";
+import { formatJson, isObject, type Json } from "../lib/json";
+import { useHotkeys } from "../lib/hotkeys";
+import { compact } from "../lib/ijson";
+
+type Impact = { broken: Broken[] };
+
+/** The list of configs that would fail, whichever of the answers carries it. */
+function brokenIn(body: Json): Broken[] {
+  if (!isObject(body)) return [];
+  for (const name of ["configs", "broken", "would_break", "breaks"]) {
+    const list = body[name];
+    if (Array.isArray(list)) return list as unknown as Broken[];
+  }
+  return [];
+}
+
+async function ask(id: string, text: string): Promise<Impact> {
+  try {
+    const { data } = await request<Json>("PUT", `${url`/v1/schemas/${id}`}?dry_run=true`, { rawBody: `{"schema":${compact(text)}}` });
+    return { broken: brokenIn(data) };
+  } catch (error) {
+    const problem = asProblem(error);
+    if (problem.status === 409 && problem.slug === "schema-would-break") return { broken: brokenIn(problem.body) };
+    throw error;
+  }
+}
+
+export function SchemaReview({
+  project,
+  schema,
+  text,
+  onDone,
+  onClose,
+}: {
+  project: string;
+  schema: Schema;
+  text: string;
+  onDone: () => void;
+  onClose: () => void;
+}) {
+  const impact = useQuery({ queryKey: ["impact", schema.id, text], queryFn: () => ask(schema.id, text), retry: false, staleTime: 0 });
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<unknown>(null);
+  const [forcing, setForcing] = useState(false);
+  const broken = impact.data?.broken ?? [];
+  const put = (force: boolean) =>
+    request("PUT", url`/v1/schemas/${schema.id}` + (force ? "?force=true" : ""), { rawBody: `{"schema":${compact(text)}}` });
+  const save = async () => {
+    if (!impact.data || broken.length > 0 || busy) return;
+    setBusy(true);
+    setError(null);
+    try {
+      await put(false);
+      onDone();
+    } catch (reason) {
+      setError(reason);
+      setBusy(false);
+    }
+  };
+  useHotkeys({ "mod+enter": () => void save() });
+
+  if (forcing) {
+    return (
+      <ConfirmTyped
+        title="Save a schema that live configs break"
+        name={schema.name}
+        act={`Save version ${schema.version + 1} anyway`}
+        onClose={onClose}
+        onConfirm={async () => {
+          await put(true);
+          onDone();
+        }}
+      >
+        <Notice tone="bad" boxed>
+          {broken.length === 1 ? "1 live config does" : `${broken.length} live configs do`} not satisfy it. They stay as they are and are
+          served on, but none of them can be changed until it satisfies the schema.
+        </Notice>
+        <BrokenList project={project} broken={broken} />
+      </ConfirmTyped>
+    );
+  }
+  return (
+    <Modal opened onClose={onClose} size="min(76rem, 96vw)" title={`Review schema ${schema.name}`} closeButtonProps={{ "aria-label": "Close the review" }}>
+      <div className="stack">
+        <DiffView before={formatJson(schema.schema)} after={text} beforeLabel={`version ${schema.version}`} afterLabel={`yours, version ${schema.version + 1}`} />
+        {impact.isPending && <Loading rows={2} label="Checking it against the live configs" />}
+        {impact.error && <Failure error={impact.error} />}
+        {impact.data && broken.length === 0 && (
+          <Notice tone="good" boxed live>
+            Every live config that is bound to it satisfies it.
+          </Notice>
+        )}
+        {broken.length > 0 && (
+          <>
+            <Notice tone="bad" boxed live>
+              {broken.length === 1 ? "1 live config would" : `${broken.length} live configs would`} not satisfy it. Change those first, or force it.
+            </Notice>
+            <BrokenList project={project} broken={broken} />
+          </>
+        )}
+        {error !== null && <Failure error={error} />}
+        <div className="row wrap">
+          <Button disabled={!impact.data || broken.length > 0} loading={busy} onClick={() => void save()}>
+            Save version {schema.version + 1}
+          </Button>
+          <Button variant="default" onClick={onClose}>
+            Go on editing
+          </Button>
+          {broken.length > 0 && (
+            <Button className="end" variant="subtle" color="red" onClick={() => setForcing(true)}>
+              Force it…
+            </Button>
+          )}
+        </div>
+      </div>
+    </Modal>
+  );
+}
+
+function BrokenList({ project, broken }: { project: string; broken: Broken[] }) {
+  return (
+    <ul className="list panel" style={{ maxHeight: "14rem", overflow: "auto" }} aria-label="Configs that would fail">
+      {broken.slice(0, 200).map((each) => (
+        <li key={`${each.project_id}/${each.key}`} style={{ alignItems: "flex-start" }}>
+          <div className="grow stack tight">
+            {each.project_id === project || !each.project_id ? (
+              <Link className="mono break" to={`/p/${project}/configs/${each.key}`}>
+                {each.key}
+              </Link>
+            ) : (
+              <code className="break">
+                {each.key} <span className="muted">in project {each.project_id}</span>
+              </code>
+            )}
+            {(each.errors ?? []).slice(0, 5).map((violation, index) => (
+              <span key={index} className="muted break">
+                <code>{violation.pointer || "/"}</code> {violation.message}
+              </span>
+            ))}
+          </div>
+        </li>
+      ))}
+    </ul>
+  );
+}
