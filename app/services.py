@@ -13,6 +13,9 @@ from app.access.tokens import KeyRing
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.settings import Settings
+from app.watch_guard import AccessGuard
+from app.watch_history import WatchHistory
+from app.watch_hub import WatchHub
 from consensus.log import Log
 from projections.follower import Follower
 from projections.read_model import ReadModel
@@ -32,6 +35,9 @@ class Services:
     ring: KeyRing
     writer: ChangeWriter
     reader: ConfigReader
+    watch_hub: WatchHub
+    watch_history: WatchHistory
+    watch_guard: AccessGuard
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

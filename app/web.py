@@ -15,12 +15,16 @@ from app.access.directory import Directory
 from app.access.passwords import PasswordPool
 from app.access.tokens import KeyRing
 from app.api.errors import problems
+from app.api.pages import page_addresses
 from app.api.routes import all_routes
 from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.services import SERVICES, Services
 from app.settings import Settings
+from app.watch_guard import AccessGuard
+from app.watch_history import WatchHistory
+from app.watch_hub import WatchHub
 from consensus.jetstream import JetStreamLog
 from consensus.log import Log
 from projections.follower import Follower
@@ -47,7 +51,7 @@ async def connect_log(settings: Settings) -> Log:
 def create_app(settings: Settings) -> web.Application:
     """The whole web service; it connects when the application starts."""
     app = web.Application(
-        middlewares=[problems],
+        middlewares=[problems, page_addresses],
         client_max_size=settings.max_content_bytes + BODY_OVERHEAD_BYTES,
     )
     app.add_routes(all_routes())
@@ -57,7 +61,11 @@ def create_app(settings: Settings) -> web.Application:
             app[SERVICES] = await _start(settings, stack)
             yield
 
+    async def end_streams(app: web.Application) -> None:
+        app[SERVICES].watch_hub.close()
+
     app.cleanup_ctx.append(lifespan)
+    app.on_shutdown.append(end_streams)
     return app
 
 
@@ -73,7 +81,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     model = ReadModel()
     follower = Follower(dsn, model)
     directory = Directory(pool, dsn, ring)
-    for work in (follower.run(), directory.run()):
+    watch_hub, watch_guard = WatchHub(model), AccessGuard(directory)
+    for work in (follower.run(), directory.run(), watch_hub.run(), watch_guard.run()):
         _background(stack, work)
     await follower.ready.wait()
     barrier = SharedBarrier(log, model)
@@ -88,6 +97,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         ring=ring,
         writer=ChangeWriter(log, model, barrier, max_content_bytes=settings.max_content_bytes),
         reader=ConfigReader(model, barrier),
+        watch_hub=watch_hub,
+        watch_history=WatchHistory(pool, model),
+        watch_guard=watch_guard,
     )
 
 

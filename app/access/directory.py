@@ -66,6 +66,11 @@ class Directory:
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._generation = 0
         self._hearing = False
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever somebody's access may have changed."""
+        self._listeners.append(listener)
 
     async def run(self) -> None:
         """Listen for changes until cancelled; reconnects by itself."""
@@ -92,6 +97,8 @@ class Directory:
 
     def _changed(self) -> None:
         self._generation += 1
+        for listener in self._listeners:
+            listener()
 
     async def user_of_token(self, token: str) -> User:
         """The user who holds this access token. Raises CredentialsRefused."""

@@ -1,0 +1,200 @@
+"""Watch: a project's changes as server-sent events, resumed exactly where a client was cut.
+
+A plain StreamResponse instead of aiohttp-sse's: that one has a ping task and an encoding of
+every event for each connection, where `app.watch_hub` has one of each for all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+
+from aiohttp import web
+from aiohttp.http import HttpVersion11
+
+from app.access.directory import DATABASE_AWAY, CredentialsRefused
+from app.access.principal import Application, Permission
+from app.api.access import Access, project_access
+from app.api.errors import REQUEST_ID
+from app.api.requests import POSITION_HEADER, check_query, query_boolean, query_integer
+from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn, Unavailable
+from app.services import SERVICES, Services
+from app.watch_events import PIECE_BYTES, Filter, hello, snapshot
+from app.watch_history import Page
+from app.watch_hub import Watcher
+from domain.config import check_key
+
+MAX_KEYS = 500
+CATCH_UP_TIMEOUT_S = 5.0
+UNACKNOWLEDGED_MS = 60_000
+"""A connection whose peer acknowledges nothing for this long is gone."""
+
+
+async def watch(request: web.Request) -> web.StreamResponse:
+    """All changes behind a position, as long as the client stays."""
+    access = await project_access(request, Permission.READ)
+    check_query(request, "prefix", "keys", "from", "snapshot")
+    services = request.app[SERVICES]
+    wanted = _filter(request, access)
+    start = await _start(request, services, access.project_id)
+    with_snapshot = query_boolean(request, "snapshot") and start is None
+    if request.transport is None:
+        return web.Response()  # the client left; nobody reads this
+    watcher = Watcher(request.transport, chunked=request.version >= HttpVersion11)
+    caller = (
+        request.headers.get("Authorization"),
+        request.headers.get("X-API-Key"),
+        access.project_id,
+    )
+    services.watch_hub.enter(watcher)
+    services.watch_guard.enter(caller, watcher, lambda: _still_allowed(request, access))
+    try:
+        position = services.watch_hub.position(access.project_id) if start is None else start
+        return await _Stream(services, access.project_id, wanted, watcher).run(
+            request, position, with_snapshot
+        )
+    finally:
+        services.watch_guard.leave(caller, watcher)
+        services.watch_hub.leave(watcher)
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    """One watch, from its first byte to its last."""
+
+    services: Services
+    project_id: str
+    wanted: Filter
+    watcher: Watcher
+
+    async def run(
+        self, request: web.Request, position: int, with_snapshot: bool
+    ) -> web.StreamResponse:
+        """Send what came behind `position`, then all that comes, until the watch is ended."""
+        page = None
+        if position < self.services.watch_hub.last_change(self.project_id):
+            # Read before the headers are sent: while the database is away the answer is 503.
+            page = await self._page(position, None)
+        response = _response(request, position)
+        await response.prepare(request)
+        _detect_dead_peer(self.watcher.transport)
+        try:
+            await response.write(hello(position))
+            if with_snapshot:
+                position = await self._snapshot(response)
+            await self._history(response, position, page)
+            await self.watcher.ended
+        except DATABASE_AWAY:  # or the client, whose ConnectionError is an OSError too
+            self.watcher.transport.abort()
+            return response
+        self.watcher.finish()
+        return response
+
+    async def _snapshot(self, response: web.StreamResponse) -> int:
+        """Write the project's matching live configs; the position that they reflect."""
+        # One moment of the read model: nothing waits between here and the list of revisions.
+        position = self.services.watch_hub.position(self.project_id)
+        newest = self.services.model.project(self.project_id)
+        matching = [
+            newest[key]
+            for key in sorted(newest)
+            if not newest[key].deleted and self.wanted.matches(key)
+        ]
+        for piece in snapshot(position, matching):
+            await response.write(piece)
+        return position
+
+    async def _history(
+        self, response: web.StreamResponse, position: int, page: Page | None
+    ) -> None:
+        """Write what was missed, page by page, until the live feed can take over."""
+        hub, sequence = self.services.watch_hub, None
+        while not self.watcher.ended.done():
+            if hub.join(self.watcher, self.project_id, self.wanted, position):
+                return
+            page = page or await self._page(position, sequence)
+            view = memoryview(page.events)
+            for start in range(0, len(view), PIECE_BYTES):
+                await response.write(view[start : start + PIECE_BYTES])
+            sequence = page.sequence
+            if page.position is not None:
+                position = page.position
+            page = None
+
+    async def _page(self, position: int, sequence: int | None) -> Page:
+        history = self.services.watch_history
+        return await history.page(self.project_id, self.wanted, position, sequence)
+
+
+def _response(request: web.Request, position: int) -> web.StreamResponse:
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "text/event-stream",
+            "Cache-Control": "no-store",
+            "X-Accel-Buffering": "no",
+            "X-Request-Id": request[REQUEST_ID],
+            POSITION_HEADER: str(position),
+        }
+    )
+    response.force_close()
+    return response
+
+
+def _filter(request: web.Request, access: Access) -> Filter:
+    keys = None
+    if (text := request.query.get("keys")) is not None:
+        keys = frozenset(check_key(key) for key in text.split(","))
+        if len(keys) > MAX_KEYS:
+            raise InvalidParameter("keys", f"at most {MAX_KEYS} keys; use prefix")
+    return Filter(request.query.get("prefix", ""), keys, _visible_prefix(access))
+
+
+def _visible_prefix(access: Access) -> str:
+    principal = access.principal
+    return (principal.prefix or "") if isinstance(principal, Application) else ""
+
+
+async def _start(request: web.Request, services: Services, project_id: str) -> int | None:
+    """The position that the client has; None: it starts with what comes now.
+
+    `Last-Event-ID` goes before `from`: a browser that reconnects repeats the query.
+    """
+    start: int | None = query_integer(request, "from", None)
+    if start is not None and query_boolean(request, "snapshot"):
+        raise InvalidParameter("snapshot", "a snapshot starts now; leave `from` out")
+    if text := request.headers.get("Last-Event-ID"):
+        if not (text.isascii() and text.isdigit() and len(text) < 19):
+            raise InvalidParameter("Last-Event-ID", "must be a log position")
+        start = int(text)
+    if start is not None and start > services.watch_hub.position(project_id):
+        try:
+            await services.model.wait_for(start, CATCH_UP_TIMEOUT_S)
+        except TimeoutError:
+            raise Unavailable(
+                f"this process is at position {services.model.position}, not yet {start}"
+            ) from None
+    return start
+
+
+async def _still_allowed(request: web.Request, before: Access) -> bool:
+    """Whether the caller may go on watching, and sees what they saw."""
+    try:
+        now = await project_access(request, Permission.READ)
+    except (NotSignedIn, NotAllowed, NotFound, CredentialsRefused):
+        return False
+    except DATABASE_AWAY:
+        return True  # reads go on while the database is away
+    return _visible_prefix(now) == _visible_prefix(before)
+
+
+def _detect_dead_peer(transport: asyncio.Transport) -> None:
+    """Have the kernel cut a connection whose peer vanished; heartbeats make it notice."""
+    connection = transport.get_extra_info("socket")
+    if hasattr(socket, "TCP_USER_TIMEOUT") and connection.family != socket.AF_UNIX:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNACKNOWLEDGED_MS)
+
+
+def routes() -> list[web.RouteDef]:
+    """This module's routes."""
+    return [web.get("/v1/projects/{project}/watch", watch, allow_head=False)]
