@@ -126,9 +126,15 @@ class Projector:
         try:
             while True:
                 batch_wait = asyncio.ensure_future(reader.next_batch(MAX_BATCH_ENTRIES))
-                await asyncio.wait((batch_wait, lost_wait), return_when=asyncio.FIRST_COMPLETED)
+                try:
+                    await asyncio.wait(
+                        (batch_wait, lost_wait), return_when=asyncio.FIRST_COMPLETED
+                    )
+                finally:
+                    if not batch_wait.done():
+                        batch_wait.cancel()
+                        await asyncio.wait((batch_wait,))
                 if lost.is_set():
-                    batch_wait.cancel()
                     raise asyncpg.ConnectionDoesNotExistError("the projector's connection ended")
                 checkpoint = await self._apply(connection, checkpoint, batch_wait.result())
         finally:

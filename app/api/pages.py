@@ -1,0 +1,86 @@
+"""The management page: files that `make ui` built into app/static, under a strict CSP.
+
+Every address that is not the API's belongs to the page (it keeps its state in the address).
+"""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+from aiohttp import web
+
+from app.api.errors import Handler
+
+STATIC = Path(__file__).parent.parent / "static"
+_API = (
+    "/v1/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
+    "/problems",
+    "/assets/",
+)
+_NOT_BUILT = "<!doctype html><title>Config Guardian</title><p>The page is not built: run make ui."
+
+
+def content_security_policy(nonce: str) -> str:
+    """What the page may load: its own files, and the styles that its editor adds at run time."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            "script-src 'self'",
+            f"style-src 'self' 'nonce-{nonce}'",
+            "img-src 'self' data:",
+            "font-src 'self'",
+            "connect-src 'self'",
+            "worker-src 'self'",
+            "manifest-src 'self'",
+            "base-uri 'none'",
+            "form-action 'self'",
+            "frame-ancestors 'none'",
+        )
+    )
+
+
+@web.middleware
+async def page_addresses(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer with the page where nothing else is, and a browser asks for a document."""
+    try:
+        return await handler(request)
+    except web.HTTPNotFound:
+        if request.method not in ("GET", "HEAD") or request.path.startswith(_API):
+            raise
+        return await index(request)
+
+
+async def index(request: web.Request) -> web.Response:
+    """The page's document, with a nonce of its own."""
+    file = STATIC / "index.html"
+    document = file.read_text(encoding="utf-8") if file.is_file() else _NOT_BUILT
+    nonce = secrets.token_urlsafe(16)
+    return web.Response(
+        text=document.replace("__CSP_NONCE__", nonce),
+        content_type="text/html",
+        headers={
+            "Content-Security-Policy": content_security_policy(nonce),
+            "Cache-Control": "no-store",
+        },
+    )
+
+
+async def asset(request: web.Request) -> web.StreamResponse:
+    """A built file; its name holds its hash, so it never changes."""
+    name = request.match_info["name"]
+    folder = (STATIC / "assets").resolve()
+    file = (folder / name).resolve()
+    if not file.is_relative_to(folder) or not file.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(file, headers={"Cache-Control": "public, max-age=31536000, immutable"})
+
+
+def routes() -> list[web.RouteDef]:
+    """This module's routes; the page itself comes by `page_addresses`."""
+    return [web.get("/", index), web.get("/assets/{name}", asset)]

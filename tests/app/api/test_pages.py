@@ -1,0 +1,32 @@
+"""The page's addresses: the document with a fresh nonce, its files, and nothing beside them."""
+
+from __future__ import annotations
+
+import re
+
+from tests.support.service import Service
+
+
+async def test_every_address_that_is_not_the_apis_answers_with_the_page(service: Service) -> None:
+    first = await service.anonymous("GET", "/")
+    second = await service.anonymous("GET", "/projects/x/configs/payments.limits?version=3")
+    for answer in (first, second):
+        assert answer.status == 200
+        assert answer.headers["Content-Type"].startswith("text/html")
+        assert b"__CSP_NONCE__" not in answer.body
+    nonces = [
+        re.search(r"'nonce-([^']+)'", answer.headers["Content-Security-Policy"])
+        for answer in (first, second)
+    ]
+    assert nonces[0]
+    assert nonces[1]
+    assert nonces[0][1] != nonces[1][1]
+    assert "'unsafe" not in first.headers["Content-Security-Policy"]
+
+
+async def test_the_apis_addresses_stay_problems(service: Service) -> None:
+    for path in ("/v1/nothing", "/assets/nothing.js", "/assets/..%2Findex.html", "/assets/%2e%2e"):
+        answer = await service.anonymous("GET", path)
+        assert answer.status == 404, path
+        assert answer.headers["Content-Type"] == "application/problem+json"
+    assert (await service.anonymous("POST", "/anything")).status == 404
