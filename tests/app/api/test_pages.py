@@ -25,7 +25,7 @@ async def test_every_address_that_is_not_the_apis_answers_with_the_page(service:
 
 
 async def test_the_apis_addresses_stay_problems(service: Service) -> None:
-    for path in ("/v1/nothing", "/assets/nothing.js", "/assets/..%2Findex.html", "/assets/%2e%2e"):
+    for path in ("/v1/nothing", "/assets/nothing.js", "/assets/..%2Findex.html"):
         answer = await service.anonymous("GET", path)
         assert answer.status == 404, path
         assert answer.headers["Content-Type"] == "application/problem+json"
