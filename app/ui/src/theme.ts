@@ -9,6 +9,10 @@ const accent: MantineColorsTuple = [
   "#e6f8fb", "#cdeef4", "#9fdde8", "#6ccadb", "#43b5ca",
   "#1f9cb3", "#117f95", "#0e7083", "#0b5a6a", "#084652",
 ];
+const red: MantineColorsTuple = [
+  "#fdeae8", "#fad0cc", "#f5a59e", "#ee7a70", "#e0564b",
+  "#d33d32", "#c22f26", "#b3261e", "#962018", "#7a1913",
+];
 const ink: MantineColorsTuple = [
   "#e4e7ea", "#c6cbd1", "#a3abb5", "#78828e", "#4a535e",
   "#353d47", "#262d35", "#1b2129", "#14191f", "#0e1217",
@@ -17,7 +21,7 @@ const ink: MantineColorsTuple = [
 export const theme = createTheme({
   primaryColor: "accent",
   primaryShade: { light: 7, dark: 6 },
-  colors: { accent, dark: ink },
+  colors: { accent, red, dark: ink },
   fontFamily: '"Inter Variable", system-ui, sans-serif',
   fontFamilyMonospace: '"JetBrains Mono Variable", ui-monospace, monospace',
   fontSizes: { xs: "0.75rem", sm: "0.8125rem", md: "0.875rem", lg: "1rem", xl: "1.25rem" },

@@ -24,7 +24,8 @@ const toneIcons = {
 
 /** A status differs in shape as well as in colour. */
 export function Badge({ tone = "plain", children, title }: { tone?: Tone; children: ReactNode; title?: string }) {
-  const Icon = tone === "plain" ? null : toneIcons[tone];
+  // "info" marks what a thing is, not how it stands: no sign is needed.
+  const Icon = tone === "plain" || tone === "info" ? null : toneIcons[tone];
   return (
     <span className={`badge ${tone}`} title={title}>
       {Icon && <Icon size={13} aria-hidden />}

@@ -57,6 +57,16 @@ const look = EditorView.theme({
   },
   ".cm-completionInfo": { padding: "6px 10px", whiteSpace: "pre-wrap" },
   ".cm-diagnostic": { padding: "4px 10px", borderLeft: "3px solid var(--g-bad)" },
+  // The library draws these with data: images, which the page's CSP does not allow.
+  ".cm-lintRange-error": {
+    backgroundImage: "none !important",
+    textDecoration: "underline wavy var(--g-bad) 1px",
+    textUnderlineOffset: "3px",
+    textDecorationSkipInk: "none",
+  },
+  ".cm-lint-marker-error": { content: "none !important" },
+  ".cm-lint-marker-error::before": { content: '"●"', color: "var(--g-bad)", fontSize: "0.75em" },
+  ".cm-lintPoint-error::after": { borderBottomColor: "var(--g-bad) !important" },
   ".cm-panels input, .cm-panels button": {
     font: "inherit",
     color: "inherit",

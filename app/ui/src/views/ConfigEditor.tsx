@@ -101,7 +101,6 @@ export function ConfigEditor(props: Props) {
       {readOnlyReason && <Notice tone="info">{readOnlyReason}</Notice>}
       {trouble && <Notice tone="warn">{trouble}</Notice>}
       <NewsBar
-        project={project}
         live={live}
         draft={draft}
         arrived={props.arrived}

@@ -5,7 +5,6 @@ import { useSchema } from "../api/queries";
 import type { Config } from "../api/types";
 import { Badge, Time } from "../components/basics";
 import { useAddress } from "../lib/address";
-import { useAuthors } from "./useAuthors";
 
 /** Key, version, schema, who changed it when; the history one click away. */
 export function ConfigHead({
@@ -25,11 +24,10 @@ export function ConfigHead({
   historyOpen: boolean;
 }) {
   const schema = useSchema(config?.schema_id);
-  const authors = useAuthors(project);
   const [search] = useAddress();
   const back = new URLSearchParams(search);
   for (const name of ["version", "diff", "side", "view"]) back.delete(name);
-  const author = config && (config.updated_by_email ?? authors(config.updated_by_user_id));
+  const author = config?.updated_by_email;
   return (
     <header className="doc-head">
       <div className="row">

@@ -108,8 +108,9 @@ function Person({ email, onHelp }: { email: string; onHelp: () => void }) {
   return (
     <Menu position="bottom-end" width={240}>
       <Menu.Target>
-        <UnstyledButton aria-label={`Account of ${email}`} className="avatar">
-          {email.slice(0, 2).toUpperCase()}
+        <UnstyledButton className="avatar">
+          <span aria-hidden>{email.slice(0, 2).toUpperCase()}</span>
+          <span className="visually-hidden">Account of {email}</span>
         </UnstyledButton>
       </Menu.Target>
       <Menu.Dropdown>

@@ -4,26 +4,22 @@ import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Notice, Time } from "../components/basics";
 import type { Draft } from "../lib/drafts";
-import { useAuthors } from "./useAuthors";
 
 export function NewsBar({
-  project,
   live,
   draft,
   arrived,
   onSee,
   onMerge,
 }: {
-  project: string;
   live: Config | null;
   draft: Draft | null;
   arrived: WatchEvent | null;
   onSee: () => void;
   onMerge: () => void;
 }) {
-  const authors = useAuthors(project);
   if (draft && live && live.version > draft.baseVersion) {
-    const author = live.updated_by_email ?? authors(live.updated_by_user_id);
+    const author = live.updated_by_email;
     return (
       <Notice tone="warn" live>
         <div className="row wrap">

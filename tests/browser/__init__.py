@@ -1,0 +1,1 @@
+"""The management page in a real Chromium, against the real service."""

@@ -1,0 +1,137 @@
+"""Chromium and the service for the browser tests. All are skipped where no Chromium is found.
+
+TEST_SERVICE_URL, TEST_SERVICE_EMAIL and TEST_SERVICE_PASSWORD name a running service to use
+instead of one that is started here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import suppress
+
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from tests.browser.support import (
+    CHROMIUM_ARGS,
+    ROOT,
+    TIMEOUT_MS,
+    Api,
+    Person,
+    find_chromium,
+    new_person,
+)
+from tests.support.servers import ask
+from tests.support.service import EMAIL, PASSWORD, run_service, settings_for
+
+expect.set_options(timeout=TIMEOUT_MS)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = ROOT / "tests" / "browser"
+    missing = None if find_chromium() else pytest.mark.skip(reason="no Chromium on this machine")
+    for item in items:
+        if item.path.is_relative_to(here):
+            item.add_marker(pytest.mark.browser)
+            if missing and item.path.name != "test_units.py":
+                item.add_marker(missing)
+
+
+@pytest.fixture(scope="session")
+def service_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """A running service with its page; it lives in a thread's own event loop."""
+    if given := os.environ.get("TEST_SERVICE_URL"):
+        yield given
+        return
+    if not (ROOT / "app" / "static" / "index.html").is_file():
+        pytest.fail("the page is not built: run make ui")
+    raft = ask("raft")
+    database, stream = f"test_{uuid.uuid4().hex}", f"t_{uuid.uuid4().hex[:12]}_browser"
+    settings = settings_for(ask("create_database", database), raft["url"], stream)
+    started: Future[str] = Future()
+    stop = asyncio.Event()
+    loop = asyncio.new_event_loop()
+
+    async def serve() -> None:
+        async with run_service(settings) as service:
+            started.set_result(service.anonymous.base_url)
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            loop.run_until_complete(serve())
+        except BaseException as error:
+            if started.done():
+                raise
+            started.set_exception(error)
+
+    thread = threading.Thread(target=run, name="service")
+    thread.start()
+    try:
+        yield started.result(timeout=60)
+    finally:
+        loop.call_soon_threadsafe(stop.set)
+        thread.join()
+        loop.close()
+        with suppress(Exception):  # the run's servers may be gone before us
+            ask("delete_streams", stream)
+            ask("drop_database", database)
+
+
+@pytest.fixture(scope="session")
+def admin(service_url: str) -> Api:
+    """The first superuser."""
+    return Api(
+        service_url,
+        os.environ.get("TEST_SERVICE_EMAIL", EMAIL),
+        os.environ.get("TEST_SERVICE_PASSWORD", PASSWORD),
+    )
+
+
+# Not for the whole session: Playwright's loop would stand in the way of other modules' async tests.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=find_chromium(), args=CHROMIUM_ARGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def someone(browser: Browser, service_url: str) -> Iterator[Callable[..., Person]]:
+    """Makes people at the page; a console error of any of them fails the test."""
+    people: list[Person] = []
+
+    def make(**options: object) -> Person:
+        person = new_person(browser, service_url, **options)
+        people.append(person)
+        return person
+
+    yield make
+    complaints = [complaint for person in people for complaint in person.complaints]
+    for person in people:
+        person.context.close()
+    assert complaints == []
+
+
+@pytest.fixture
+def project(admin: Api, request: pytest.FixtureRequest) -> str:
+    """A project of this test alone."""
+    return admin.make_project(f"{request.node.name[:40]} {uuid.uuid4().hex[:6]}")
+
+
+@pytest.fixture
+def ana(someone: Callable[..., Person], admin: Api) -> Callable[[str], Person]:
+    """Opens an address as the superuser, signed in."""
+
+    def open_as_ana(path: str, **options: object) -> Person:
+        person = someone(**options)
+        person.sign_in(path, admin.email, admin.password)
+        return person
+
+    return open_as_ana

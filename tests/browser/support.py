@@ -1,0 +1,192 @@
+"""What browser tests share: a person at the page, and the API to prepare what they find.
+
+Must never answer for the service: everything that the page shows comes from the real one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import urllib.error
+import urllib.request
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+
+ROOT = Path(__file__).resolve().parents[2]
+SCREENSHOTS = ROOT / "test-output" / "screenshots"
+AXE = ROOT / "app" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM_ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+TIMEOUT_MS = 15_000
+_NETWORK_ERROR = re.compile(r"Failed to load resource: .* status of (\d{3})")
+
+
+def find_chromium() -> str | None:
+    """The system's Chromium, if there is one."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, names)), None)
+    return found if found and Path(found).exists() else None
+
+
+class ApiError(Exception):
+    """The service refused what a test prepared."""
+
+
+@dataclass
+class Api:
+    """The service's HTTP interface, as one signed-in user."""
+
+    url: str
+    email: str
+    password: str
+    _token: str = ""
+
+    def __call__(
+        self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None
+    ) -> Any:
+        """The parsed answer; raises ApiError on a refusal."""
+        if not self._token:
+            body_of_login = {"email": self.email, "password": self.password}
+            self._token = self._send("POST", "/v1/auth/login", body_of_login, {})["access_token"]
+        return self._send(
+            method, path, body, {"Authorization": f"Bearer {self._token}", **(headers or {})}
+        )
+
+    def _send(self, method: str, path: str, body: Any, headers: dict[str, str]) -> Any:
+        request = urllib.request.Request(
+            self.url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Content-Type": "application/json", **headers},
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=30) as answer:
+                text = answer.read()
+        except urllib.error.HTTPError as error:
+            raise ApiError(f"{method} {path}: {error.code} {error.read().decode()}") from error
+        return json.loads(text) if text else None
+
+    def make_project(self, name: str) -> str:
+        """A new project's id."""
+        return str(self("POST", "/v1/projects", {"name": name})["id"])
+
+    def put(self, project: str, key: str, content: Any, version: int = 0, **more: Any) -> int:
+        """Commit a config that is at `version` (0: not there); its new version."""
+        condition = {"If-Match": f'"{version}"'} if version else {"If-None-Match": "*"}
+        path = f"/v1/projects/{project}/configs/{key}"
+        return int(self("PUT", path, {"content": content, **more}, condition)["version"])
+
+    def content(self, project: str, key: str) -> Any:
+        """What is live under a key."""
+        return self("GET", f"/v1/projects/{project}/configs/{key}")["content"]
+
+    def make_user(self, email: str, password: str, superuser: bool = False) -> str:
+        """A new user's id."""
+        body = {"email": email, "password": password, "is_superuser": superuser}
+        return str(self("POST", "/v1/users", body)["id"])
+
+    def as_user(self, email: str, password: str) -> Api:
+        """The same service as somebody else."""
+        return Api(self.url, email, password)
+
+    def make_schema(self, name: str, schema: Any, project: str | None = None) -> str:
+        """A new schema's id."""
+        body = {"name": name, "schema": schema, **({"project_id": project} if project else {})}
+        return str(self("POST", "/v1/schemas", body)["id"])
+
+
+@dataclass
+class Person:
+    """Somebody at the page: a browser context with its one tab."""
+
+    context: BrowserContext
+    page: Page
+    url: str
+    expected_statuses: set[int] = field(default_factory=set)
+    """Refusals that the test provokes; the browser reports each as a console error."""
+    complaints: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._on_console)
+        self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+
+    def _on_console(self, message: ConsoleMessage) -> None:
+        if message.type != "error":
+            return
+        refused = _NETWORK_ERROR.search(message.text)
+        if refused and int(refused.group(1)) in self.expected_statuses:
+            return
+        self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
+
+    def open(self, path: str) -> None:
+        """Go to an address of the page."""
+        self.page.goto(self.url + path)
+
+    def sign_in(self, path: str, email: str, password: str) -> None:
+        """Open an address and sign in there."""
+        self.open(path)
+        self.page.get_by_label("Email").fill(email)
+        self.page.get_by_role("textbox", name="Password").fill(password)
+        self.page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(self.page.get_by_role("navigation", name="Main")).to_be_visible()
+
+    def button(self, name: str | re.Pattern[str]) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def editor(self, label: str | re.Pattern[str] = re.compile("^Content of")) -> Locator:
+        """The editable text of a document."""
+        return self.page.get_by_label(label)
+
+    def type_document(self, text: str, label: str | re.Pattern[str] = "") -> None:
+        """Replace the whole text, as a paste would (brackets do not close themselves)."""
+        place = self.editor(label) if label else self.editor()
+        place.click()
+        self.page.keyboard.press("ControlOrMeta+a")
+        self.page.keyboard.insert_text(text)
+
+    def shot(self, name: str) -> None:
+        """Keep what is seen now in both themes, as test output."""
+        SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+        for scheme in ("light", "dark"):
+            self.page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
+            expect(self.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
+            self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", animations="disabled")
+
+    def axe(self) -> list[str]:
+        """Accessibility violations of what is seen now, each in one line."""
+        # Through the debugger's protocol: the page's CSP rightly forbids a script tag.
+        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        found = self.page.evaluate(
+            """async () => {
+                const found = await axe.run(document, {resultTypes: ['violations']});
+                return found.violations.flatMap(rule => rule.nodes.map(node =>
+                    `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
+            }"""
+        )
+        return [str(each) for each in found]
+
+
+def new_person(browser: Browser, url: str, **options: Any) -> Person:
+    """A person with a browser of their own."""
+    context = browser.new_context(
+        **{
+            "viewport": {"width": 1360, "height": 860},
+            "color_scheme": "light",
+            "reduced_motion": "reduce",
+            **options,
+        }
+    )
+    context.set_default_timeout(TIMEOUT_MS)
+    return Person(context, context.new_page(), url)

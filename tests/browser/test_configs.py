@@ -1,0 +1,169 @@
+"""Find a config, edit it, review it, commit it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+HOSTILE = {
+    "<script>window.hacked = 1</script>": '<img src=x onerror="window.hacked=1">',
+    "html": "</pre><svg onload=window.hacked=1>",
+}
+
+
+def test_the_tree_filters_at_once_and_the_search_finds_content(
+    admin: Api, project: str, ana: Open
+) -> None:
+    for key in ("payments.limits.eu", "payments.limits.us", "web.theme"):
+        admin.put(project, key, {"where": key, "needle": key == "web.theme" and "haystack-42"})
+    person = ana(f"/p/{project}/configs")
+    tree = person.page.get_by_role("tree")
+    expect(tree.get_by_role("treeitem", name=re.compile("^eu"))).to_be_visible()
+    person.page.get_by_label("Filter keys").fill("limits.us")
+    expect(tree.get_by_role("treeitem", name=re.compile("^us"))).to_be_visible()
+    expect(tree.get_by_role("treeitem", name=re.compile("^eu"))).to_have_count(0)
+    assert "q=limits.us" in person.page.url
+    person.button("Clear the filter").click()
+    person.page.keyboard.press("Escape")
+    person.page.get_by_label("Search keys and content").fill("haystack-42")
+    person.page.get_by_role("option", name=re.compile("web.theme")).click()
+    expect(person.page).to_have_url(re.compile(r"/configs/web\.theme$"))
+    expect(person.editor()).to_contain_text("haystack-42")
+
+
+def test_review_shows_the_difference_before_anything_is_committed(
+    admin: Api, project: str, ana: Open
+) -> None:
+    big = 9_007_199_254_740_993
+    admin.put(project, "limit", {"daily": 5000, "big": big, "exact": 1.0})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.button("Review version 2")).to_have_attribute("aria-disabled", "true")
+    person.type_document('{\n  "daily": 6000,\n  "big": 9007199254740993,\n  "exact": 1.0\n}')
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog.get_by_test_id("diff")).to_contain_text("6000")
+    expect(dialog).to_contain_text("The service would accept this")
+    assert admin.content(project, "limit")["daily"] == 5000
+    dialog.get_by_label("Comment").fill("because of Black Friday")
+    person.shot("review")
+    assert person.axe() == []
+    dialog.get_by_role("button", name="Commit version 2").click()
+    expect(dialog).to_have_count(0)
+    expect(person.page.get_by_text("version 2", exact=True)).to_be_visible()
+    assert admin.content(project, "limit") == {"daily": 6000, "big": big, "exact": 1.0}
+    [newest, _] = admin("GET", f"/v1/projects/{project}/configs/limit/revisions")["items"]
+    assert newest["comment"] == "because of Black Friday"
+
+
+def test_a_new_config_is_stored_only_when_it_was_reviewed(
+    admin: Api, project: str, ana: Open
+) -> None:
+    person = ana(f"/p/{project}/configs")
+    person.shot("configs-empty")
+    person.button("Make the first config").click()
+    person.page.get_by_label("Key").fill("not a key")
+    person.button("Write its content").click()
+    expect(person.page.get_by_text("Letters, digits")).to_be_visible()
+    person.page.get_by_label("Key").fill("flags.basket")
+    person.button("Write its content").click()
+    person.type_document('{"new": true}')
+    person.button("Review version 1").click()
+    person.button("Commit version 1").click()
+    expect(person.page.get_by_role("treeitem", name=re.compile("^basket"))).to_contain_text("v1")
+    assert admin.content(project, "flags.basket") == {"new": True}
+
+
+def test_what_is_wrong_stands_at_its_place_and_the_button_says_why(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana(f"/p/{project}/configs/limit")
+    person.type_document('{\n  "daily": 5000,\n  "daily": 1\n}')
+    problems = person.page.get_by_role("list", name="Problems")
+    expect(problems).to_contain_text('The name "daily" is here twice')
+    expect(person.button("Review version 2")).to_have_attribute("aria-disabled", "true")
+    expect(person.button("Review version 2")).to_have_accessible_description(re.compile("twice"))
+    person.shot("editor-problem")
+    assert person.axe() == []
+    problems.get_by_role("button").click()
+    expect(person.editor()).to_be_focused()
+
+
+def test_what_was_typed_survives_a_reload(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana(f"/p/{project}/configs/limit")
+    person.type_document('{"daily": 7777}')
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+    person.page.reload()
+    expect(person.editor()).to_contain_text("7777")
+    person.button("Discard what I changed").click()
+    expect(person.editor()).to_contain_text("5000")
+
+
+def test_content_is_never_executed(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "hostile", HOSTILE, comment="<script>window.hacked = 1</script>")
+    admin.put(project, "hostile", {**HOSTILE, "n": 2}, 1, comment="<img src=x onerror=hacked=1>")
+    person = ana(f"/p/{project}/configs/hostile?side=history")
+    expect(person.editor()).to_contain_text("<script>")
+    expect(person.page.get_by_role("list").last).to_contain_text("<img src=x")
+    for query in ("?view=form", "?diff=1..2", "?version=1"):
+        person.open(f"/p/{project}/configs/hostile{query}")
+        # In the form the markup stands in fields, whose values are not text of the page.
+        expect(person.page.get_by_role("heading", name="hostile")).to_be_visible()
+    person.open(f"/p/{project}/history")
+    expect(person.page.get_by_text("<script>window.hacked = 1</script>")).to_be_visible()
+    assert person.page.evaluate("window.hacked") is None
+
+
+def test_a_viewer_reads_and_is_told_why_nothing_more(
+    admin: Api, project: str, someone: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    email, password = f"viewer-{project}@example.org", "a viewer's long password"
+    user = admin.make_user(email, password)
+    admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "viewer"})
+    person = someone()
+    person.sign_in(f"/p/{project}/configs/limit", email, password)
+    expect(person.page.get_by_text("You are a viewer of this project")).to_be_visible()
+    expect(person.button(re.compile("^Review"))).to_have_count(0)
+    person.editor().click()
+    person.page.keyboard.type("x")
+    expect(person.editor()).not_to_contain_text("x")
+    person.shot("viewer")
+
+
+def test_form_and_text_are_two_views_of_one_document(admin: Api, project: str, ana: Open) -> None:
+    text = {"daily": 5000, "big": 9_007_199_254_740_993, "deep": {"list": [1, {"a": None}]}}
+    admin.put(project, "limit", text)
+    person = ana(f"/p/{project}/configs/limit?view=form")
+    form = person.page.get_by_role("group", name="The document as a form")
+    form.get_by_label("daily").fill("6500")
+    person.shot("form")
+    assert person.axe() == []
+    person.page.get_by_text("JSON", exact=True).click()
+    expect(person.editor()).to_contain_text("9007199254740993")
+    expect(person.editor()).to_contain_text("6500")
+    person.button("Review version 2").click()
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin.content(project, "limit") == {**text, "daily": 6500}
+
+
+def test_a_deleted_config_says_so_and_can_come_back(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana(f"/p/{project}/configs/limit")
+    person.button("Delete…").click()
+    person.button("Review deletion as version 2").click()
+    person.expected_statuses.add(404)
+    person.button("Delete as version 2").click()
+    expect(person.page.get_by_text("This config was deleted as version 2")).to_be_visible()
+    person.button("Bring back version 1").click()
+    person.button("Roll back as version 3").click()
+    expect(person.editor()).to_contain_text("5000")
+    assert json.dumps(admin.content(project, "limit")) == '{"daily": 5000}'

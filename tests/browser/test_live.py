@@ -1,0 +1,80 @@
+"""Somebody else's change appears at once, and never over what is being typed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+
+
+def test_a_change_by_somebody_else_is_shown_without_a_reload(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana(f"/p/{project}/configs/limit?side=history")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    admin.put(project, "limit", {"daily": 5100}, 1)
+    expect(person.editor()).to_contain_text("5100")
+    expect(person.page.get_by_role("list").get_by_text("Version 2")).to_be_visible()
+    admin.put(project, "web.theme", {"dark": True})
+    expect(person.page.get_by_role("treeitem", name=re.compile("^theme"))).to_be_visible()
+
+
+def test_a_change_that_comes_while_typing_is_told_and_merged_and_nothing_is_lost(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1, "monthly": 1, "currency": "EUR"})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"daily": 2, "monthly": 20, "currency": "EUR"}')
+    admin.put(project, "limit", {"daily": 9, "monthly": 1, "currency": "USD"}, 1)
+    bar = person.page.get_by_role("status").filter(has_text="while you edited version 1")
+    expect(bar).to_contain_text(admin.email)
+    expect(person.editor()).to_contain_text('"monthly": 20')
+    expect(person.button("Review version 3")).to_have_attribute("aria-disabled", "true")
+    person.shot("somebody-elses-change")
+
+    bar.get_by_role("button", name="Merge").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 changed by both")
+    expect(dialog.get_by_role("list", name="Changed by both")).to_contain_text("/daily")
+    person.shot("merge")
+    assert person.axe() == []
+    dialog.get_by_text("Theirs", exact=True).click()
+    dialog.get_by_role("button", name="Go on editing on version 2").click()
+    expect(person.editor()).to_contain_text('"daily": 9')
+    person.button("Review version 3").click()
+    person.button("Commit version 3").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin.content(project, "limit") == {"daily": 9, "monthly": 20, "currency": "USD"}
+
+
+def test_a_conflict_at_the_commit_itself_opens_the_merge(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Method: the change of the other comes after the review has been accepted.
+    admin.put(project, "limit", {"daily": 1, "monthly": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_statuses.add(409)
+    person.type_document('{"daily": 1, "monthly": 7}')
+    person.button("Review version 2").click()
+    expect(person.page.get_by_role("dialog")).to_contain_text("The service would accept this")
+    commit = person.button("Commit version 2")
+    expect(commit).to_be_enabled()
+    admin.put(project, "limit", {"daily": 3, "monthly": 1}, 1)
+    # Either the commit is refused, or the watch was quicker and the button is off already.
+    if commit.is_enabled():
+        commit.click()
+    else:
+        person.button("Go on editing").click()
+        person.button("Merge").click()
+    dialog = person.page.get_by_role("dialog", name=re.compile("^Merge version 2"))
+    expect(dialog.get_by_label("Result of the merge")).to_contain_text('"monthly": 7')
+    expect(dialog.get_by_label("Result of the merge")).to_contain_text('"daily": 3')
+    dialog.get_by_role("button", name="Decide later").click()
+    expect(person.editor()).to_contain_text('"monthly": 7')

@@ -1,0 +1,138 @@
+"""Members, keys and users: the key shown once, roles, the owner's dangerous acts."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.support import Api, ApiError, Person
+
+Open = Callable[..., Person]
+
+
+def _address() -> str:
+    return f"bo-{uuid.uuid4().hex[:8]}@example.org"
+
+
+def test_a_new_project_shows_its_key_once(admin: Api, ana: Open) -> None:
+    person = ana("/projects")
+    person.button("New project").click()
+    name = f"made in the page {uuid.uuid4().hex[:6]}"
+    person.page.get_by_label("Name").fill(name)
+    person.button("Make project").click()
+    secret = person.page.get_by_test_id("secret")
+    key = secret.inner_text()
+    assert len(key) > 20
+    person.shot("key-shown-once")
+    assert person.axe() == []
+    person.button("I have stored the key").click()
+    expect(person.page.get_by_text("No configs yet")).to_be_visible()
+    assert key not in person.page.content()
+
+
+def test_the_project_key_is_rotated_with_grace(admin: Api, project: str, ana: Open) -> None:
+    person = ana(f"/p/{project}/access")
+    person.button("Replace the project key…").click()
+    person.button("Make a new project key").click()
+    key = person.page.get_by_test_id("secret").inner_text()
+    person.button("I have stored the key").click()
+    read = admin._send("GET", f"/v1/projects/{project}/configs", None, {"X-API-Key": key})
+    assert read["items"] == []
+
+
+def test_members_are_added_changed_and_removed(admin: Api, project: str, ana: Open) -> None:
+    email, password = _address(), "a member's long password"
+    admin.make_user(email, password)
+    member = admin.as_user(email, password)
+    person = ana(f"/p/{project}/access")
+    members = person.page.get_by_role("region", name="Members")
+    members.get_by_role("textbox", name="Add a member").fill(email[:11])
+    person.page.get_by_role("option", name=email).click()
+    members.get_by_role("button", name="Add member").click()
+    expect(members.get_by_role("listitem").filter(has_text=email)).to_be_visible()
+    assert member("GET", f"/v1/projects/{project}")["id"] == project
+    person.shot("members")
+    assert person.axe() == []
+    members.get_by_label(f"Role of {email}").click()
+    person.page.get_by_role("option", name=re.compile("^Editor")).click()
+    expect(members.get_by_label(f"Role of {email}")).to_have_value(re.compile("^Editor"))
+    members.get_by_role("button", name=f"Remove {email}").click()
+    expect(members.get_by_role("listitem").filter(has_text=email)).to_have_count(0)
+    with pytest.raises(ApiError, match="404"):
+        member("GET", f"/v1/projects/{project}")
+
+
+def test_a_named_key_is_made_and_ended(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "web.theme", {"dark": True})
+    person = ana(f"/p/{project}/access")
+    person.button("New key").click()
+    person.page.get_by_label("Name").fill("pipeline")
+    person.page.get_by_label("Only under").fill("web.")
+    person.button("Make key").click()
+    key = person.page.get_by_test_id("secret").inner_text()
+    person.button("I have stored the key").click()
+    path = f"/v1/projects/{project}/configs"
+    assert len(admin._send("GET", path, None, {"X-API-Key": key})["items"]) == 1
+    person.button("End the key pipeline").click()
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_label(re.compile("^Type ")).fill("pipeline")
+    dialog.get_by_role("button", name="End this key").click()
+    expect(person.page.get_by_text("No named keys")).to_be_visible()
+    with pytest.raises(ApiError, match="401"):
+        admin._send("GET", path, None, {"X-API-Key": key})
+
+
+def test_superusers_make_and_remove_users(admin: Api, ana: Open) -> None:
+    email = _address()
+    person = ana("/users")
+    person.button("New user").click()
+    person.page.get_by_label("Email").fill(email)
+    person.page.get_by_role("textbox", name="First password").fill("a first long password")
+    person.button("Make user").click()
+    expect(person.page.get_by_role("listitem").filter(has_text=email)).to_be_visible()
+    person.shot("users")
+    assert person.axe() == []
+    person.button(f"Delete {email}").click()
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_label(re.compile("^Type ")).fill(email)
+    dialog.get_by_role("button", name="Delete this user").click()
+    expect(person.page.get_by_role("listitem").filter(has_text=email)).to_have_count(0)
+
+
+def test_a_password_is_changed(admin: Api, someone: Open) -> None:
+    email, old, new = _address(), "the first long password", "the second long password"
+    admin.make_user(email, old)
+    person = someone()
+    person.sign_in("/account", email, old)
+    person.page.get_by_label("Current password").fill(old)
+    person.page.get_by_label("New password", exact=True).fill(new)
+    person.page.get_by_label("New password again").fill(new)
+    person.shot("account")
+    person.button("Change password").click()
+    expect(person.page.get_by_text("The password is changed")).to_be_visible()
+    assert admin.as_user(email, new)("GET", "/v1/me")["email"] == email
+
+
+def test_a_project_is_deleted_only_after_its_name_is_typed(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "a", 1)
+    name = admin("GET", f"/v1/projects/{project}")["name"]
+    person = ana(f"/p/{project}/settings")
+    person.shot("settings")
+    assert person.axe() == []
+    person.button("Delete project…").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("1 config is")
+    act = dialog.get_by_role("button", name="Delete this project")
+    expect(act).to_be_disabled()
+    dialog.get_by_label(re.compile("^Type ")).fill(name)
+    person.expected_statuses.add(404)
+    act.click()
+    expect(person.page).to_have_url(re.compile("/projects$"))
+    with pytest.raises(ApiError, match="404"):
+        admin("GET", f"/v1/projects/{project}")

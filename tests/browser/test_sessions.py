@@ -1,0 +1,84 @@
+"""Sign-in, sign-out, and a session that ends in the middle of work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import expect
+
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+
+
+def test_a_wrong_password_is_said_and_the_right_one_leads_where_one_wanted_to_go(
+    admin: Api, project: str, someone: Open
+) -> None:
+    person = someone()
+    person.expected_statuses.add(401)
+    person.open(f"/p/{project}/settings")
+    person.page.get_by_label("Email").fill(admin.email)
+    person.page.get_by_role("textbox", name="Password").fill("not the password")
+    person.button("Sign in").click()
+    expect(person.page.get_by_text("The email or the password is not right")).to_be_visible()
+    person.shot("sign-in")
+    assert person.axe() == []
+    person.page.get_by_role("textbox", name="Password").fill(admin.password)
+    person.button("Sign in").click()
+    expect(person.page.get_by_role("heading", name="Settings")).to_be_visible()
+    assert person.page.url.endswith(f"/p/{project}/settings")
+
+
+def test_the_session_goes_on_after_a_reload_without_any_token_in_storage(ana: Open) -> None:
+    person = ana("/projects")
+    person.page.reload()
+    expect(person.page.get_by_role("navigation", name="Main")).to_be_visible()
+    stored = person.page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+    assert not re.search(r"eyJ|refresh", stored)
+    assert person.page.evaluate("document.cookie") == ""
+    assert any(cookie["httpOnly"] for cookie in person.context.cookies())
+
+
+def test_two_tabs_renew_one_after_the_other(ana: Open) -> None:
+    # A refresh token that is used twice ends its whole family: tabs must take turns.
+    person = ana("/projects")
+    tabs = [person.context.new_page() for _ in range(3)]
+    for tab in tabs:
+        tab.goto(person.url + "/projects", wait_until="commit")
+    for tab in tabs:
+        expect(tab.get_by_role("navigation", name="Main")).to_be_visible()
+
+
+def test_sign_out_ends_the_session_for_good(ana: Open) -> None:
+    person = ana("/projects")
+    person.button(re.compile("^Account of")).click()
+    person.page.get_by_role("menuitem", name="Sign out").click()
+    expect(person.button("Sign in")).to_be_visible()
+    person.page.reload()
+    expect(person.button("Sign in")).to_be_visible()
+
+
+def test_a_session_that_ended_keeps_the_place_and_what_was_typed(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_statuses |= {401, 403}
+    person.type_document('{"daily": 4242}')
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+    # The session is ended elsewhere: its cookie and its access token are worth nothing now.
+    person.page.evaluate(
+        """() => fetch('/v1/auth/logout', {
+            method: 'POST', body: '{}', headers: {'Content-Type': 'application/json'}})"""
+    )
+    person.context.clear_cookies()
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog", name="Your session has ended")
+    expect(dialog).to_be_visible()
+    person.shot("session-ended")
+    dialog.get_by_role("textbox", name="Password").fill(admin.password)
+    dialog.get_by_role("button", name="Sign in and go on").click()
+    expect(dialog).to_have_count(0)
+    assert f"/p/{project}/configs/limit" in person.page.url
+    expect(person.editor()).to_contain_text("4242")

@@ -1,0 +1,140 @@
+"""Every view: by keyboard, without accessibility violations, narrow, at 200 %, in both themes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+
+
+@pytest.fixture
+def filled(admin: Api, project: str) -> str:
+    """A project with something in each view."""
+    for key in ("checkout.flags", "payments.limits.eu", "payments.limits.us", "web"):
+        admin.put(project, key, {"daily": 5000, "currency": "EUR", "on": True}, comment="first")
+    admin.put(project, "payments.limits.eu", {"daily": 6000, "currency": "EUR"}, 1, comment="more")
+    return project
+
+
+def test_the_cluster_page_draws_the_raft_group(ana: Open) -> None:
+    person = ana("/cluster")
+    members = person.page.get_by_role("region", name="Members of the Raft group")
+    expect(members.get_by_role("row")).to_have_count(4)
+    expect(members).to_contain_text("leader")
+    expect(person.page.get_by_role("img", name=re.compile("Log growth"))).to_be_visible()
+    person.shot("cluster")
+    assert person.axe() == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_no_view_has_accessibility_violations(filled: str, ana: Open, scheme: str) -> None:
+    person = ana("/projects", color_scheme=scheme)
+    found: list[str] = []
+    heads = {
+        "/projects": "Projects",
+        f"/p/{filled}/configs": "No config is open",
+        f"/p/{filled}/configs/payments.limits.eu?side=history": "payments.limits.eu",
+        f"/p/{filled}/configs?new": "New config",
+        f"/p/{filled}/configs/payments.limits.eu?diff=1..2": "payments.limits.eu",
+        f"/p/{filled}/changes": "Change set",
+        f"/p/{filled}/history": "History",
+        f"/p/{filled}/schemas": "Schemas",
+        f"/p/{filled}/access": "Members & keys",
+        f"/p/{filled}/settings": "Settings",
+        "/users": "Users",
+        "/account": "Your account",
+        "/nowhere": "There is nothing at this address",
+    }
+    for path, head in heads.items():
+        person.open(path)
+        expect(person.page.get_by_role("heading", name=head, exact=True).first).to_be_visible()
+        person.page.wait_for_load_state("networkidle") if "/p/" not in path else None
+        found += [f"{path} {violation}" for violation in person.axe()]
+        if scheme == "light":
+            name = re.sub(r"[^a-z]+", "-", head.lower()).strip("-")
+            person.shot(f"view-{name}{'-diff' if 'diff' in path else ''}")
+            person.page.emulate_media(color_scheme="light")
+    assert found == []
+
+
+def test_the_whole_way_goes_by_keyboard(admin: Api, filled: str, ana: Open) -> None:
+    # Goal: open, edit, review and commit without a mouse; `?` lists the keys.
+    person = ana(f"/p/{filled}/configs")
+    keyboard = person.page.keyboard
+    expect(person.page.get_by_role("treeitem", name=re.compile("^web"))).to_be_visible()
+    keyboard.press("?")
+    expect(person.page.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
+    person.shot("shortcuts")
+    keyboard.press("Escape")
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    keyboard.press("k")
+    keyboard.press("Enter")
+    expect(person.page.get_by_role("heading", name="web", exact=True)).to_be_visible()
+    expect(person.editor()).to_be_visible()
+    keyboard.press("h")
+    expect(person.page.get_by_role("complementary")).to_be_visible()
+    keyboard.press("e")
+    expect(person.editor()).to_be_focused()
+    keyboard.press("ControlOrMeta+a")
+    keyboard.insert_text('{"by": "keyboard"}')
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+    keyboard.press("ControlOrMeta+s")
+    expect(person.page.get_by_role("dialog")).to_contain_text("The service would accept this")
+    keyboard.press("ControlOrMeta+Enter")
+    expect(person.page.get_by_text("version 2", exact=True)).to_be_visible()
+    assert admin.content(filled, "web") == {"by": "keyboard"}
+    keyboard.press("Escape")
+    keyboard.press("/")
+    expect(person.page.get_by_label("Search keys and content")).to_be_focused()
+    keyboard.type("limits.us")
+    expect(person.page.get_by_role("option", name=re.compile("limits.us"))).to_be_visible()
+    keyboard.press("Enter")
+    expect(person.page).to_have_url(re.compile(r"payments\.limits\.us"))
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "height", "scale"), [("narrow", 390, 800, 1), ("zoomed", 680, 430, 2)]
+)
+def test_narrow_screens_and_200_percent_lose_nothing(
+    filled: str, ana: Open, name: str, width: int, height: int, scale: int
+) -> None:
+    # 1360 by 860 at 200 % is what a page of 680 by 430 is laid out as.
+    size = {"width": width, "height": height}
+    person = ana(f"/p/{filled}/configs", viewport=size, device_scale_factor=scale)
+    person.page.get_by_role("treeitem", name=re.compile("^web")).click()
+    expect(person.editor()).to_be_visible()
+    person.shot(f"{name}-config")
+    assert person.axe() == []
+    for path in ("configs", "history", "access", "schemas"):
+        person.open(f"/p/{filled}/{path}")
+        expect(person.page.get_by_role("main")).to_be_visible()
+        overflow = person.page.evaluate(
+            "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+        )
+        assert overflow <= 0, f"{path} scrolls sideways by {overflow} px"
+    if width < 600:
+        person.button("Open the menu").click()
+        expect(person.page.get_by_role("link", name="Cluster")).to_be_visible()
+        person.shot(f"{name}-menu")
+
+
+def test_reload_back_and_forward_keep_the_place(filled: str, ana: Open) -> None:
+    person = ana(f"/p/{filled}/configs/web")
+    person.page.get_by_role("treeitem", name=re.compile("^eu")).click()
+    expect(person.page.get_by_role("heading", name="payments.limits.eu")).to_be_visible()
+    person.button("History").click()
+    expect(person.page.get_by_role("complementary")).to_be_visible()
+    person.page.reload()
+    expect(person.page.get_by_role("complementary")).to_be_visible()
+    person.page.go_back()
+    expect(person.page.get_by_role("complementary")).to_have_count(0)
+    person.page.go_back()
+    expect(person.page.get_by_role("heading", name="web", exact=True)).to_be_visible()
+    person.page.go_forward()
+    expect(person.page.get_by_role("heading", name="payments.limits.eu")).to_be_visible()
