@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 REMIND_AFTER_S = 15.0
+EXTRA_ARGUMENTS = {"web": ("--embedded",)}
+"""On a laptop any secret key will do."""
 
 
 @click.command("up")
@@ -120,18 +122,23 @@ def _start_services(settings: Settings, folder: Path, supervisor: Supervisor) ->
         "GUARDIAN_PORT": str(settings.port),
         "PYTHONPATH": str(ROOT),
     }
-    for name in ("projector", "web"):
 
-        def make(name: str = name) -> Child:
+    def add(name: str, log_name: str) -> None:
+        def make() -> Child:
             return Child(
-                name,
-                [sys.executable, "-m", "app.cli", name],
-                log=log_file(folder, name),
+                log_name,
+                [sys.executable, "-m", "app.cli", name, *EXTRA_ARGUMENTS.get(name, ())],
+                log=log_file(folder, log_name),
                 env=environ,
                 cwd=Path.cwd(),
             )
 
-        supervisor.add_command(name, make)
+        supervisor.add_command(log_name, make)
+
+    add("projector", "projector")
+    add("web", "web")
+    for number in range(2, settings.web_concurrency + 1):
+        add("web", f"web-{number}")  # all listen on the same port (SO_REUSEPORT)
 
 
 def _wait_until_ready(settings: Settings, supervisor: Supervisor, folder: Path) -> None:

@@ -6,15 +6,16 @@ import asyncio
 
 from app.embedded.postgres import binaries
 
+_NOISE = ("\\restrict", "\\unrestrict", "--", "SET transaction_timeout")
+
 
 async def dump(database_url: str, *options: str) -> str:
-    """What pg_dump writes, without the lines that differ from run to run."""
+    """What pg_dump writes, without the lines that differ from run to run.
+
+    Nor those that a server older than pg_dump does not know.
+    """
     text = await _run("pg_dump", *options, database_url)
-    return "\n".join(
-        line
-        for line in text.splitlines()
-        if not line.startswith(("\\restrict", "\\unrestrict", "--")) and line
-    )
+    return "\n".join(line for line in text.splitlines() if not line.startswith(_NOISE) and line)
 
 
 async def schema_of(database_url: str) -> str:

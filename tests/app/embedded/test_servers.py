@@ -1,0 +1,199 @@
+"""Goal: the embedded servers are real, private, durable and survive rough handling."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import asyncpg
+import nats
+import nats.errors
+import psutil
+import pytest
+
+from app.embedded.postgres import MAX_SOCKET_PATH_BYTES, Postgres, binaries
+from app.embedded.processes import EmbeddedError
+from app.embedded.raft import MEMBERS, RaftGroup
+from app.migrations import create_database
+
+
+async def _query(server: Postgres, sql: str) -> object:
+    connection: asyncpg.Connection = await asyncpg.connect(server.url())
+    try:
+        return await connection.fetchval(sql)
+    finally:
+        await connection.close()
+
+
+async def test_postgres_keeps_its_data_through_stop_and_kill(private_postgres: Postgres) -> None:
+    server = private_postgres
+    await create_database(server.url())
+    await _query(server, "CREATE TABLE t AS SELECT 1 AS x")
+    server.stop()
+    server.start()
+    await _query(server, "INSERT INTO t VALUES (2)")
+    server.child.kill()
+    server.start()
+    assert await _query(server, "SELECT sum(x) FROM t") == 3
+
+
+async def test_postgres_is_version_18_durable_and_listens_on_no_network(
+    private_postgres: Postgres,
+) -> None:
+    await create_database(private_postgres.url())
+    assert str(await _query(private_postgres, "SHOW server_version")).startswith("18.")
+    assert await _query(private_postgres, "SHOW fsync") == "on"
+    process = psutil.Process(private_postgres.child.pid)
+    assert process.net_connections(kind="inet") == []
+    assert process.uids().effective != 0
+
+
+def test_postgres_works_under_a_path_too_long_for_a_socket(short_path: Path) -> None:
+    folder = short_path / ("long" * 20) / ("path" * 10)
+    folder.parent.mkdir()
+    folder.parent.chmod(0o711)
+    assert len(str(folder)) > MAX_SOCKET_PATH_BYTES
+    server = Postgres(folder)
+    server.start()
+    try:
+        asyncio.run(create_database(server.url()))
+        assert asyncio.run(_query(server, "SELECT 1")) == 1
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
+def test_as_root_postgres_works_in_a_folder_closed_to_everybody_else(short_path: Path) -> None:
+    """Goal: a checkout in root's home folder works. Method: one that only root may enter."""
+    closed = short_path / "closed"
+    closed.mkdir(mode=0o700)
+    server = Postgres(closed / "postgres")
+    server.start()
+    try:
+        asyncio.run(create_database(server.url()))
+        assert asyncio.run(_query(server, "SELECT 1")) == 1
+        status = Path(f"/proc/{server.child.pid}/status").read_text()
+        assert "CapEff:\t0000000000000002" in status  # CAP_DAC_OVERRIDE and nothing else
+    finally:
+        server.stop()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
+def test_as_root_postgres_gets_no_capability_that_it_does_not_need(short_path: Path) -> None:
+    programs = binaries()
+    if any(not step.stat().st_mode & 0o001 for step in (programs, *programs.parents)):
+        pytest.skip("the virtual environment itself lies in a closed folder")
+    server = Postgres(short_path / "postgres")
+    server.start()
+    try:
+        status = Path(f"/proc/{server.child.pid}/status").read_text()
+        assert "CapEff:\t0000000000000000" in status
+    finally:
+        server.stop()
+
+
+def test_an_interrupted_initdb_is_no_data(short_path: Path) -> None:
+    folder = short_path / "postgres"
+    (folder / "data.new").mkdir(parents=True)
+    folder.chmod(0o711)
+    (folder / "data.new" / "PG_VERSION").write_text("18")
+    server = Postgres(folder)
+    server.start()
+    server.stop()
+    assert (folder / "data" / "PG_VERSION").exists()
+
+
+def test_a_data_folder_with_something_else_is_left_alone(short_path: Path) -> None:
+    folder = short_path / "postgres"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "diary").write_text("x")
+    with pytest.raises(EmbeddedError, match="holds no database but is not empty"):
+        Postgres(folder).start()
+
+
+async def test_the_raft_group_keeps_its_log_and_its_ports(short_path: Path) -> None:
+    group = RaftGroup(short_path / "raft")
+    group.start()
+    url = group.url
+    client = await nats.connect(url.split(","))
+    engine = client.jetstream()
+    await engine.add_stream(name="log", subjects=["log.>"], num_replicas=MEMBERS)
+    await client.close()
+    group.stop()
+
+    again = RaftGroup(short_path / "raft")
+    assert again.url == url
+    again.start()
+    try:
+        client = await nats.connect(url.split(","))
+        info = await client.jetstream().stream_info("log")
+        assert info.config.num_replicas == MEMBERS
+        await client.close()
+    finally:
+        again.stop()
+
+
+async def test_the_raft_group_is_private_and_syncs_every_entry(
+    private_raft_group: RaftGroup,
+) -> None:
+    group = private_raft_group
+    stranger = group.member_url(0).rpartition("@")[2]
+    with pytest.raises((nats.errors.Error, OSError)):
+        await nats.connect(f"nats://{stranger}", allow_reconnect=False)
+    for index in range(MEMBERS):
+        addresses = {
+            connection.laddr.ip
+            for connection in psutil.Process(group.child(index).pid).net_connections(kind="inet")
+            if connection.status == psutil.CONN_LISTEN
+        }
+        assert addresses == {"127.0.0.1"}
+        command = psutil.Process(group.child(index).pid).cmdline()
+        config = Path(command[-1])
+        assert '"sync_interval": "always"' in config.read_text()
+        assert config.stat().st_mode & 0o077 == 0
+        assert "guardian:" not in " ".join(command)  # no password where `ps` shows it
+
+
+def test_members_are_killed_paused_and_come_back(private_raft_group: RaftGroup) -> None:
+    group = private_raft_group
+    group.kill_member(0)
+    assert group.child(0).exit_code == -signal.SIGKILL
+    group.start_member(0)
+    group.wait_for_member(0)
+    with pytest.raises(EmbeddedError, match="n1 runs already"):
+        group.start_member(0)
+    group.pause_member(1)
+    assert psutil.Process(group.child(1).pid).status() == psutil.STATUS_STOPPED
+    group.resume_member(1)
+    group.wait_for_member(1)
+
+
+def test_a_port_taken_meanwhile_is_replaced(short_path: Path) -> None:
+    """Race: somebody else got one of the remembered ports between two starts."""
+    import socket
+
+    url = RaftGroup(short_path / "raft").member_url(0)
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", int(url.rpartition(":")[2])))
+        squatter.listen()
+        group = RaftGroup(short_path / "raft")
+        assert group.member_url(0) != url
+        group.start()
+        group.stop()
+
+
+def test_nothing_of_the_environment_reaches_postgres(
+    short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGDATA", "/nowhere")
+    monkeypatch.setenv("PGPORT", "1")
+    server = Postgres(short_path / "postgres")
+    server.start()
+    environ = subprocess.run(
+        ["cat", f"/proc/{server.child.pid}/environ"], capture_output=True, check=True
+    ).stdout
+    server.stop()
+    assert b"PGDATA=/nowhere" not in environ
