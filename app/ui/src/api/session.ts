@@ -9,7 +9,7 @@ import { Problem, problemOf } from "./problem";
 export type SessionState = "starting" | "in" | "out" | "ended";
 export const session = new Store<SessionState>("starting");
 
-type TokenAnswer = { access_token: string; expires_in: number };
+export type TokenAnswer = { access_token: string; expires_in: number };
 type RefreshOutcome = "ok" | "refused";
 
 /** Says that a cookie may exist, so that a first visit does not ask in vain. */
@@ -20,7 +20,8 @@ let refreshing: Promise<RefreshOutcome> | null = null;
 
 export const accessToken = (): string | null => token;
 
-function keep(answer: TokenAnswer): void {
+/** The session goes on with these tokens. */
+export function keep(answer: TokenAnswer): void {
   token = answer.access_token;
   localStorage.setItem(HINT, "1");
   clearTimeout(refreshAt);

@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request } from "../api/client";
 import { useMe } from "../api/queries";
+import { keep, type TokenAnswer } from "../api/session";
 import { Copy, Failure, Notice, usePageTitle } from "../components/basics";
 
 export function AccountPage() {
@@ -12,8 +13,10 @@ export function AccountPage() {
   const [next, setNext] = useState("");
   const [again, setAgain] = useState("");
   const change = useMutation({
-    mutationFn: () => request("PUT", "/v1/me/password", { body: { current_password: current, new_password: next } }),
-    onSuccess: () => {
+    mutationFn: () => request<TokenAnswer>("PUT", "/v1/me/password", { body: { current_password: current, new_password: next } }),
+    onSuccess: ({ data }) => {
+      // Every sign-in of this person ends with the old password; this one goes on with new tokens.
+      keep(data);
       setCurrent("");
       setNext("");
       setAgain("");

@@ -5,9 +5,9 @@ import { useState } from "react";
 import { request, url } from "../api/client";
 import { client, keys, useMe, useUsers } from "../api/queries";
 import type { User } from "../api/types";
-import { Badge, Empty, Failure, Loading, Notice, Time, usePageTitle } from "../components/basics";
-import { ConfirmTyped } from "../components/ConfirmTyped";
+import { Badge, Empty, Failure, Loading, Time, usePageTitle } from "../components/basics";
 import { useAddress } from "../lib/address";
+import { DeleteUser } from "./DeleteUser";
 
 const refresh = () => client.invalidateQueries({ queryKey: keys.users });
 
@@ -70,6 +70,13 @@ export function UsersPage() {
                         aria-label={`${user.email} is a superuser`}
                         onChange={(event) => change.mutate({ id: user.id, is_superuser: event.currentTarget.checked })}
                       />
+                      <Switch
+                        size="xs"
+                        label="can sign in"
+                        checked={!user.disabled}
+                        aria-label={`${user.email} can sign in`}
+                        onChange={(event) => change.mutate({ id: user.id, disabled: !event.currentTarget.checked })}
+                      />
                       <Button size="compact-xs" variant="subtle" color="red" aria-label={`Delete ${user.email}`} onClick={() => setDeleting(user)}>
                         Delete…
                       </Button>
@@ -82,22 +89,7 @@ export function UsersPage() {
         )}
       </div>
       {search.has("new") && superuser && <NewUser onClose={() => address({ new: null }, true)} />}
-      {deleting && (
-        <ConfirmTyped
-          title="Delete a user"
-          name={deleting.email}
-          act="Delete this user"
-          onClose={() => setDeleting(null)}
-          onConfirm={async () => {
-            await request("DELETE", url`/v1/users/${deleting.id}`);
-            await refresh();
-          }}
-        >
-          <Notice tone="warn" boxed>
-            They can no longer sign in. What they changed stays in the history under their address.
-          </Notice>
-        </ConfirmTyped>
-      )}
+      {deleting && <DeleteUser user={deleting} onDone={refresh} onClose={() => setDeleting(null)} />}
     </main>
   );
 }
