@@ -17,6 +17,8 @@ from eventsourcing.domain import (
     CanInitAggregate,
     CanMutateAggregate,
     MetaDomainEvent,
+    OriginatorIDError,
+    OriginatorVersionError,
 )
 from eventsourcing.utils import get_topic
 
@@ -148,7 +150,12 @@ def advance(config: Config | None, event: ConfigEvent) -> Config:
             f"{event.originator_id} version {event.originator_version}: a config starts with"
             " ConfigCreated, and only with it"
         )
-    advanced = event.mutate(config)
+    try:
+        advanced = event.mutate(config)
+    except (OriginatorIDError, OriginatorVersionError) as error:
+        raise BrokenInvariant(
+            f"{event.originator_id} version {event.originator_version} does not follow: {error}"
+        ) from error
     assert isinstance(advanced, Config)
     return advanced
 

@@ -12,7 +12,7 @@ from dataclasses import asdict
 import orjson
 
 from domain.change_set import Head
-from domain.config import Config, config_id
+from domain.config import Config, config_id, split_config_id
 from domain.errors import BrokenInvariant
 from projections.batch import BatchResult, Chain, DecodedEntry, World, apply_entries
 from projections.checkpoint import Checkpoint, move_checkpoint, read_checkpoint
@@ -51,9 +51,9 @@ AS r (change_id, project_id, position, conflicts, created_at)
 
 _MOVE_HEADS = """
 INSERT INTO audit_heads (project_id, revisions, head_hash, head_position, head_sequence)
-SELECT h.project_id, h.revisions, h.head_hash, h.head_position, $5
-FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[])
-AS h (project_id, revisions, head_hash, head_position)
+SELECT h.project_id, h.revisions, h.head_hash, h.head_position, h.head_sequence
+FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[])
+AS h (project_id, revisions, head_hash, head_position, head_sequence)
 ON CONFLICT (project_id) DO UPDATE
 SET revisions = excluded.revisions, head_hash = excluded.head_hash,
     head_position = excluded.head_position, head_sequence = excluded.head_sequence
@@ -69,6 +69,7 @@ async def apply_batch(
     writes here, against the advisory lock.
     """
     async with connection.transaction():
+        # Locked, so that a rebuild's last step and this batch never interleave.
         if (stored := await read_checkpoint(connection, lock=True)) != before:
             raise BrokenInvariant(f"the checkpoint is {stored}, the projector left {before}")
         world = await _gather(connection, before, decoded)
@@ -132,12 +133,13 @@ async def _record_outcomes(connection: Connection, before: Checkpoint, result: B
         ]
         await connection.execute(_REJECT, *map(list, zip(*rows, strict=True)))
     if result.chains:
+        # Of a project's own last revision, so that it does not depend on how the log was cut.
+        sequences = {
+            split_config_id(str(revision.originator_id))[0]: before.last_sequence + number
+            for number, revision in enumerate(result.revisions, start=1)
+        }
         heads = [
-            (project_id, chain.revisions, chain.head_hash, chain.head_position)
-            for project_id, chain in result.chains.items()
+            (project, chain.revisions, chain.head_hash, chain.head_position, sequences[project])
+            for project, chain in result.chains.items()
         ]
-        await connection.execute(
-            _MOVE_HEADS,
-            *map(list, zip(*heads, strict=True)),
-            before.last_sequence + len(result.revisions),
-        )
+        await connection.execute(_MOVE_HEADS, *map(list, zip(*heads, strict=True)))
