@@ -29,6 +29,7 @@ API_TIMEOUT_S: Final = 2.0
 """One question to the JetStream API; asked again until the caller's deadline."""
 
 _RECONNECT_WAIT_S: Final = 0.1
+_REPLACE_WAIT_S: Final = 1.0
 _CONNECT_TIMEOUT_S: Final = 2
 _PING_INTERVAL_S: Final = 2
 """With two outstanding pings a connection that hangs is given up after 6 s."""
@@ -193,7 +194,7 @@ class Connection:
             if client is self._client and not self._closing:
                 logger.warning("nats: the client closed, making a new one: %s", client.last_error)
                 self._mark_lost()
-                self._replacing = asyncio.create_task(self._make_client())
+                self._replacing = asyncio.create_task(self._replace_client())
 
         async def again() -> None:
             if client is self._client:
@@ -222,18 +223,31 @@ class Connection:
         self._client = client
         self._mark_made()
 
+    async def _replace_client(self) -> None:
+        while True:
+            try:
+                await self._make_client()
+                return
+            except (OSError, nats.errors.Error) as error:
+                # The credentials' file may be away for a moment; and it may close again.
+                await self._on_error(error)
+                await asyncio.sleep(_REPLACE_WAIT_S)
+
     async def _on_error(self, error: Exception) -> None:
         self._last_error = f"{type(error).__name__}: {error}" if str(error) else repr(error)
-        logger.info("nats: %s", self._last_error)
+        logger.debug("nats: %s", self._last_error)
         refused = "authorization violation" in self._last_error.lower()
         if refused and self._refused is not None and not self._refused.done():
             self._refused.set_result("the server refuses our credentials")
 
     def _mark_lost(self) -> None:
+        logger.warning("nats: the connection is lost: %s", self._last_error)
         self._up.clear()
         self._changed()
 
     def _mark_made(self) -> None:
+        url = self.client.connected_url
+        logger.info("nats: connected to %s", address(url.geturl()) if url else "a server")
         self.generation += 1
         self._up.set()
         self._changed()

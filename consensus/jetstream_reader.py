@@ -1,14 +1,13 @@
 """Reading the stream in order from one position on, through every failure of a server.
 
-A pull consumer without acknowledgements, one request at a time, made anew behind the last
-entry received as soon as anything is in doubt. Must never return an entry twice, skip one,
-or buffer without bound.
+A task follows one consumer after another, each made behind the last entry received, and
+reads from the replicas directly while none can be made. Must never return an entry twice,
+skip one, or buffer without bound.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,29 +16,22 @@ from typing import Final
 
 import nats.errors
 import nats.js.errors
-from nats.aio.client import Client
-from nats.aio.msg import Msg
-from nats.js import JetStreamContext, api
+from nats.js import JetStreamContext
 
 from consensus.jetstream_connection import Connection, is_transient
-from consensus.jetstream_delivery import parse_delivery
+from consensus.jetstream_consumer import PULL_ENTRIES, PullConsumer
+from consensus.jetstream_direct import read_directly
 from consensus.jetstream_stream import subject_of
-from consensus.log import MAX_BATCH_BYTES, Entry, EntryKind, LogCorrupt, LogError, LogUnavailable
+from consensus.log import (
+    MAX_BATCH_BYTES,
+    Entry,
+    EntryKind,
+    LogCorrupt,
+    LogError,
+    LogUnavailable,
+)
 
 logger = logging.getLogger(__name__)
-
-_API: Final = api.DEFAULT_PREFIX
-_PULL_ENTRIES: Final = 1000
-_PULL_EXPIRES_S: Final = 20.0
-_HEARTBEAT_S: Final = 0.5
-_MISSED_HEARTBEATS: Final = 3
-"""A consumer that is silent for this many heartbeats is given up: 1.5 to 2 s."""
-
-_INACTIVE_S: Final = 30.0
-"""The servers drop a consumer that nobody pulls from for this long."""
-
-_STREAM_GONE_S: Final = 15.0
-"""A stream that the servers do not know for this long is gone; shorter, they are starting."""
 
 _QUICK_TIMEOUT_S: Final = 1.0
 """How long a question to the JetStream API waits. Questions are lost while there is no
@@ -48,8 +40,14 @@ _SLOW_TIMEOUT_S: Final = 5.0
 _QUICK_ATTEMPTS: Final = 20
 """After so many failures in a row the group may only be slow, and is given more time."""
 
+_DIRECT_POLL_S: Final = 0.05
+"""How often the replicas are asked directly while a consumer is not to be had."""
+
 _FIRST_PAUSE_S: Final = 0.05
 _LONGEST_PAUSE_S: Final = 0.25
+
+_STREAM_GONE_S: Final = 15.0
+"""A stream that the servers do not know for this long is gone; shorter, they are starting."""
 
 
 class JetStreamReader:
@@ -74,32 +72,24 @@ class JetStreamReader:
         self._barrier = barrier
         self._on_close = on_close
         self._received = after
-        """The last position that was buffered or returned; the next consumer starts behind."""
+        """The last position that was buffered or returned."""
+        self._last: tuple[int, datetime] | None = None
+        """Position and time of the last entry received: proves which log this is."""
         self._buffer: deque[Entry] = deque()
         self._buffered_bytes = 0
         self._news = asyncio.Event()
-        """Set when the buffer has entries, or the reader has ended."""
+        """Set while the buffer has entries, and for ever once the reader has ended."""
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
+        self._consumer: PullConsumer | None = None
+        self._failures = 0
+        """Attempts in a row that brought no consumer."""
         self._failure: BaseException | None = None
-        # Of the current consumer:
-        self._inbox = ""
-        self._pull_number = 0
-        self._wanted = 0
-        """Messages that the open pull request may still bring; 0: none is open."""
-        self._consumer_sequence = 0
-        self._attempts = 0
-        """Failures in a row to get a consumer."""
-        self._broken = ""
-        """Why the consumer must be made anew."""
-        self._stir = asyncio.Event()
-        """Set for the task: the consumer broke, a request ended, or there is room again."""
-        self._heard = False
+        self._closed = False
 
     async def next_batch(
         self, max_entries: int = 1000, timeout: float | None = None
     ) -> Sequence[Entry]:
-        """See `consensus.log.LogReader`. Not for two callers at the same time."""
+        """See `consensus.log.LogReader`."""
         if max_entries < 1:
             raise ValueError("max_entries must be at least 1")
         if self._task is None and not self._closed:
@@ -124,7 +114,10 @@ class JetStreamReader:
 
     def connection_changed(self) -> None:
         """The connection was lost or made: what was on its way may be lost."""
-        self._break("the connection changed")
+        if self._consumer is not None:
+            self._consumer.give_up("the connection changed")
+
+    # The buffer
 
     def _take(self, max_entries: int) -> list[Entry]:
         if self._closed:
@@ -142,12 +135,20 @@ class JetStreamReader:
             raise self._failure
         if not self._buffer and self._failure is None:
             self._news.clear()
-        if self._wanted == 0 and self._has_room():
-            self._stir.set()
+        if self._consumer is not None and self._consumer.is_idle and self._has_room():
+            self._consumer.stir()
         return batch
 
     def _has_room(self) -> bool:
-        return len(self._buffer) <= _PULL_ENTRIES and self._buffered_bytes <= MAX_BATCH_BYTES
+        """Whether one more request may be answered: the buffer holds two answers at most."""
+        return len(self._buffer) <= PULL_ENTRIES and self._buffered_bytes <= MAX_BATCH_BYTES
+
+    def _accept(self, entry: Entry) -> None:
+        self._received = entry.position
+        self._last = (entry.position, entry.time)
+        self._buffer.append(entry)
+        self._buffered_bytes += len(entry.data)
+        self._news.set()
 
     # The task
 
@@ -156,183 +157,97 @@ class JetStreamReader:
         clock = asyncio.get_running_loop().time
         pause = _FIRST_PAUSE_S
         unknown_since: float | None = None
-        while self._failure is None:
+        while True:
             before = self._received
             try:
-                await self._follow()
+                reason = await self._follow()
                 unknown_since = None
             except nats.js.errors.NotFoundError as error:
                 unknown_since = unknown_since or clock()
                 if clock() - unknown_since > _STREAM_GONE_S:
                     raise LogCorrupt(f"the stream {self._stream!r} is gone") from error
-                self._broken = str(error)
-            except (nats.errors.Error, LogUnavailable) as error:
-                if isinstance(error, nats.errors.Error) and not is_transient(error):
+                reason = str(error)
+            except LogUnavailable as error:
+                reason = str(error)
+            except nats.errors.Error as error:
+                if not is_transient(error):
                     raise LogError(f"the servers refuse to be read: {error}") from error
-                self._broken = str(error) or type(error).__name__
-            logger.info("reader of %s: anew behind %d: %s", self._stream, before, self._broken)
+                reason = str(error) or type(error).__name__
+            logger.info("reader of %s: anew behind %d: %s", self._stream, before, reason)
             await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_S) if self._attempts else _FIRST_PAUSE_S
+            pause = min(2 * pause, _LONGEST_PAUSE_S) if self._failures else _FIRST_PAUSE_S
 
     def _on_end(self, task: asyncio.Task[None]) -> None:
         """Whatever ended the task is the caller's to see."""
-        if not task.cancelled() and task.exception() is not None:
-            self._fail(task.exception())
+        if not task.cancelled():
+            self._failure = task.exception()
+            self._news.set()
 
-    def _fail(self, error: BaseException | None) -> None:
-        self._failure = self._failure or error
-        self._break("failed")
-        self._news.set()
-
-    async def _follow(self) -> None:
-        """Make a consumer and pull from it until it breaks."""
+    async def _follow(self) -> str:
+        """Make a consumer and follow it; why it ended."""
         await self._connection.wait_up()
-        self._broken = ""
-        self._wanted = self._consumer_sequence = 0
-        self._stir.clear()
-        self._attempts += 1
-        await self._check_not_truncated()
-        client = self._connection.client
-        self._inbox = client.new_inbox()
-        subscription = await client.subscribe(f"{self._inbox}.*", cb=self._on_message)
-        consumer = ""
+        self._failures += 1
+        consumer = PullConsumer(
+            self._connection.client,
+            self._stream,
+            self._kinds,
+            accept=self._accept,
+            has_room=self._has_room,
+        )
+        # From here on a change of the connection ends it.
+        self._consumer = consumer
         try:
-            consumer = await self._make_consumer()
-            self._attempts = 0
-            while not self._broken:
-                if self._wanted == 0 and self._has_room():
-                    await self._pull(client, consumer)
-                await self._wait_while_alive()
+            name = await self._make(consumer)
+            self._failures = 0
+            return await consumer.follow(name, skip_to=self._received)
         finally:
-            # A late message of this consumer must not be taken for one of the next.
-            self._inbox = ""
-            self._wanted = 0
-            if not client.is_closed:
-                await subscription.unsubscribe()
-            if consumer and client.is_connected:
-                # Frees it at once. Nobody waits for the answer: without this request the
-                # servers do it after _INACTIVE_S.
-                await client.publish(f"{_API}.CONSUMER.DELETE.{self._stream}.{consumer}")
+            self._consumer = None
 
-    async def _check_not_truncated(self) -> None:
+    async def _make(self, consumer: PullConsumer) -> str:
+        """Check the log and make the consumer; read directly as long as that takes."""
+        making = asyncio.create_task(self._check_and_make(consumer))
+        try:
+            await asyncio.wait({making}, timeout=_DIRECT_POLL_S)
+            while not making.done() or making.exception() is not None:
+                await self._read_directly()
+                if making.done():
+                    break
+                await asyncio.wait({making}, timeout=_DIRECT_POLL_S)
+            return await making
+        finally:
+            making.cancel()
+
+    async def _read_directly(self) -> None:
+        client = self._connection.client
+        if self._last is None or not self._has_room() or not client.is_connected:
+            return
+        for entry in await read_directly(
+            client, self._stream, self._kinds, self._last, timeout=_QUICK_TIMEOUT_S
+        ):
+            self._accept(entry)
+
+    async def _check_and_make(self, consumer: PullConsumer) -> str:
+        quick = self._failures <= _QUICK_ATTEMPTS
+        timeout = _QUICK_TIMEOUT_S if quick else _SLOW_TIMEOUT_S
+        jetstream = self._connection.jetstream(timeout)
+        await self._check_not_truncated(jetstream)
+        return await consumer.make(jetstream, after=self._received)
+
+    async def _check_not_truncated(self, jetstream: JetStreamContext) -> None:
         """Raise LogCorrupt if the log lost what was read from it, or is another one."""
-        info = await self._jetstream().stream_info(self._stream)
+        info = await jetstream.stream_info(self._stream)
         if self._created is not None and info.created != self._created:
             raise LogCorrupt(
                 f"the stream {self._stream!r} was made anew at {info.created}: it is another log"
             )
-        if info.state.last_seq >= self._received:
+        received = self._received
+        if info.state.last_seq >= received:
             return
         # A leader that was just elected may not have applied all that is committed; a
         # barrier is behind everything that is.
         position = await self._barrier()
-        if position <= self._received:
+        if position <= received:
             raise LogCorrupt(
-                f"the log ends at position {position - 1}, but position {self._received} "
+                f"the log ends at position {position - 1}, but position {received} "
                 "was read from it before"
             )
-
-    def _jetstream(self) -> JetStreamContext:
-        quick = self._attempts <= _QUICK_ATTEMPTS
-        return self._connection.jetstream(_QUICK_TIMEOUT_S if quick else _SLOW_TIMEOUT_S)
-
-    async def _make_consumer(self) -> str:
-        info = await self._jetstream().add_consumer(
-            self._stream,
-            api.ConsumerConfig(
-                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=self._received + 1,
-                ack_policy=api.AckPolicy.NONE,
-                inactive_threshold=_INACTIVE_S,
-                num_replicas=1,
-                mem_storage=True,
-            ),
-        )
-        return info.name
-
-    async def _pull(self, client: Client, consumer: str) -> None:
-        self._pull_number += 1
-        self._wanted = _PULL_ENTRIES
-        request = {
-            "batch": _PULL_ENTRIES,
-            "max_bytes": MAX_BATCH_BYTES,
-            "expires": int(_PULL_EXPIRES_S * 1e9),
-            "idle_heartbeat": int(_HEARTBEAT_S * 1e9),
-        }
-        await client.publish(
-            f"{_API}.CONSUMER.MSG.NEXT.{self._stream}.{consumer}",
-            json.dumps(request).encode(),
-            reply=f"{self._inbox}.{self._pull_number}",
-        )
-
-    async def _wait_while_alive(self) -> None:
-        """Return when the task is stirred; break the consumer when it falls silent.
-
-        Ticks are counted, not seconds: a loop that was blocked for long wakes with one
-        late tick, and the heartbeats that came meanwhile are still in the socket.
-        """
-        missed = 0
-        while not self._stir.is_set():
-            self._heard = False
-            try:
-                async with asyncio.timeout(_HEARTBEAT_S):
-                    await self._stir.wait()
-            except TimeoutError:
-                missed = 0 if self._heard or self._wanted == 0 else missed + 1
-                if missed > _MISSED_HEARTBEATS:
-                    self._break("its heartbeats stopped")
-        self._stir.clear()
-
-    # What the servers send
-
-    async def _on_message(self, message: Msg) -> None:
-        self._heard = True
-        try:
-            if message.reply.startswith("$JS.ACK."):
-                self._on_entry(message)
-            else:
-                self._on_status(message)
-        except LogCorrupt as error:
-            self._fail(error)
-
-    def _on_entry(self, message: Msg) -> None:
-        if self._broken or not self._inbox or self._failure is not None:
-            return
-        delivery = parse_delivery(message.reply)
-        if delivery.consumer_sequence != self._consumer_sequence + 1:
-            self._break(f"a message was lost before position {delivery.position}")
-            return
-        if delivery.position <= self._received:
-            raise LogCorrupt(f"position {delivery.position} came behind position {self._received}")
-        kind = self._kinds.get(message.subject)
-        if kind is None:
-            raise LogCorrupt(
-                f"position {delivery.position} has the unknown subject {message.subject!r}"
-            )
-        self._consumer_sequence = delivery.consumer_sequence
-        self._received = delivery.position
-        self._buffer.append(Entry(delivery.position, kind, message.data, delivery.time))
-        self._buffered_bytes += len(message.data)
-        self._news.set()
-        self._wanted -= 1
-        if self._wanted == 0:
-            self._stir.set()
-
-    def _on_status(self, message: Msg) -> None:
-        headers = message.headers or {}
-        status, text = headers.get("Status", ""), headers.get("Description", "")
-        current = message.subject == f"{self._inbox}.{self._pull_number}"
-        if status == "100" or not current or text.lower().startswith("batch completed"):
-            return
-        ended = status == "408" or text.lower().startswith("message size exceeds")
-        if not ended:
-            self._break(f"{status} {text}".strip())
-        elif int(headers.get("Nats-Pending-Messages", self._wanted)) != self._wanted:
-            self._break("a message was lost")
-        else:
-            self._wanted = 0
-            self._stir.set()
-
-    def _break(self, reason: str) -> None:
-        self._broken = self._broken or reason
-        self._stir.set()

@@ -69,6 +69,8 @@ def stream_config(stream: str, replicas: int) -> api.StreamConfig:
         deny_purge=True,
         allow_rollup_hdrs=False,
         allow_msg_ttl=True,
+        # For readers in an election (jetstream_direct.py); a log is as safe without it.
+        allow_direct=True,
     )
 
 

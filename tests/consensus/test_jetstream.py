@@ -9,13 +9,16 @@ from datetime import UTC, datetime
 from typing import Any
 
 import nats
+import nats.errors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nats.js import JetStreamContext, api
 
 from consensus.jetstream import JetStreamLog
+from consensus.jetstream_consumer import PullConsumer
 from consensus.jetstream_delivery import parse_delivery
+from consensus.jetstream_reader import JetStreamReader
 from consensus.jetstream_stream import StreamMismatch, stream_config
 from consensus.log import EntryKind, Log, LogCorrupt, LogError, LogUnavailable
 from tests.consensus.contract import (
@@ -134,7 +137,7 @@ async def test_an_unknown_subject_is_corrupt(
     config = stream_config(stream_name, 3)
     subjects = [*(config.subjects or ()), f"{stream_name}.foreign"]
     await admin.update_stream(replace(config, subjects=subjects))
-    await admin.publish(f"{stream_name}.foreign", b"y")
+    await admin.publish(f"{stream_name}.foreign", b"y")  # the stream has a leader by now
     reader = jetstream_log.reader(0)
     assert positions(await reader.next_batch(1, timeout=TIMEOUT_S)) == [1]
     with pytest.raises(LogCorrupt, match=r"position 2 has the unknown subject .*foreign"):
@@ -144,16 +147,20 @@ async def test_an_unknown_subject_is_corrupt(
 
 
 async def test_a_stream_made_anew_is_another_log(
-    jetstream_log: JetStreamLog, admin: JetStreamContext, stream_name: str
+    jetstream_log: JetStreamLog,
+    admin: JetStreamContext,
+    raft_group: RaftAddress,
+    stream_name: str,
 ) -> None:
     for _ in range(3):
         await append(jetstream_log, b"x")
     reader = jetstream_log.reader(0)
     await read(reader, 3)
     await admin.delete_stream(stream_name)
-    await admin.add_stream(stream_config(stream_name, 3))
+    another = await connect(raft_group, stream_name)
     for _ in range(5):
-        await admin.publish(f"{stream_name}.change", b"another")
+        await append(another, b"another")
+    await another.close()
     with pytest.raises(LogCorrupt, match="made anew"):
         await reader.next_batch(timeout=TIMEOUT_S)
 
@@ -238,8 +245,61 @@ async def test_a_reader_survives_that_its_consumer_is_removed(
     for number in range(1, 4):
         await append(jetstream_log, b"x")
         assert positions(await read(reader, 1)) == [number]
-        for consumer in await admin.consumers_info(stream_name):
-            await admin.delete_consumer(stream_name, consumer.name)
+        await delete_consumers(admin, stream_name)
+
+
+async def no_answer(*_: object, **__: object) -> str:
+    raise nats.errors.TimeoutError
+
+
+async def delete_consumers(admin: JetStreamContext, stream_name: str) -> None:
+    for consumer in await admin.consumers_info(stream_name):
+        await admin.delete_consumer(stream_name, consumer.name)
+
+
+async def test_while_no_consumer_can_be_made_the_replicas_are_read(
+    jetstream_log: JetStreamLog,
+    admin: JetStreamContext,
+    stream_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader = jetstream_log.reader(0)
+    await append(jetstream_log, b"1")
+    await read(reader, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(PullConsumer, "make", no_answer)
+        await delete_consumers(admin, stream_name)
+        await append(jetstream_log, b"2")
+        await jetstream_log.barrier(timeout=TIMEOUT_S)
+        await append(jetstream_log, b"4")
+        directly = await read(reader, 3)
+    assert directly == [await jetstream_log.entry_at(position) for position in (2, 3, 4)]
+
+    async def has_consumer() -> bool:
+        return bool(await admin.consumers_info(stream_name))
+
+    await eventually(has_consumer)
+    await append(jetstream_log, b"5")
+    assert positions(await read(reader, 1)) == [5]
+
+
+async def test_the_replicas_of_another_log_are_not_believed(
+    jetstream_log: JetStreamLog,
+    admin: JetStreamContext,
+    raft_group: RaftAddress,
+    stream_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader = jetstream_log.reader(0)
+    await append(jetstream_log, b"x")
+    await read(reader, 1)
+    monkeypatch.setattr(JetStreamReader, "_check_not_truncated", no_answer)
+    await admin.delete_stream(stream_name)
+    another = await connect(raft_group, stream_name)
+    for _ in range(3):
+        await append(another, b"another")
+    await another.close()
+    assert list(await reader.next_batch(timeout=0.5)) == []
 
 
 async def test_a_closed_reader_leaves_no_consumer(

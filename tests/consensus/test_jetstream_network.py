@@ -137,13 +137,16 @@ async def test_a_reader_gives_up_a_consumer_that_fell_silent(
     await append(direct, b"1")
     assert positions(await read(reader, 1)) == [1]
     waiting = asyncio.create_task(reader.next_batch())
+    consumer = reader._consumer
+    assert consumer is not None
     proxy.mute = True
     await append(direct, b"2")
 
-    async def silent() -> bool:
-        return "heartbeats" in reader._broken
+    async def given_up() -> bool:
+        return reader._consumer is not consumer
 
-    await eventually(silent)
+    await eventually(given_up)
+    assert "heartbeats" in consumer._broken
     assert not waiting.done()
     proxy.mute = False
     async with asyncio.timeout(TIMEOUT_S):
