@@ -347,9 +347,9 @@ async def check_steps(log: Log, steps: list[tuple[str, object]]) -> None:
     assert all(a < b for a, b in itertools.pairwise(p for p, _, _ in written))
 
 
-async def eventually(check: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for what no event tells of."""
-    async with asyncio.timeout(TIMEOUT_S):
+async def eventually(check: Callable[[], Awaitable[bool]], timeout: float = 30.0) -> None:
+    """Wait for what no event tells of, an election at the longest."""
+    async with asyncio.timeout(timeout):
         while True:
             if await check():
                 return
