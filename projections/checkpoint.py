@@ -36,11 +36,12 @@ INSERT INTO checkpoints (application_name, notification_id, updated_at) VALUES (
 ON CONFLICT DO NOTHING
 """
 _MOVE = """
-UPDATE checkpoints SET notification_id = $2, last_sequence = $3, change_position = $4,
-    change_digest = $5, last_time = $6, skipped = $7, updated_at = now()
-WHERE application_name = $1
+WITH moved AS (
+    UPDATE checkpoints SET notification_id = $2, last_sequence = $3, change_position = $4,
+        change_digest = $5, last_time = $6, skipped = $7, updated_at = now()
+    WHERE application_name = $1 RETURNING 1)
+SELECT pg_notify($8, $9) FROM moved
 """
-_NOTIFY = "SELECT pg_notify($1, $2)"
 
 
 async def read_checkpoint(connection: Connection, *, lock: bool = False) -> Checkpoint:
@@ -65,5 +66,6 @@ async def move_checkpoint(connection: Connection, to: Checkpoint, rejections: in
         to.change_digest,
         to.last_time,
         to.skipped,
+        CHANNEL,
+        f"{to.position}:{to.last_sequence}:{rejections}",
     )
-    await connection.execute(_NOTIFY, CHANNEL, f"{to.position}:{to.last_sequence}:{rejections}")

@@ -49,6 +49,30 @@ _DATABASE_AWAY = (
 logger = structlog.get_logger(__name__)
 
 
+class _Told:
+    """What the projector's NOTIFYs said since it was taken last, added up."""
+
+    def __init__(self) -> None:
+        self._forget()
+
+    def _forget(self) -> None:
+        self._position = 0
+        self._last_sequence = 0
+        self._rejected = False
+
+    def add(self, payload: str) -> None:
+        """One payload: `position:last_sequence:rejections` (projections/checkpoint.py)."""
+        position, last_sequence, rejections = map(int, payload.split(":"))
+        self._position, self._last_sequence = position, last_sequence
+        self._rejected = self._rejected or rejections > 0
+
+    def take(self) -> tuple[int, int, bool]:
+        """Position (0: nothing was said), last sequence, whether anything was rejected."""
+        taken = self._position, self._last_sequence, self._rejected
+        self._forget()
+        return taken
+
+
 class Follower:
     """Moves one read model on, on one connection of its own."""
 
@@ -80,13 +104,27 @@ class Follower:
         )
         try:
             news = asyncio.Event()
+            told = _Told()
+
+            def heard(_connection: object, _pid: int, _channel: str, payload: object) -> None:
+                told.add(str(payload))
+                news.set()
+
             connection.add_termination_listener(lambda _: news.set())
-            await connection.add_listener(CHANNEL, lambda *_: news.set())
+            await connection.add_listener(CHANNEL, heard)
             if not self._loaded:
                 await self._load(connection)
             while True:
                 news.clear()
-                await self._catch_up(connection)
+                position, last_sequence, rejected = told.take()
+                if position == 0:
+                    checkpoint = await read_checkpoint(connection)
+                    position, last_sequence, rejected = (
+                        checkpoint.position,
+                        checkpoint.last_sequence,
+                        True,
+                    )
+                await self._catch_up(connection, position, last_sequence, rejected)
                 self._model.live = True
                 self.ready.set()
                 try:
@@ -104,26 +142,31 @@ class Follower:
         self._model.load(revisions, checkpoint.position, checkpoint.last_sequence)
         self._loaded = True
 
-    async def _catch_up(self, connection: Connection) -> None:
-        checkpoint = await read_checkpoint(connection)
-        if checkpoint.position <= self._model.position:
+    async def _catch_up(
+        self, connection: Connection, position: int, last_sequence: int, rejected: bool
+    ) -> None:
+        """Take over all up to a checkpoint; it was committed with its rows, so they are there."""
+        if position <= self._model.position:
             return
-        # The checkpoint was committed with these rows, so all of them are there.
-        rows = await self._page(connection, checkpoint.last_sequence)
+        rows = await self._page(connection, last_sequence)
         while len(rows) == PAGE:
             # A change set is taken over whole: its part of this page waits for the next.
             revisions = [from_row(row) for row in rows]
             whole = [r for r in revisions if r.change_id != revisions[-1].change_id]
             self._model.advance(whole, (), self._model.position)
-            rows = await self._page(connection, checkpoint.last_sequence)
-        rejected = await connection.fetch(_REJECTED, self._model.position, checkpoint.position)
+            rows = await self._page(connection, last_sequence)
+        rejections = []
+        if rejected:
+            rejections = await connection.fetch(_REJECTED, self._model.position, position)
         self._model.advance(
             [from_row(row) for row in rows],
-            [(row["change_id"], _rejected(row)) for row in rejected],
-            checkpoint.position,
+            [(row["change_id"], _rejected(row)) for row in rejections],
+            position,
         )
 
     async def _page(self, connection: Connection, last_sequence: int) -> list[Any]:
+        if last_sequence <= self._model.sequence:
+            return []
         rows = await connection.fetch(_NEXT, self._model.sequence, last_sequence, PAGE)
         return list(rows)
 
