@@ -47,12 +47,24 @@ class NotAllowed(ServiceError):
         self.needed = needed
 
 
+class CrossSiteRequest(ServiceError):
+    """A page of another site made the browser send this with our cookie."""
+
+
 class NotFound(ServiceError):
     """It is not there, or not there for this caller."""
 
 
 class Duplicate(ServiceError):
     """Something of this name is there already."""
+
+
+class LastSuperuser(ServiceError):
+    """This would leave nobody who manages users."""
+
+
+class InUse(ServiceError):
+    """Others still use what this would delete."""
 
 
 class VersionRequired(ServiceError):

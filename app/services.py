@@ -9,6 +9,7 @@ from aiohttp import web
 
 from app.access.directory import Directory
 from app.access.passwords import PasswordPool
+from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
@@ -33,6 +34,7 @@ class Services:
     directory: Directory
     passwords: PasswordPool
     ring: KeyRing
+    sign_in_throttle: SignInThrottle
     writer: ChangeWriter
     reader: ConfigReader
     watch_hub: WatchHub

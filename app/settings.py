@@ -6,6 +6,7 @@ value: some are secrets (kept out of `repr`). docs/SETTINGS.md describes every v
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 MIN_SECRET_KEY_CHARS = 32
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -46,6 +48,13 @@ class Settings:
     admin_password: str | None = field(default=None, repr=False)
     max_content_bytes: int = 262_144
     cors_origins: tuple[str, ...] = ()
+    public_url: str | None = None
+    """Where browsers reach the service; https makes the session's cookie Secure."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Whose X-Forwarded-For and X-Forwarded-Proto are believed."""
+    requests_per_second: int = 1000
+    """Of one key or user at one web process, in the long run; 0: no limit."""
+    request_burst: int = 5000
     log_level: str = "info"
 
     @property
@@ -90,6 +99,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         admin_password=read.text("GUARDIAN_ADMIN_PASSWORD"),
         max_content_bytes=read.whole("GUARDIAN_MAX_CONTENT_BYTES", 262_144, 1, 4 * 1024 * 1024),
         cors_origins=read.url_list("GUARDIAN_CORS_ORIGINS"),
+        public_url=read.url("GUARDIAN_PUBLIC_URL"),
+        trusted_proxies=read.networks("GUARDIAN_TRUSTED_PROXIES"),
+        requests_per_second=read.whole("GUARDIAN_REQUESTS_PER_SECOND", 1000, 0, 1_000_000),
+        request_burst=read.whole("GUARDIAN_REQUEST_BURST", 5000, 1, 1_000_000),
         log_level=read.choice("GUARDIAN_LOG_LEVEL", "info", LOG_LEVELS),
     )
     if (settings.admin_email is None) != (settings.admin_password is None):
@@ -161,6 +174,23 @@ class _Reader:
                 wanted = " or ".join(f"{scheme}://" for scheme in schemes[:2])
                 raise SettingsError(variable, f"must start with {wanted}")
         return text
+
+    def url(self, variable: str) -> str | None:
+        """One web address without a path."""
+        found = self.url_list(variable)
+        if len(found) > 1:
+            raise SettingsError(variable, "must be one address")
+        return found[0] if found else None
+
+    def networks(self, variable: str) -> tuple[Network, ...]:
+        """IP addresses and networks with commas."""
+        parts = (self.text(variable) or "").split(",")
+        try:
+            return tuple(ipaddress.ip_network(part.strip()) for part in parts if part.strip())
+        except ValueError:
+            raise SettingsError(
+                variable, "must be addresses or networks like 10.0.0.0/8, with commas"
+            ) from None
 
     def url_list(self, variable: str) -> tuple[str, ...]:
         """Web addresses with commas, each without a path."""

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from app.access.directory import Directory
 from app.access.passwords import PasswordPool
+from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
 from app.api.errors import problems
 from app.api.pages import page_addresses
@@ -95,6 +96,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         directory=directory,
         passwords=await stack.enter_async_context(PasswordPool()),
         ring=ring,
+        sign_in_throttle=SignInThrottle(pool),
         writer=ChangeWriter(log, model, barrier, max_content_bytes=settings.max_content_bytes),
         reader=ConfigReader(model, barrier),
         watch_hub=watch_hub,

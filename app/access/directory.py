@@ -95,6 +95,13 @@ class Directory:
                     connection.terminate()
             await asyncio.sleep(RETRY_DELAY_S)
 
+    def invalidate(self) -> None:
+        """Forget what was looked up: this process changed somebody's access just now.
+
+        The others hear of it from the database; who made the change need not wait for that.
+        """
+        self._changed()
+
     def _changed(self) -> None:
         self._generation += 1
         for listener in self._listeners:

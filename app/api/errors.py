@@ -114,6 +114,11 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
     errors.NotAllowed: Problem(
         "not-allowed", 403, "Your role is too low", lambda e: {"needed_role": e.needed}
     ),
+    errors.CrossSiteRequest: Problem(
+        "cross-site-request", 403, "Another site's page sent this request"
+    ),
+    errors.LastSuperuser: Problem("last-superuser", 409, "There must be a superuser"),
+    errors.InUse: Problem("in-use", 409, "Others still use it"),
     errors.NotFound: Problem("not-found", 404, "It is not there, or not there for you"),
     errors.Duplicate: Problem("duplicate", 409, "It is there already"),
     errors.VersionRequired: Problem(

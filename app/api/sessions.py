@@ -1,67 +1,135 @@
-"""Sign-in, and who is signed in."""
+"""Sign-in, its renewal and its end, and who is signed in.
+
+A browser asks for its refresh token as a cookie, which no script can read and which is sent to
+/v1/auth only; every use of it is checked against cross-site requests.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from typing import Any
 
-import uuid6
 from aiohttp import web
 
+from app.access import sessions
+from app.access.directory import CredentialsRefused
+from app.access.passwords import PasswordRefused
 from app.access.principal import Application, User
-from app.access.tokens import ACCESS_TOKEN_LIFETIME, issue_access_token, new_refresh_token
-from app.api.access import caller
-from app.api.requests import json_response, read_object
-from app.errors import NotSignedIn
+from app.access.sessions import REFRESH_LIFETIME, Tokens
+from app.access.tokens import ACCESS_TOKEN_LIFETIME
+from app.api.access import caller, signed_in_user
+from app.api.client_address import client_address, is_https
+from app.api.requests import Members, check_query, json_response, read_object
+from app.api.same_origin import require_same_origin
+from app.errors import InvalidParameter, NotSignedIn
 from app.services import SERVICES
+from app.tables import sessions as session_rows
 from app.tables import users
 
-REFRESH_LIFETIME = timedelta(days=30)
+COOKIE = "guardian_refresh"
+COOKIE_PATH = "/v1/auth"
+MAX_GIVEN_PASSWORD = 10_000
+"""Longer than any that can be set, so that a wrong one is told nothing but that it is wrong."""
 
 
 async def login(request: web.Request) -> web.Response:
     """Sign in by address and password."""
     services = request.app[SERVICES]
+    check_query(request)
     body = await read_object(request, "email", "password", "cookie")
-    email = users.normalise_email(body.text("email", longest=320))
-    row = await users.find_by_email(services.pool, email)
-    # The same work and the same answer whether the account is there or not.
-    check = await services.passwords.verify_password(
-        row["password_hash"] if row else None, body.text("password", longest=10_000)
-    )
-    if row is None or not check.ok or row["disabled"]:
+    email = users.normalise_email(body.text("email", longest=users.MAX_EMAIL))
+    password = body.text("password", longest=MAX_GIVEN_PASSWORD)
+    cookie = body.boolean("cookie", False)
+    if cookie:
+        # Or another site signs its visitor in as somebody else.
+        require_same_origin(request)
+    row = await _checked_user(request, email, password)
+    if row is None:
         raise NotSignedIn("the address or the password is wrong")
-    now = datetime.now(UTC)
-    family_id = str(uuid6.uuid7())
-    refresh = new_refresh_token()
-    await users.add_refresh_token(
-        services.pool,
-        str(uuid6.uuid7()),
-        family_id,
-        row["id"],
-        refresh.hash,
-        now + REFRESH_LIFETIME,
+    tokens = await sessions.start(
+        services.pool, services.ring, row["id"], row["password_generation"], cookie=cookie
     )
-    token = issue_access_token(
-        services.ring,
-        user_id=row["id"],
-        session_id=family_id,
-        password_generation=row["password_generation"],
-        now=now,
+    return _token_response(request, tokens)
+
+
+async def refresh(request: web.Request) -> web.Response:
+    """Exchange a refresh token for the next one and a new access token."""
+    services = request.app[SERVICES]
+    check_query(request)
+    body = await read_object(request, "refresh_token", "cookie")
+    plain = body.text("refresh_token", None)
+    from_cookie = plain is None
+    if plain is None:
+        plain = _cookie(request)
+    elif body.boolean("cookie", False):
+        raise InvalidParameter("cookie", "either the cookie or refresh_token, not both")
+    if plain is None:
+        raise NotSignedIn("send the refresh token, in the body or as the cookie")
+    tokens = await sessions.renew(services.pool, services.ring, plain, from_cookie=from_cookie)
+    return _token_response(request, tokens)
+
+
+async def logout(request: web.Request) -> web.Response:
+    """End the sign-in that the request shows: by its refresh token, cookie or access token."""
+    services = request.app[SERVICES]
+    check_query(request)
+    body = (
+        await read_object(request, "refresh_token")
+        if request.can_read_body
+        else Members({}, ("refresh_token",))
     )
-    return json_response(
-        {
-            "access_token": token,
-            "token_type": "Bearer",
-            "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
-            "refresh_token": refresh.plain,
-        },
-        headers={"Cache-Control": "no-store"},
-    )
+    ended = False
+    for plain in (body.text("refresh_token", None), _cookie(request)):
+        if plain is not None:
+            ended |= await sessions.end(services.pool, plain)
+    if "Authorization" in request.headers:
+        try:
+            user = await signed_in_user(request)
+            await session_rows.end_family(services.pool, user.session_id)
+            ended = True
+        except CredentialsRefused:
+            # Run out, as they do every few minutes: what the cookie named has ended all the same.
+            if not ended:
+                raise
+    if not ended:
+        raise NotSignedIn("there is no session to end")
+    services.directory.invalidate()
+    response = web.Response(status=204)
+    _set_cookie(request, response, "", 0)
+    return response
+
+
+async def change_password(request: web.Request) -> web.Response:
+    """Set a new password; every sign-in of the user ends, and this one goes on with new tokens."""
+    services = request.app[SERVICES]
+    user = await signed_in_user(request)
+    check_query(request)
+    body = await read_object(request, "current_password", "new_password")
+    current = body.text("current_password", longest=MAX_GIVEN_PASSWORD)
+    new = body.text("new_password", longest=MAX_GIVEN_PASSWORD)
+    row = await _checked_user(request, user.email, current)
+    if row is None:
+        # Not 401: the session is good, and a client must not renew it and ask again.
+        raise PasswordRefused("the current password is wrong")
+    password_hash = await services.passwords.hash_password(new)
+    async with services.pool.acquire() as connection, connection.transaction():
+        cookie = await session_rows.is_cookie(connection, user.session_id)
+        generation = await users.change_password(
+            connection, user.user_id, password_hash, row["password_generation"]
+        )
+        if generation is None:
+            raise NotSignedIn("the password was changed by another request just now")
+        await session_rows.end_user(connection, user.user_id)
+        tokens = await sessions.start(
+            connection, services.ring, user.user_id, generation, cookie=cookie
+        )
+    services.directory.invalidate()
+    return _token_response(request, tokens)
 
 
 async def me(request: web.Request) -> web.Response:
     """Who the caller is."""
     principal = await caller(request)
+    check_query(request)
     if isinstance(principal, User):
         return json_response(
             {
@@ -84,6 +152,65 @@ async def me(request: web.Request) -> web.Response:
     )
 
 
+async def _checked_user(request: web.Request, email: str, password: str) -> Any:
+    """The user of this address, None unless this is their password. Raises TooManyRequests."""
+    services = request.app[SERVICES]
+    attempt = await services.sign_in_throttle.count(email, client_address(request))
+    row = await users.find_by_email(services.pool, email)
+    # The same work and the same answer whether the account is there or not.
+    check = await services.passwords.verify_password(
+        row["password_hash"] if row else None, password
+    )
+    if row is None or not check.ok or row["disabled"]:
+        return None
+    await services.sign_in_throttle.succeeded(attempt)
+    if check.needs_rehash:
+        await users.set_password_hash(
+            services.pool, row["id"], await services.passwords.hash_password(password)
+        )
+    return row
+
+
+def _token_response(request: web.Request, tokens: Tokens) -> web.Response:
+    body = {
+        "access_token": tokens.access,
+        "token_type": "Bearer",
+        "expires_in": int(ACCESS_TOKEN_LIFETIME.total_seconds()),
+    }
+    if not tokens.cookie:
+        body["refresh_token"] = tokens.refresh
+    response = json_response(body, headers={"Cache-Control": "no-store"})
+    if tokens.cookie:
+        _set_cookie(request, response, tokens.refresh, int(REFRESH_LIFETIME.total_seconds()))
+    return response
+
+
+def _cookie(request: web.Request) -> str | None:
+    """The refresh token in the cookie, if a page of our own sent it. Raises CrossSiteRequest."""
+    plain = request.cookies.get(COOKIE)
+    if plain:
+        require_same_origin(request)
+    return plain or None
+
+
+def _set_cookie(request: web.Request, response: web.Response, value: str, max_age_s: int) -> None:
+    response.set_cookie(
+        COOKIE,
+        value,
+        max_age=max_age_s,
+        path=COOKIE_PATH,
+        httponly=True,
+        samesite="Strict",
+        secure=is_https(request),
+    )
+
+
 def routes() -> list[web.RouteDef]:
     """This module's routes."""
-    return [web.post("/v1/auth/login", login), web.get("/v1/me", me)]
+    return [
+        web.post("/v1/auth/login", login),
+        web.post("/v1/auth/refresh", refresh),
+        web.post("/v1/auth/logout", logout),
+        web.get("/v1/me", me),
+        web.put("/v1/me/password", change_password),
+    ]

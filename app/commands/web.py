@@ -8,6 +8,7 @@ import click
 import uvloop
 from aiohttp import web
 
+from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
 from app.logs import configure_logs
 from app.settings import SettingsError, load_settings
 from app.web import create_app
@@ -15,11 +16,14 @@ from consensus.log import LogError
 
 
 @click.command()
-def command() -> None:
+@click.option("--embedded", is_flag=True, hidden=True, help="Started by `guardian up`.")
+def command(embedded: bool) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
     try:
         settings = load_settings(os.environ)
         settings.require_database_url(), settings.require_nats_url(), settings.require_secret_key()
+        if not embedded:
+            refuse_weak_keys(KeyRing.parse(settings.require_secret_key()))
         configure_logs(settings.log_level)
         uvloop.install()
         web.run_app(
@@ -31,5 +35,5 @@ def command() -> None:
             reuse_port=settings.web_concurrency > 1 or None,
             shutdown_timeout=5.0,
         )
-    except (SettingsError, LogError, OSError) as error:
+    except (SettingsError, SecretKeyUnusable, LogError, OSError) as error:
         raise click.ClickException(str(error)) from error

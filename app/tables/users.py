@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
 from typing import Any
 
 import asyncpg
@@ -14,21 +14,48 @@ Source = asyncpg.Pool | Connection
 
 _INSERT = """
 INSERT INTO users (id, email, password_hash, is_superuser) VALUES ($1, $2, $3, $4)
-RETURNING id, email, is_superuser, disabled, created_at
+RETURNING id, email, is_superuser, disabled, created_at, updated_at
 """
 _BY_EMAIL = """
 SELECT id, email, password_hash, is_superuser, disabled, password_generation
 FROM users WHERE email = $1
 """
-_ADD_REFRESH = """
-INSERT INTO refresh_tokens (id, family_id, user_id, token_hash, expires_at)
-VALUES ($1, $2, $3, $4, $5)
+_COLUMNS = "id, email, is_superuser, disabled, created_at, updated_at"
+_LIST = f"""
+SELECT {_COLUMNS} FROM users
+WHERE id > $1 AND ($2::text IS NULL OR email = $2) ORDER BY id LIMIT $3
+"""  # noqa: S608
+_ONE = f"SELECT {_COLUMNS} FROM users WHERE id = $1"  # noqa: S608
+_UPDATE = f"""
+UPDATE users SET email = coalesce($2, email), is_superuser = coalesce($3, is_superuser),
+    disabled = coalesce($4, disabled), updated_at = now()
+WHERE id = $1 RETURNING {_COLUMNS}
+"""  # noqa: S608
+_REPLACE_HASH = """
+UPDATE users SET password_hash = $2, password_generation = password_generation + 1,
+    password_changed_at = now(), updated_at = now()
+WHERE id = $1 AND ($3::int IS NULL OR password_generation = $3) RETURNING password_generation
 """
+_PROJECTS_OF = "SELECT id, name FROM projects WHERE owner_user_id = $1 ORDER BY id"
+_SCHEMAS_OF = "SELECT id, name FROM config_schemas WHERE created_by_user_id = $1 ORDER BY id"
+_ROLES_OF = "SELECT count(*) FROM roles WHERE user_id = $1"
+_OTHER_SUPERUSER = """
+SELECT EXISTS (SELECT FROM users WHERE is_superuser AND NOT disabled AND id <> $1)
+"""
+
+MAX_EMAIL = 320
+"""Characters: RFC 3696, with its erratum."""
+_EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
 
 
 def normalise_email(email: str) -> str:
     """Addresses are compared without regard to case or surrounding white space."""
     return email.strip().lower()
+
+
+def is_email(email: str) -> bool:
+    """Whether a normalised address has the form of one; nobody checks that mail arrives."""
+    return len(email) <= MAX_EMAIL and _EMAIL.fullmatch(email) is not None
 
 
 async def insert_user(
@@ -55,19 +82,67 @@ async def set_password_hash(source: Source, user_id: str, password_hash: str) ->
     )
 
 
-async def add_refresh_token(
-    source: Source,
-    token_id: str,
-    family_id: str,
-    user_id: str,
-    token_hash: str,
-    expires_at: datetime,
-) -> None:
-    """Add a refresh token to its family (a family is one sign-in)."""
-    await source.execute(_ADD_REFRESH, token_id, family_id, user_id, token_hash, expires_at)
-
-
 async def count_superusers(source: Source) -> int:
     """How many superusers there are."""
     count: int = await source.fetchval("SELECT count(*) FROM users WHERE is_superuser")
     return count
+
+
+async def list_users(source: Source, after: str, email: str | None, limit: int) -> list[Any]:
+    """Users by id, behind `after`; of one address if it is given."""
+    return list(await source.fetch(_LIST, after, email, limit))
+
+
+async def find_user(source: Source, user_id: str) -> Any:
+    """One user; None if it is not there."""
+    return await source.fetchrow(_ONE, user_id)
+
+
+async def update_user(
+    source: Source,
+    user_id: str,
+    *,
+    email: str | None = None,
+    is_superuser: bool | None = None,
+    disabled: bool | None = None,
+) -> Any:
+    """Change what is not None; the row, None if there is none. Raises Duplicate."""
+    try:
+        return await source.fetchrow(_UPDATE, user_id, email, is_superuser, disabled)
+    except asyncpg.UniqueViolationError as error:
+        raise Duplicate(f"there is a user {email} already") from error
+
+
+async def change_password(
+    source: Source, user_id: str, password_hash: str, generation: int | None = None
+) -> int | None:
+    """Store a new password; its generation. None if there is no such user, or not any more
+    of the generation that the caller knows."""
+    number: int | None = await source.fetchval(_REPLACE_HASH, user_id, password_hash, generation)
+    return number
+
+
+async def lock_superusers(connection: Connection) -> None:
+    """Until the transaction ends nobody else changes users: the last superuser stays one."""
+    await connection.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
+
+
+async def has_other_superuser(connection: Connection, user_id: str) -> bool:
+    """Whether somebody else can manage users."""
+    return bool(await connection.fetchval(_OTHER_SUPERUSER, user_id))
+
+
+async def belongings(source: Source, user_id: str) -> dict[str, Any]:
+    """What goes with a user who is deleted, beside the configs and the history of the projects."""
+    return {
+        "projects": [dict(row) for row in await source.fetch(_PROJECTS_OF, user_id)],
+        "schemas": [dict(row) for row in await source.fetch(_SCHEMAS_OF, user_id)],
+        "roles": await source.fetchval(_ROLES_OF, user_id),
+    }
+
+
+async def delete_user(connection: Connection, user_id: str, *, timeout: float) -> None:
+    """Delete a user with all that hangs on them, inside the caller's transaction."""
+    await connection.execute("DELETE FROM users WHERE id = $1", user_id, timeout=timeout)
+    # What is still bound to one of their schemas is found at the end; better now, by its name.
+    await connection.execute("SET CONSTRAINTS ALL IMMEDIATE", timeout=timeout)

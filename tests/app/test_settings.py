@@ -104,6 +104,12 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("GUARDIAN_MAX_CONTENT_BYTES", "²"),
         ("GUARDIAN_CORS_ORIGINS", "https://a.example/path"),
         ("GUARDIAN_CORS_ORIGINS", "*"),
+        ("GUARDIAN_PUBLIC_URL", "https://a.example/path"),
+        ("GUARDIAN_PUBLIC_URL", "https://a.example,https://b.example"),
+        ("GUARDIAN_TRUSTED_PROXIES", "proxy.example.com"),
+        ("GUARDIAN_TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("GUARDIAN_REQUESTS_PER_SECOND", "-1"),
+        ("GUARDIAN_REQUEST_BURST", "0"),
         ("GUARDIAN_LOG_LEVEL", "loud"),
     ],
 )

@@ -1,0 +1,117 @@
+"""Sign-ins: their start, their renewal, their end.
+
+A sign-in is a family of refresh tokens, of which one is good at a time. A refresh token that is
+brought a second time was copied: its whole family ends. Must never keep or log a token.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import uuid6
+
+from app.access.directory import CredentialsRefused
+from app.access.tokens import (
+    KeyRing,
+    hash_refresh_token,
+    issue_access_token,
+    new_refresh_token,
+    same_hash,
+)
+from app.tables import sessions
+from projections.revisions import Connection
+
+REFRESH_LIFETIME = timedelta(days=30)
+"""How long a sign-in lasts that is not renewed."""
+
+Source = asyncpg.Pool | Connection
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Tokens:
+    """What a client gets; shown once, stored nowhere."""
+
+    access: str
+    refresh: str
+    cookie: bool
+    """The refresh token goes into a cookie and nowhere else."""
+
+    def __repr__(self) -> str:
+        return "Tokens(…)"
+
+
+async def start(
+    source: Source, ring: KeyRing, user_id: str, password_generation: int, *, cookie: bool
+) -> Tokens:
+    """Begin a sign-in of this user, whose password was right a moment ago."""
+    return await _issue(source, ring, str(uuid6.uuid7()), user_id, password_generation, cookie)
+
+
+async def renew(pool: asyncpg.Pool, ring: KeyRing, plain: str, *, from_cookie: bool) -> Tokens:
+    """Exchange a refresh token. Raises CredentialsRefused; a reused one ends its family."""
+    token_hash = hash_refresh_token(plain)
+    async with pool.acquire() as connection, connection.transaction():
+        row = await sessions.take_token(connection, token_hash)
+        if row is None or not same_hash(row["token_hash"], token_hash):
+            raise CredentialsRefused("no such refresh token")
+        if row["cookie"] and not from_cookie:
+            # Only a thief reads an HttpOnly cookie; what it buys must not reach a script.
+            raise CredentialsRefused("a cookie's token outside of its cookie")
+        if row["revoked_at"] is not None or row["expires_at"] <= datetime.now(UTC):
+            raise CredentialsRefused("the session has ended")
+        if row["disabled"]:
+            raise CredentialsRefused("the user is disabled")
+        if row["used_at"] is None:
+            await sessions.mark_used(connection, row["id"])
+            return await _issue(
+                connection,
+                ring,
+                row["family_id"],
+                row["user_id"],
+                row["password_generation"],
+                row["cookie"],
+            )
+        await sessions.end_family(connection, row["family_id"])
+    # Behind the transaction: the end of the family must be committed.
+    raise CredentialsRefused("a refresh token came twice")
+
+
+async def end(pool: asyncpg.Pool, plain: str) -> bool:
+    """End the sign-in of a refresh token, used or not; whether there was one."""
+    async with pool.acquire() as connection, connection.transaction():
+        row = await sessions.take_token(connection, hash_refresh_token(plain))
+        if row is None:
+            return False
+        await sessions.end_family(connection, row["family_id"])
+        return True
+
+
+async def _issue(
+    source: Source,
+    ring: KeyRing,
+    family_id: str,
+    user_id: str,
+    password_generation: int,
+    cookie: bool,
+) -> Tokens:
+    now = datetime.now(UTC)
+    refresh = new_refresh_token()
+    await sessions.add_token(
+        source,
+        str(uuid6.uuid7()),
+        family_id,
+        user_id,
+        refresh.hash,
+        now + REFRESH_LIFETIME,
+        cookie,
+    )
+    access = issue_access_token(
+        ring,
+        user_id=user_id,
+        session_id=family_id,
+        password_generation=password_generation,
+        now=now,
+    )
+    return Tokens(access, refresh.plain, cookie)

@@ -1,0 +1,66 @@
+"""Where a request comes from, believing forwarded headers from trusted proxies alone.
+
+Must never trust `X-Forwarded-*` of a stranger: who may write it escapes every throttle.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+
+from aiohttp import web
+
+from app.services import SERVICES
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPV6_SITE_BITS = 64
+"""One customer has a whole /64: they count as one address."""
+
+
+def client_address(request: web.Request) -> str:
+    """The client's address: of an IPv6 address its /64; "local" for a unix socket."""
+    peer = _peer(request)
+    if peer is None:
+        return "local"
+    address = peer
+    if _trusted(request, peer):
+        # From the right: each proxy appends whom it was called by; the first that is not
+        # one of ours was written by ours, everything left of it by strangers.
+        for text in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+            hop = _parse(text)
+            if hop is None:
+                break
+            address = hop
+            if not _trusted(request, hop):
+                break
+    if isinstance(address, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((address, IPV6_SITE_BITS), strict=False))
+    return str(address)
+
+
+def is_https(request: web.Request) -> bool:
+    """Whether the client speaks TLS, to us or to a trusted proxy; or a setting says so."""
+    settings = request.app[SERVICES].settings
+    if request.secure or (settings.public_url or "").startswith("https://"):
+        return True
+    peer = _peer(request)
+    forwarded = request.headers.get("X-Forwarded-Proto", "")
+    return peer is not None and _trusted(request, peer) and forwarded.lower() == "https"
+
+
+def _peer(request: web.Request) -> Address | None:
+    name = request.transport.get_extra_info("peername") if request.transport else None
+    return _parse(name[0]) if isinstance(name, tuple) else None
+
+
+def _trusted(request: web.Request, address: Address) -> bool:
+    networks = request.app[SERVICES].settings.trusted_proxies
+    return any(address in network for network in networks)
+
+
+def _parse(text: str) -> Address | None:
+    try:
+        address = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    return mapped or address
