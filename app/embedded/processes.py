@@ -117,8 +117,12 @@ class Child:
         """The last lines of its log on one line, for an error message."""
         if self.log is None or not self.log.exists():
             return ""
-        lines = self.log.read_text(errors="replace").strip().splitlines()
-        return " | ".join(lines[-3:])
+        with self.log.open("rb") as file:
+            file.seek(max(0, self.log.stat().st_size - 4096))
+            lines = file.read().decode(errors="replace").splitlines()
+        # Not the lines in which a traceback underlines something.
+        telling = [line.strip() for line in lines if any(char.isalnum() for char in line)]
+        return " | ".join(line[:300] for line in telling[-2:])
 
 
 def _launch_command(argv: Sequence[str], account: Account | None, death_signal: int) -> list[str]:
