@@ -7,62 +7,40 @@ this module hears of it from `config_revisions` through the read model, like eve
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from enum import Enum
 from typing import Any
 
+import asyncpg
 import uuid6
 
+from app.access.directory import DATABASE_AWAY
 from app.barrier import SharedBarrier
-from app.errors import InvalidParameter, NotFound, OutcomePending, Unavailable
+from app.changes import Change, ChangeIds, Committed, Expected, Keep, Plan, Prospect
+from app.errors import ChangeSetTooLarge, InvalidParameter, NotFound, OutcomePending, Unavailable
+from app.pending_changes import PendingChanges
+from app.tables.changes import find_outcome
 from consensus.log import AppendOutcomeUnknown, EntryTooLarge, Log, LogUnavailable
-from domain.change_set import Actor, ChangeSet, Head, encode_change_set
+from domain.change_set import Actor, ChangeSet, encode_change_set
 from domain.codec import encode_event
 from domain.config import ConfigEvent, check_key, config_id, content_event, deleted_event
-from domain.errors import ConfigNotFound, Conflict, ContentTooLarge, VersionConflict
+from domain.errors import (
+    ConfigNotFound,
+    Conflict,
+    ContentTooLarge,
+    PatchFailed,
+    VersionConflict,
+)
 from domain.json_document import encode_json
-from projections.read_model import Applied, Outcome, ReadModel, RecordedRevision
+from projections.read_model import Applied, Outcome, ReadModel
 
 WRITE_TIMEOUT_S = 10.0
 """How long a change may take before its caller is told that the outcome is not known yet."""
 
-
-class Keep(Enum):
-    """Says that a change leaves the schema binding as it is."""
-
-    BINDING = "binding"
-
-
-class Expected(Enum):
-    """Expectations that are not one version."""
-
-    ANYTHING = "*"
-    """Whatever live config is there."""
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What a request wants of one config."""
-
-    key: str
-    expected: int | Expected
-    """The version that it was made for; 0: there is no live config under this key."""
-    delete: bool = False
-    content: Any = None
-    schema_id: str | Keep | None = Keep.BINDING
-    to_version: int | None = None
-    """Set for a roll-back: the version that `content` was taken from."""
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """A change set that was accepted."""
-
-    change_id: str
-    position: int
-    revisions: tuple[RecordedRevision, ...]
+Binding = tuple[str | None, int | None]
+"""Schema id and version that a content was checked against."""
 
 
 class ChangeWriter:
@@ -73,6 +51,7 @@ class ChangeWriter:
         log: Log,
         model: ReadModel,
         barrier: SharedBarrier,
+        pool: asyncpg.Pool,
         *,
         max_content_bytes: int,
         timeout_s: float = WRITE_TIMEOUT_S,
@@ -80,36 +59,109 @@ class ChangeWriter:
         self._log = log
         self._model = model
         self._barrier = barrier
+        self._pool = pool
         self._max_content_bytes = max_content_bytes
         self._timeout_s = timeout_s
+        self.pending = PendingChanges()
 
     async def commit(
         self,
         project_id: str,
-        changes: Sequence[Change],
+        changes: Sequence[Change] | Plan,
         actor: Actor,
         *,
         comment: str | None = None,
-        change_id: str | None = None,
+        ids: ChangeIds | None = None,
     ) -> Committed:
-        """Commit all of `changes` or none.
+        """Commit all of `changes` or none; a plan is made anew when another change came first.
 
-        Raises VersionConflict, ConfigNotFound, InvalidKey, ContentTooLarge, NotFound (the
-        project went away), Unavailable (nothing was done) or OutcomePending.
+        With `ids`, a request that was sent before (to any process) is applied once: an attempt
+        that the log has decided already is not made again, its outcome is the answer.
+
+        Raises VersionConflict, ConfigNotFound, InvalidKey, ContentTooLarge, ChangeSetTooLarge,
+        PatchFailed, NotFound (the project went away), Unavailable (nothing was done) or
+        OutcomePending.
         """
-        self._check(changes)
-        deadline = asyncio.get_running_loop().time() + self._timeout_s
-        blind = all(change.expected is Expected.ANYTHING for change in changes)
-        while True:
-            attempt_id = change_id or str(uuid6.uuid7())
-            events = await self._events(project_id, changes, actor, comment)
-            change_set = ChangeSet(attempt_id, project_id, tuple(map(encode_event, events)))
-            outcome = await self._propose(change_set, deadline)
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout_s
+        for attempt in itertools.count():
+            change_id = ids(attempt) if ids else str(uuid6.uuid7())
+            outcome = await self._decided(change_id) if ids else None
+            if outcome is None:
+                prospects = await self._prospects(project_id, changes, deadline)
+                if not prospects:
+                    return Committed(None, self._model.position, ())
+                change_set = self._change_set(change_id, project_id, prospects, actor, comment)
+                outcome = await self._propose(change_set, deadline)
             if isinstance(outcome, Applied):
-                return Committed(attempt_id, outcome.revisions[0].position, outcome.revisions)
+                return Committed(change_id, outcome.revisions[0].position, outcome.revisions)
             # Whoever does not care for the version is not told of conflicts: again, on top.
-            if not blind or change_id is not None:
-                raise VersionConflict(outcome.conflicts)
+            if not _is_blind(changes) or loop.time() >= deadline:
+                raise VersionConflict(outcome.conflicts, decided=True)
+        raise AssertionError("counting ended")
+
+    async def preview(
+        self,
+        project_id: str,
+        changes: Sequence[Change] | Plan,
+        actor: Actor,
+        *,
+        comment: str | None = None,
+    ) -> Sequence[Prospect]:
+        """Everything but the commit: what each change would do. Raises what `commit` raises."""
+        deadline = asyncio.get_running_loop().time() + self._timeout_s
+        prospects = await self._prospects(project_id, changes, deadline)
+        if prospects:
+            self._change_set(str(uuid6.uuid7()), project_id, prospects, actor, comment)
+        return prospects
+
+    async def _decided(self, change_id: str) -> Outcome | None:
+        """What the log decided earlier, once this process can be asked for it too."""
+        found = await find_outcome(self._pool, change_id)
+        if found is None:
+            return None
+        try:
+            await self._model.wait_for(found.position, self._timeout_s)
+        except TimeoutError:
+            raise OutcomePending(change_id) from None
+        return found.outcome
+
+    async def _prospects(
+        self, project_id: str, changes: Sequence[Change] | Plan, deadline: float
+    ) -> Sequence[Prospect]:
+        """Refuse early what would be rejected; only on a state that is surely not old."""
+        try:
+            prospects = await self._meet(project_id, changes, deadline)
+        except (VersionConflict, ConfigNotFound, PatchFailed):
+            await self._barrier.wait(max(0.1, deadline - asyncio.get_running_loop().time()))
+            prospects = await self._meet(project_id, changes, deadline)
+        bindings = await self._validate(project_id, prospects)
+        return [
+            p if p.change.delete else replace(p, schema_id=bound[0], schema_version=bound[1])
+            for p in prospects
+            for bound in (bindings.get(p.key, (p.schema_id, None)),)
+        ]
+
+    async def _validate(
+        self, project_id: str, prospects: Sequence[Prospect]
+    ) -> Mapping[str, Binding]:
+        """The binding of each content, by key: schema id, and the version that it passed."""
+        return {}
+
+    async def _meet(
+        self, project_id: str, changes: Sequence[Change] | Plan, deadline: float
+    ) -> Sequence[Prospect]:
+        while True:
+            planned = await changes() if callable(changes) else changes
+            self._check(planned)
+            # No await from here on: the configs are seen at one moment.
+            prospects = [self._prospect(project_id, change) for change in planned]
+            conflicts = [found for p in prospects if (found := _conflict(p)) is not None]
+            if not conflicts:
+                return prospects
+            # A plan whose configs changed while it was made is made again.
+            if not callable(changes) or asyncio.get_running_loop().time() >= deadline:
+                raise VersionConflict(conflicts)
 
     def _check(self, changes: Sequence[Change]) -> None:
         seen: set[str] = set()
@@ -123,65 +175,30 @@ class ChangeWriter:
                 if size > self._max_content_bytes:
                     raise ContentTooLarge(size, self._max_content_bytes)
 
-    async def _events(
-        self, project_id: str, changes: Sequence[Change], actor: Actor, comment: str | None
-    ) -> list[ConfigEvent]:
-        await self._meet_expectations(project_id, changes)
-        now = datetime.now(UTC)
-        who = actor.as_dict()
-        return [self._event(project_id, change, now, who, comment) for change in changes]
-
-    def _event(
-        self,
-        project_id: str,
-        change: Change,
-        now: datetime,
-        actor: dict[str, Any],
-        comment: str | None,
-    ) -> ConfigEvent:
-        current = self._model.get(project_id, change.key)
-        originator_id = config_id(project_id, change.key)
+    def _prospect(self, project_id: str, change: Change) -> Prospect:
+        before = self._model.get(project_id, change.key)
         if change.delete:
-            assert current is not None
-            return deleted_event(
-                originator_id, current.version, timestamp=now, actor=actor, comment=comment
-            )
-        bound = current.schema_id if current else None
-        schema_id = bound if change.schema_id is Keep.BINDING else change.schema_id
-        return content_event(
-            originator_id,
-            current.version if current else 0,
-            current.deleted if current else False,
-            content=change.content,
-            schema_id=schema_id,
-            schema_version=None,
-            timestamp=now,
-            actor=actor,
-            comment=comment,
-            to_version=change.to_version,
+            return Prospect(change, before, None)
+        bound = before.schema_id if before else None
+        return Prospect(
+            change, before, bound if change.schema_id is Keep.BINDING else change.schema_id
         )
 
-    async def _meet_expectations(self, project_id: str, changes: Sequence[Change]) -> None:
-        """Refuse early what the rule would reject; only on a state that is surely not old."""
-        try:
-            self._compare(project_id, changes)
-        except (VersionConflict, ConfigNotFound):
-            await self._barrier.wait(self._timeout_s)
-            self._compare(project_id, changes)
-
-    def _compare(self, project_id: str, changes: Sequence[Change]) -> None:
-        conflicts: list[Conflict] = []
-        for change in changes:
-            head = self._model.head(project_id, change.key)
-            alive = head.version > 0 and not head.deleted
-            if not alive and (change.delete or change.expected is Expected.ANYTHING):
-                raise ConfigNotFound(change.key)
-            if isinstance(change.expected, Expected):
-                continue
-            if change.expected != (head.version if alive else 0):
-                conflicts.append(_conflict(change.key, change.expected, head))
-        if conflicts:
-            raise VersionConflict(conflicts)
+    def _change_set(
+        self,
+        change_id: str,
+        project_id: str,
+        prospects: Sequence[Prospect],
+        actor: Actor,
+        comment: str | None,
+    ) -> ChangeSet:
+        now, who = datetime.now(UTC), actor.as_dict()
+        events = (_event(project_id, prospect, now, who, comment) for prospect in prospects)
+        change_set = ChangeSet(change_id, project_id, tuple(map(encode_event, events)))
+        size, limit = len(encode_change_set(change_set)), self._log.max_entry_bytes
+        if size > limit:
+            raise ChangeSetTooLarge(size, limit)
+        return change_set
 
     async def _propose(self, change_set: ChangeSet, deadline: float) -> Outcome:
         if not self._model.live:
@@ -199,19 +216,71 @@ class ChangeWriter:
                 except AppendOutcomeUnknown:
                     return await asyncio.shield(future)
                 await self._model.wait_for(position, deadline - loop.time())
-                if not future.done():
-                    # Applied up to there, and neither recorded nor rejected: it was skipped.
+                if future.done():
+                    return future.result()
+                # Nobody here waited when it was applied: the same change came before, through
+                # this process or another one. Else it was skipped.
+                found = await find_outcome(self._pool, change_set.id)
+                if found is None:
                     raise NotFound("the project is not there any more")
-                return future.result()
-        except TimeoutError:
-            raise OutcomePending(change_set.id) from None
+                return found.outcome
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}; nothing was changed", 2) from error
         except EntryTooLarge as error:
-            raise InvalidParameter("changes", str(error)) from error
+            size = len(encode_change_set(change_set))
+            raise ChangeSetTooLarge(size, self._log.max_entry_bytes) from error
+        except DATABASE_AWAY:  # a deadline that passed is one of these
+            self.pending.add(change_set.id, change_set.project_id)
+            raise OutcomePending(change_set.id) from None
         finally:
-            self._model.forget(change_set.id)
+            self._model.forget(change_set.id, future)
 
 
-def _conflict(key: str, expected: int, head: Head) -> Conflict:
-    return Conflict(key, expected, head.version, head.deleted)
+def _is_blind(changes: Sequence[Change] | Plan) -> bool:
+    """Whether the caller left it to us which version the changes are made for."""
+    return callable(changes) or all(c.expected is Expected.ANYTHING for c in changes)
+
+
+def _conflict(prospect: Prospect) -> Conflict | None:
+    """What the rule would reject now. Raises ConfigNotFound where any version would do."""
+    change, before = prospect.change, prospect.before
+    expected = change.expected
+    if prospect.revives and (change.must_be_live or expected is Expected.ANYTHING):
+        raise ConfigNotFound(change.key)
+    if isinstance(expected, Expected):
+        return None
+    live_version = 0 if before is None or before.deleted else before.version
+    if expected == live_version and not (change.delete and prospect.revives):
+        return None
+    version, deleted = (before.version, before.deleted) if before else (0, False)
+    return Conflict(change.key, expected, version, deleted)
+
+
+def _event(
+    project_id: str,
+    prospect: Prospect,
+    now: datetime,
+    actor: dict[str, Any],
+    comment: str | None,
+) -> ConfigEvent:
+    change, before = prospect.change, prospect.before
+    originator_id = config_id(project_id, change.key)
+    version = before.version if before else 0
+    if change.delete:
+        return deleted_event(originator_id, version, timestamp=now, actor=actor, comment=comment)
+    return content_event(
+        originator_id,
+        version,
+        before.deleted if before else False,
+        content=change.content,
+        schema_id=prospect.schema_id,
+        schema_version=prospect.schema_version,
+        timestamp=now,
+        actor=actor,
+        comment=comment,
+        to_version=change.to_version,
+    )
+
+
+# The commands were born here; whoever imports them from here goes on.
+__all__ = ["Change", "ChangeWriter", "Committed", "Expected", "Keep", "Prospect"]

@@ -27,6 +27,28 @@ class BodyTooLarge(ServiceError):
         self.limit_bytes = limit_bytes
 
 
+class ChangeSetTooLarge(ServiceError):
+    """The changes do not fit into one entry of the log."""
+
+    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
+        super().__init__(
+            f"the change set has {size_bytes} bytes; the limit is {limit_bytes}: split it"
+        )
+        self.limit_bytes = limit_bytes
+
+
+class TooManyChanges(ServiceError):
+    """More configs would change than one change set may hold."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"more than {limit} configs would change; nothing was changed")
+        self.limit = limit
+
+
+class IdempotencyKeyReused(ServiceError):
+    """The Idempotency-Key was sent before, with another request."""
+
+
 class UnsupportedMediaType(ServiceError):
     """The body has a content type that this route does not take."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 
 import asyncpg
 from aiohttp import web
@@ -11,9 +12,12 @@ from app.access.directory import Directory
 from app.access.passwords import PasswordPool
 from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
+from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
+from app.diffs import Differ
 from app.settings import Settings
+from app.turns import Turns
 from app.watch_guard import AccessGuard
 from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
@@ -37,9 +41,14 @@ class Services:
     sign_in_throttle: SignInThrottle
     writer: ChangeWriter
     reader: ConfigReader
+    barrier: SharedBarrier
+    turns: Turns
+    differ: Differ
     watch_hub: WatchHub
     watch_history: WatchHistory
     watch_guard: AccessGuard
+    audit_walks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
+    """Walks of hash chains at once: each keeps a connection and a part of the processor busy."""
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

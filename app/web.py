@@ -21,8 +21,10 @@ from app.api.routes import all_routes
 from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
+from app.diffs import Differ
 from app.services import SERVICES, Services
 from app.settings import Settings
+from app.turns import Turns
 from app.watch_guard import AccessGuard
 from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
@@ -97,8 +99,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         passwords=await stack.enter_async_context(PasswordPool()),
         ring=ring,
         sign_in_throttle=SignInThrottle(pool),
-        writer=ChangeWriter(log, model, barrier, max_content_bytes=settings.max_content_bytes),
+        writer=ChangeWriter(
+            log, model, barrier, pool, max_content_bytes=settings.max_content_bytes
+        ),
         reader=ConfigReader(model, barrier),
+        barrier=barrier,
+        turns=Turns(pool),
+        differ=Differ(),
         watch_hub=watch_hub,
         watch_history=WatchHistory(pool, model),
         watch_guard=watch_guard,

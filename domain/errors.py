@@ -68,7 +68,7 @@ class Conflict:
 class VersionConflict(DomainError):
     """Another change came first: the change set was rejected whole."""
 
-    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+    def __init__(self, conflicts: Sequence[Conflict], *, decided: bool = False) -> None:
         first = conflicts[0]
         more = f" (and {len(conflicts) - 1} more)" if len(conflicts) > 1 else ""
         super().__init__(
@@ -76,6 +76,19 @@ class VersionConflict(DomainError):
             f"{' (deleted)' if first.deleted else ''}, not {first.expected_version}{more}"
         )
         self.conflicts = tuple(conflicts)
+        self.decided = decided
+        """Whether the log rejected it: then the same change set will never be accepted."""
+
+
+class PatchFailed(DomainError):
+    """A patch that is malformed, or cannot be applied to the content as it stands."""
+
+    def __init__(self, detail: str, index: int | None = None) -> None:
+        at = "" if index is None else f"operation {index}: "
+        super().__init__(at + detail)
+        self.detail = detail
+        self.index = index
+        """The place of the failing operation in a JSON Patch, from 0; None: the whole patch."""
 
 
 class ConfigNotFound(DomainError):

@@ -70,6 +70,14 @@ class Rejected:
 Outcome = Applied | Rejected
 
 
+@dataclass(slots=True)
+class _Awaited:
+    """A change set that somebody waits for."""
+
+    future: asyncio.Future[Outcome]
+    waiters: int = 0
+
+
 class ReadModel:
     """Newest revisions by project and key; the position that they reflect; who waits for more."""
 
@@ -82,7 +90,7 @@ class ReadModel:
         self._projects: dict[str, dict[str, RecordedRevision]] = {}
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._order = itertools.count()
-        self._outcomes: dict[str, asyncio.Future[Outcome]] = {}
+        self._outcomes: dict[str, _Awaited] = {}
         self._listeners: list[Callable[[Sequence[RecordedRevision]], None]] = []
 
     def get(self, project_id: str, key: str) -> RecordedRevision | None:
@@ -117,16 +125,27 @@ class ReadModel:
             await future
 
     def expect(self, change_id: str) -> asyncio.Future[Outcome]:
-        """A future of what becomes of a change set; ask before it is appended."""
-        future = self._outcomes.get(change_id)
-        if future is None:
-            future = asyncio.get_running_loop().create_future()
-            self._outcomes[change_id] = future
-        return future
+        """A future of what becomes of a change set; ask before it is appended.
 
-    def forget(self, change_id: str) -> None:
-        """Nobody waits for this change set any more."""
-        self._outcomes.pop(change_id, None)
+        The same change may be awaited several times at once (a request that was sent again):
+        all get the same future; each gives it back to `forget`, and none may cancel it.
+        """
+        awaited = self._outcomes.get(change_id)
+        if awaited is None:
+            awaited = _Awaited(asyncio.get_running_loop().create_future())
+            self._outcomes[change_id] = awaited
+        awaited.waiters += 1
+        return awaited.future
+
+    def forget(self, change_id: str, future: asyncio.Future[Outcome]) -> None:
+        """One waiter less for the future that `expect` gave."""
+        awaited = self._outcomes.get(change_id)
+        # Settled meanwhile: the entry under this id, if there is one, is a later waiter's.
+        if awaited is None or awaited.future is not future:
+            return
+        awaited.waiters -= 1
+        if awaited.waiters == 0:
+            del self._outcomes[change_id]
 
     def load(self, revisions: Iterable[RecordedRevision], position: int, sequence: int) -> None:
         """Replace everything by a snapshot (start, or after a long cut)."""
@@ -158,9 +177,9 @@ class ReadModel:
         self._reach(position)
 
     def _settle(self, change_id: str, outcome: Outcome) -> None:
-        future = self._outcomes.pop(change_id, None)
-        if future is not None and not future.done():
-            future.set_result(outcome)
+        awaited = self._outcomes.pop(change_id, None)
+        if awaited is not None and not awaited.future.done():
+            awaited.future.set_result(outcome)
 
     def _reach(self, position: int) -> None:
         self.position = max(self.position, position)

@@ -20,10 +20,19 @@ from app.api.requests import (
     page,
     parse_etags,
     query_integer,
+    query_text,
     read_object,
 )
 from app.api.views import config_body, config_view
-from app.change_writer import Change, Expected, Keep
+from app.api.writes import (
+    MAX_COMMENT_CHARS,
+    content_answer,
+    content_rehearsed,
+    delete_answer,
+    delete_rehearsed,
+    write,
+)
+from app.changes import Change, Expected, Keep
 from app.config_reader import READ_TIMEOUT_S, Consistency
 from app.errors import InvalidParameter, VersionRequired
 from app.services import SERVICES
@@ -86,7 +95,7 @@ async def list_configs(request: web.Request) -> web.Response:
 async def put_config(request: web.Request) -> web.Response:
     """Create or update a config."""
     access = await project_access(request, Permission.CHANGE)
-    check_query(request)
+    check_query(request, "dry_run")
     key = _key(request, access)
     body = await read_object(request, "content", "schema_id", "comment", "version")
     change = Change(
@@ -95,44 +104,31 @@ async def put_config(request: web.Request) -> web.Response:
         content=body.any("content"),
         schema_id=body.text("schema_id", None) if body.has("schema_id") else Keep.BINDING,
     )
-    committed = await request.app[SERVICES].writer.commit(
-        access.project_id,
+    return await write(
+        request,
+        access,
         [change],
-        access.principal.actor,
-        comment=body.text("comment", None, longest=2000),
-    )
-    revision = committed.revisions[0]
-    created = revision.event in ("config:created", "config:restored")
-    return web.Response(
-        status=201 if created else 200,
-        body=config_body(revision),
-        content_type="application/json",
-        headers={
-            "ETag": etag(revision.version),
-            POSITION_HEADER: str(committed.position),
-            **({"Location": request.path} if created else {}),
-        },
+        body.text("comment", None, longest=MAX_COMMENT_CHARS),
+        answer=lambda committed: content_answer(request, committed),
+        rehearsed=content_rehearsed,
     )
 
 
 async def delete_config(request: web.Request) -> web.Response:
     """Leave a tombstone, itself a version."""
     access = await project_access(request, Permission.CHANGE)
-    check_query(request, "comment")
+    check_query(request, "comment", "dry_run")
     key = _key(request, access)
     expected = expected_version(request, Members({}, ()))
     if expected == 0:
         raise InvalidParameter("If-None-Match", "a delete takes If-Match")
-    committed = await request.app[SERVICES].writer.commit(
-        access.project_id,
-        [Change(key, expected, delete=True)],
-        access.principal.actor,
-        comment=request.query.get("comment"),
-    )
-    revision = committed.revisions[0]
-    return json_response(
-        {"key": key, "version": revision.version, "deleted": True},
-        headers={POSITION_HEADER: str(committed.position)},
+    return await write(
+        request,
+        access,
+        [Change(key, expected, delete=True, must_be_live=True)],
+        query_text(request, "comment", longest=MAX_COMMENT_CHARS),
+        answer=delete_answer,
+        rehearsed=delete_rehearsed,
     )
 
 

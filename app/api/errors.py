@@ -75,6 +75,9 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
     domain_errors.VersionConflict: Problem(
         "version-conflict", 409, "Another change came first", _conflict_members
     ),
+    domain_errors.PatchFailed: Problem(
+        "patch-failed", 422, "The patch cannot be applied", lambda e: {"index": e.index}
+    ),
     domain_errors.ConfigNotFound: Problem(
         "config-not-found", 404, "There is no such config", lambda e: {"key": e.key}
     ),
@@ -92,6 +95,21 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
         413,
         "The body is too large",
         lambda e: {"limit_bytes": e.limit_bytes},
+    ),
+    errors.ChangeSetTooLarge: Problem(
+        "change-set-too-large",
+        413,
+        "The change set is too large",
+        lambda e: {"limit_bytes": e.limit_bytes},
+    ),
+    errors.TooManyChanges: Problem(
+        "too-many-changes",
+        422,
+        "Too many configs would change at once",
+        lambda e: {"limit": e.limit},
+    ),
+    errors.IdempotencyKeyReused: Problem(
+        "idempotency-key-reused", 422, "The Idempotency-Key belongs to another request"
     ),
     errors.UnsupportedMediaType: Problem(
         "unsupported-media-type",

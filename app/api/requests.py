@@ -5,6 +5,7 @@ Whatever is not understood is refused with its name; nothing is guessed or ignor
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import re
@@ -17,32 +18,50 @@ from aiohttp import web
 
 from app.errors import BodyTooLarge, InvalidParameter, UnsupportedMediaType
 from domain.errors import MalformedJson
-from domain.json_document import parse_json
+from domain.json_document import MAX_DEPTH, check_json, parse_json
 
 T = TypeVar("T")
 _MISSING: Any = object()
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 POSITION_HEADER = "Guardian-Position"
+BODY = web.RequestKey("body", bytes)
+"""Where `read_body` leaves the bytes on the request, for its digest."""
+PARSED_INLINE_BYTES = 256 * 1024
+"""A larger body is parsed in a thread, so that it does not hold up the event loop."""
 
 
-async def read_body(request: web.Request, *accepted: str) -> bytes:
-    """The body, if it is of an accepted content type and within the application's limit."""
+async def read_body(request: web.Request, *accepted: str, limit_bytes: int | None = None) -> bytes:
+    """The body, if it is of an accepted content type and within the limit.
+
+    The limit is the application's unless a route that takes more says so.
+    """
     if request.content_type not in accepted:
         raise UnsupportedMediaType(request.content_type, accepted)
     if request.charset not in (None, "utf-8", "UTF-8"):
         raise UnsupportedMediaType(f"charset {request.charset}", accepted)
+    if limit_bytes is None:
+        limit_bytes = request._client_max_size
     try:
-        return await request.read()
+        body = await request.clone(client_max_size=limit_bytes).read()
     except web.HTTPRequestEntityTooLarge:
-        raise BodyTooLarge(request._client_max_size) from None
+        raise BodyTooLarge(limit_bytes) from None
+    request[BODY] = body
+    return body
 
 
-async def read_json(request: web.Request) -> Any:
+async def read_json(
+    request: web.Request,
+    *accepted: str,
+    limit_bytes: int | None = None,
+    max_depth: int = MAX_DEPTH,
+) -> Any:
     """The body as an I-JSON value. Raises MalformedJson, NotIJson, with the place."""
-    body = await read_body(request, "application/json")
+    body = await read_body(request, *(accepted or ("application/json",)), limit_bytes=limit_bytes)
     if not body.strip():
         raise MalformedJson("an empty body where JSON is needed", 1, 1)
-    return parse_json(body)
+    if len(body) > PARSED_INLINE_BYTES:
+        return await asyncio.to_thread(parse_json, body, max_depth=max_depth)
+    return parse_json(body, max_depth=max_depth)
 
 
 async def read_object(request: web.Request, *members: str) -> Members:
@@ -125,6 +144,16 @@ def query_integer(
     if not re.fullmatch(r"[0-9]{1,19}", text, re.ASCII) or not least <= int(text) <= most:
         raise InvalidParameter(name, f"must be a whole number from {least} to {most}")
     return int(text)
+
+
+def query_text(request: web.Request, name: str, *, longest: int) -> str | None:
+    """A text in the query; None where it is absent or empty."""
+    text = request.query.get(name) or None
+    if text is not None:
+        if len(text) > longest:
+            raise InvalidParameter(name, f"must have {longest} characters at most")
+        check_json(text)  # what cannot be stored is refused with its reason
+    return text
 
 
 def query_boolean(request: web.Request, name: str) -> bool:

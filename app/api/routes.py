@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from app.api import cluster, configs, pages, projects, revisions, sessions, users, watch
+from app.api import (
+    audit,
+    changes,
+    cluster,
+    configs,
+    pages,
+    projects,
+    revisions,
+    sessions,
+    users,
+    watch,
+)
 
 
 def all_routes() -> list[web.RouteDef]:
     """Every route, each by its module."""
-    modules = (sessions, users, projects, configs, revisions, watch, cluster, pages)
+    modules = (sessions, users, projects, configs, changes, revisions, watch, audit, cluster, pages)
     return [route for module in modules for route in module.routes()]

@@ -1,0 +1,121 @@
+"""`Idempotency-Key`: a write that is sent again is done once and answered as before.
+
+What makes it safe is the id of the change set: it follows from the project, the caller, the key
+and the request, so the log and the projector see that two are one, also when two processes
+get the same request at the same moment. The table only keeps the answers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+import structlog
+from aiohttp import web
+
+from app.access.directory import DATABASE_AWAY
+from app.access.principal import Principal, User
+from app.api.access import Access
+from app.api.errors import PROBLEMS, problem_response
+from app.api.requests import BODY
+from app.changes import ChangeIds
+from app.errors import IdempotencyKeyReused, InvalidParameter
+from app.services import SERVICES
+from app.tables.idempotency import Answered, Name, claim, remember
+from domain.errors import VersionConflict
+
+HEADER = "Idempotency-Key"
+REPLAYED = "Idempotency-Replayed"
+
+_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+_NAMESPACE = uuid.UUID("6f6a4c1e-4a38-5d4c-9d0a-0f6b8d1c7e52")
+_KEPT_HEADERS = ("Content-Type", "ETag", "Location", "Guardian-Position")
+_PRECONDITIONS = ("If-Match", "If-None-Match", "Content-Type")
+_FINAL_REFUSALS = (404, 409, 413, 422)
+"""Sent again, these get the same answer; whatever may pass by itself (503, 202) is tried again."""
+
+Write = Callable[[ChangeIds | None], Awaitable[web.Response]]
+logger = structlog.get_logger(__name__)
+
+
+async def once(request: web.Request, access: Access, write: Write) -> web.Response:
+    """The answer of `write`, or what it answered when this request was sent before.
+
+    Raises what `write` raises, IdempotencyKeyReused, InvalidParameter.
+    """
+    key = request.headers.get(HEADER)
+    if key is None:
+        return await write(None)
+    if not _KEY.fullmatch(key):
+        raise InvalidParameter(HEADER, "must have 1 to 255 visible ASCII characters")
+    services = request.app[SERVICES]
+    name = Name(access.project_id, _caller(access.principal), key)
+    digest = _digest(request)
+    ids = _ids(name, digest)
+    async with services.turns.of(name):
+        await services.turns.prune()
+        first, answered = await claim(services.pool, name, digest, ids(0))
+        if first != digest:
+            raise IdempotencyKeyReused(
+                f"{HEADER} {key!r} was sent before with another request; use a new one"
+            )
+        if answered is not None:
+            return web.Response(
+                status=answered.status,
+                body=answered.body,
+                headers={**answered.headers, REPLAYED: "true"},
+            )
+        response, decided = await _answer(request, write, ids)
+        await _keep(services.pool, name, response, decided)
+        return response
+
+
+async def _answer(request: web.Request, write: Write, ids: ChangeIds) -> tuple[web.Response, bool]:
+    try:
+        return await write(ids), True
+    except Exception as error:
+        problem = PROBLEMS.get(type(error))
+        if problem is None or problem.status not in _FINAL_REFUSALS:
+            raise
+        decided = isinstance(error, VersionConflict) and error.decided
+        return problem_response(request, problem, str(error), error), decided
+
+
+async def _keep(pool: asyncpg.Pool, name: Name, response: web.Response, decided: bool) -> None:
+    body = response.body
+    assert isinstance(body, bytes)
+    headers = {
+        header: response.headers[header] for header in _KEPT_HEADERS if header in response.headers
+    }
+    try:
+        await remember(pool, name, Answered(response.status, headers, body), decided=decided)
+    except DATABASE_AWAY as error:
+        # The change is made and its caller is told; sent again, its id finds the outcome.
+        logger.warning("answer_not_kept", error=repr(error))
+
+
+def _caller(principal: Principal) -> str:
+    if isinstance(principal, User):
+        return f"user:{principal.user_id}"
+    return f"key:{principal.key_id}"
+
+
+def _digest(request: web.Request) -> str:
+    """SHA-256 over all that makes the request; each part is preceded by its length."""
+    parts = [request.method, request.path, request.query_string]
+    parts += [request.headers.get(header, "") for header in _PRECONDITIONS]
+    digest = hashlib.sha256()
+    for part in (*(text.encode() for text in parts), request.get(BODY, b"")):
+        digest.update(b"%d:" % len(part))
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _ids(name: Name, digest: str) -> ChangeIds:
+    """The ids of a request's attempts. With the digest, because kept answers are forgotten one
+    day: then the key may be used for something else, and must not find the old change."""
+    stem = "\0".join((name.project_id, name.caller, name.key, digest))
+    return lambda attempt: str(uuid.uuid5(_NAMESPACE, f"{stem}\0{attempt}"))

@@ -1,0 +1,41 @@
+"""What became of change sets, by their ids. Reads only; static SQL only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import asyncpg
+import orjson
+
+from domain.errors import Conflict
+from projections.read_model import Applied, Outcome, Rejected
+from projections.recorded import COLUMNS, from_row
+
+_APPLIED = f"""
+SELECT {COLUMNS} FROM config_revisions r WHERE r.change_id = $1 ORDER BY r.change_index
+"""  # noqa: S608
+_REJECTED = """
+SELECT project_id, position, conflicts::text AS conflicts
+FROM rejected_changes WHERE change_id = $1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A change set that the log has decided."""
+
+    project_id: str
+    position: int
+    outcome: Outcome
+
+
+async def find_outcome(pool: asyncpg.Pool, change_id: str) -> Decided | None:
+    """What was recorded of a change set; None if nothing is (yet)."""
+    if rows := await pool.fetch(_APPLIED, change_id):
+        revisions = tuple(map(from_row, rows))
+        return Decided(revisions[0].project_id, revisions[0].position, Applied(revisions))
+    row = await pool.fetchrow(_REJECTED, change_id)
+    if row is None:
+        return None
+    conflicts = tuple(Conflict(**conflict) for conflict in orjson.loads(row["conflicts"]))
+    return Decided(row["project_id"], row["position"], Rejected(row["position"], conflicts))

@@ -1,0 +1,83 @@
+"""Queries of `idempotency_keys`. Static SQL only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import asyncpg
+import orjson
+
+KEPT_FOR = "7 days"
+
+_CLAIM = """
+INSERT INTO idempotency_keys (project_id, caller, key, request_digest, change_id)
+VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING
+"""
+_FIND = """
+SELECT request_digest, status, headers, body FROM idempotency_keys
+WHERE project_id = $1 AND caller = $2 AND key = $3
+"""
+# What the log decided is the truth; an early refusal is the answer only until then.
+_ANSWER = """
+UPDATE idempotency_keys SET status = $4, headers = $5, body = $6
+WHERE project_id = $1 AND caller = $2 AND key = $3 AND (status IS NULL OR $7)
+"""
+_PRUNE = f"""
+DELETE FROM idempotency_keys WHERE (project_id, caller, key) IN (
+    SELECT project_id, caller, key FROM idempotency_keys
+    WHERE created_at < now() - interval '{KEPT_FOR}' ORDER BY created_at LIMIT 1000)
+"""  # noqa: S608
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    """What identifies a request that may be sent again."""
+
+    project_id: str
+    caller: str
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A finished answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+async def claim(
+    pool: asyncpg.Pool, name: Name, digest: str, change_id: str
+) -> tuple[str, Answered | None]:
+    """Note the request unless it is; the digest of whoever came first, and their answer if any."""
+    where = (name.project_id, name.caller, name.key)
+    status = await pool.execute(_CLAIM, *where, digest, change_id)
+    if status == "INSERT 0 1":
+        return digest, None
+    row = await pool.fetchrow(_FIND, *where)
+    if row is None:  # pruned in this very moment: as good as never sent
+        return digest, None
+    if row["status"] is None:
+        return row["request_digest"], None
+    answered = Answered(row["status"], orjson.loads(row["headers"]), row["body"])
+    return row["request_digest"], answered
+
+
+async def remember(pool: asyncpg.Pool, name: Name, answer: Answered, *, decided: bool) -> None:
+    """Keep an answer; `decided`: it is the log's, and replaces what was kept."""
+    await pool.execute(
+        _ANSWER,
+        name.project_id,
+        name.caller,
+        name.key,
+        answer.status,
+        orjson.dumps(answer.headers).decode(),
+        answer.body,
+        decided,
+    )
+
+
+async def prune(pool: asyncpg.Pool) -> None:
+    """Forget some of the answers that are older than KEPT_FOR."""
+    await pool.execute(_PRUNE)
