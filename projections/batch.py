@@ -83,7 +83,7 @@ class BatchResult:
     rejections: list[Rejection] = field(default_factory=list)
     chains: dict[str, Chain] = field(default_factory=dict)
     skipped: int = 0
-    """Entries of projects that are not held, and entries that came twice."""
+    """Entries of projects that are not held, that came twice, or that an operator skipped."""
     last_time: datetime | None = None
     change_position: int = 0
     change_digest: bytes | None = None
@@ -91,7 +91,7 @@ class BatchResult:
 
 @dataclass(frozen=True, slots=True)
 class DecodedEntry:
-    """An entry with what it says; a barrier says nothing."""
+    """An entry with what it says; a barrier says nothing, nor does what an operator skips."""
 
     entry: Entry
     change_set: ChangeSet | None
@@ -120,13 +120,16 @@ def apply_entries(world: World, decoded: Sequence[DecodedEntry]) -> BatchResult:
     """
     result = BatchResult(position=decoded[-1].entry.position, last_time=world.last_time)
     for item in decoded:
-        if item.change_set is None:
-            continue
         entry, change_set = item.entry, item.change_set
-        now = max(entry.time, world.last_time) if world.last_time else entry.time
-        world.last_time = result.last_time = now
+        if entry.kind is EntryKind.BARRIER:
+            continue
         result.change_position = entry.position
         result.change_digest = hashlib.sha256(entry.data).digest()
+        if change_set is None:
+            result.skipped += 1
+            continue
+        now = max(entry.time, world.last_time) if world.last_time else entry.time
+        world.last_time = result.last_time = now
         if change_set.project_id not in world.projects or change_set.id in world.known_changes:
             result.skipped += 1
             continue

@@ -8,7 +8,6 @@ with the evidence when the log and the database contradict each other, and never
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Sequence
 
 import asyncpg
@@ -19,12 +18,19 @@ from domain.errors import BrokenInvariant, UndecodableEntry
 from projections.apply import apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
-from projections.revisions import APPLICATION
+from projections.halts import Halt, clear_halt, read_halt, record_halt
+from projections.halts import ProjectorHalted as ProjectorHalted
+from projections.log_check import compare_with_log
+from projections.skips import Skips, is_skipped, skips_behind
 
 LOCK_CLASS, LOCK_OBJECT = 0x4347, 1
 """The advisory lock of the active projector ("CG")."""
 
 MAX_BATCH_ENTRIES = 2000
+HEARTBEAT_S = 2.0
+FROZEN_AFTER_MS = 8000
+"""PostgreSQL ends the session, and with it the lock, of a projector that is silent for this
+long (its process is frozen, or its host unreachable), so that a standby takes over."""
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _DATABASE_AWAY = (
@@ -33,37 +39,19 @@ _DATABASE_AWAY = (
     asyncpg.InterfaceError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, until it is promoted
 )
 _TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
-_CONTRADICTIONS = (
-    LogCorrupt,
-    UndecodableEntry,
-    BrokenInvariant,
+_CONTRADICTIONS = (LogCorrupt, UndecodableEntry, BrokenInvariant)
+_REFUSED = (
     asyncpg.IntegrityConstraintViolationError,
+    asyncpg.DataError,
+    asyncpg.ProgramLimitExceededError,
+    ValueError,  # asyncpg's own, for what it cannot encode
 )
-
-_HALT = """
-INSERT INTO projector_halts (application_name, reason, detail, position, halted_at)
-VALUES ($1, $2, $3, $4, now())
-ON CONFLICT (application_name) DO UPDATE SET reason = excluded.reason,
-    detail = excluded.detail, position = excluded.position, halted_at = excluded.halted_at
-"""
+"""What PostgreSQL says of rows that it will never take, whoever asks again."""
 
 logger = structlog.get_logger(__name__)
-
-
-class ProjectorHalted(BrokenInvariant):
-    """The projector stopped for good; an operator must act (docs/RUNBOOK.md).
-
-    `reason` is one of: log-behind-checkpoint, log-diverged, undecodable-entry,
-    broken-invariant.
-    """
-
-    def __init__(self, reason: str, detail: str, position: int | None) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
-        self.detail = detail
-        self.position = position
 
 
 class Projector:
@@ -77,6 +65,9 @@ class Projector:
         self._on_applied = on_applied
         self.active = asyncio.Event()
         """Set while this projector holds the lock."""
+        self._skips: Skips = {}
+        self._halted_at: Halt | None = None
+        """A halt of before whose place was not passed yet."""
 
     async def run(self) -> None:
         """Run for ever. Raises ProjectorHalted; waits out a database or log that is away."""
@@ -94,7 +85,12 @@ class Projector:
 
     async def _run_on_one_connection(self) -> None:
         connection = await asyncpg.connect(
-            self._dsn, server_settings={"application_name": "guardian-projector"}
+            self._dsn,
+            server_settings={
+                "application_name": "guardian-projector",
+                "idle_session_timeout": str(FROZEN_AFTER_MS),
+                "idle_in_transaction_session_timeout": str(FROZEN_AFTER_MS),
+            },
         )
         try:
             await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_CLASS, LOCK_OBJECT)
@@ -102,9 +98,7 @@ class Projector:
                 await self._project(connection)
             except _CONTRADICTIONS as error:
                 halted = _as_halt(error)
-                await connection.execute(
-                    _HALT, APPLICATION, halted.reason, halted.detail, halted.position
-                )
+                await record_halt(connection, halted)
                 raise halted from error
         finally:
             # terminate(), not close(): on the way out nothing is worth waiting for.
@@ -113,80 +107,83 @@ class Projector:
     async def _project(self, connection: asyncpg.Connection) -> None:
         await create_checkpoint(connection)
         checkpoint = await read_checkpoint(connection)
-        await self._compare_with_log(checkpoint)
-        await connection.execute(
-            "DELETE FROM projector_halts WHERE application_name = $1", APPLICATION
-        )
+        await compare_with_log(self._log, checkpoint)
+        await clear_halt(connection, checkpoint.position)
+        self._halted_at = await read_halt(connection)
+        self._skips = await skips_behind(connection, checkpoint.position)
         self.active.set()
         logger.info("projector_active", position=checkpoint.position)
         reader = self._log.reader(checkpoint.position)
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         lost_wait = asyncio.ensure_future(lost.wait())
+        batch_wait: asyncio.Future[Sequence[Entry]] | None = None
         try:
             while True:
-                batch_wait = asyncio.ensure_future(reader.next_batch(MAX_BATCH_ENTRIES))
-                try:
-                    await asyncio.wait(
-                        (batch_wait, lost_wait), return_when=asyncio.FIRST_COMPLETED
-                    )
-                finally:
-                    if not batch_wait.done():
-                        batch_wait.cancel()
-                        await asyncio.wait((batch_wait,))
+                batch_wait = batch_wait or asyncio.ensure_future(
+                    reader.next_batch(MAX_BATCH_ENTRIES)
+                )
+                await asyncio.wait(
+                    (batch_wait, lost_wait),
+                    timeout=HEARTBEAT_S,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
                 if lost.is_set():
                     raise asyncpg.ConnectionDoesNotExistError("the projector's connection ended")
-                checkpoint = await self._apply(connection, checkpoint, batch_wait.result())
+                if batch_wait.done():
+                    entries, batch_wait = batch_wait.result(), None
+                    checkpoint = await self._apply(connection, checkpoint, entries)
+                else:
+                    await connection.execute("SELECT 1")
         finally:
             lost_wait.cancel()
+            if batch_wait is not None:
+                batch_wait.cancel()
             await reader.close()
 
     async def _apply(
         self, connection: asyncpg.Connection, checkpoint: Checkpoint, entries: Sequence[Entry]
     ) -> Checkpoint:
-        decoded, failure = _decode_until_failure(entries)
+        decoded, failure = _decode_until_failure(entries, self._skips)
         if decoded:
-            checkpoint = await apply_batch(connection, checkpoint, decoded)
+            checkpoint = await self._commit(connection, checkpoint, decoded)
+            if self._halted_at is not None:
+                await clear_halt(connection, checkpoint.position)
+                self._halted_at = await read_halt(connection)
             if self._on_applied is not None:
                 self._on_applied(checkpoint)
         if failure is not None:
             raise failure
         return checkpoint
 
-    async def _compare_with_log(self, checkpoint: Checkpoint) -> None:
-        """The log must still hold what was applied here, byte for byte."""
-        status = await self._log.status()
-        if status.last_position < checkpoint.position:
-            raise ProjectorHalted(
-                "log-behind-checkpoint",
-                f"the log ends at {status.last_position}, but {checkpoint.position} was applied",
-                checkpoint.position,
-            )
-        if checkpoint.change_digest is None:
-            return
-        entry = await self._log.entry_at(checkpoint.change_position)
-        if entry is None:
-            raise ProjectorHalted(
-                "log-diverged",
-                f"the log has no entry at {checkpoint.change_position} any more",
-                checkpoint.change_position,
-            )
-        found = hashlib.sha256(entry.data).digest()
-        if found != checkpoint.change_digest:
-            raise ProjectorHalted(
-                "log-diverged",
-                f"the entry at {checkpoint.change_position} has SHA-256 {found.hex()},"
-                f" applied was {checkpoint.change_digest.hex()}",
-                checkpoint.change_position,
-            )
+    async def _commit(
+        self, connection: asyncpg.Connection, checkpoint: Checkpoint, decoded: list[DecodedEntry]
+    ) -> Checkpoint:
+        try:
+            return await apply_batch(connection, checkpoint, decoded)
+        except _REFUSED as error:
+            if len(decoded) == 1:
+                position = decoded[0].entry.position
+                raise ProjectorHalted(
+                    "broken-invariant",
+                    f"the database refuses the entry at {position}: {error}",
+                    position,
+                ) from error
+        # One by one: what comes before the entry that is refused is applied, and it is named.
+        for item in decoded:
+            checkpoint = await self._commit(connection, checkpoint, [item])
+        return checkpoint
 
 
 def _decode_until_failure(
-    entries: Sequence[Entry],
+    entries: Sequence[Entry], skips: Skips
 ) -> tuple[list[DecodedEntry], UndecodableEntry | None]:
     """What comes before an undecodable entry is applied; then the projector halts at it."""
     decoded: list[DecodedEntry] = []
     for entry in entries:
+        if is_skipped(skips, entry):
+            decoded.append(DecodedEntry(entry, None, ()))
+            continue
         try:
             decoded.append(decode_entry(entry))
         except UndecodableEntry as error:

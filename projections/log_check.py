@@ -1,0 +1,74 @@
+"""Whether the log is still the one that this database was made from.
+
+Compares bytes, never only positions: a log that lost its end soon grows past the checkpoint
+again (every barrier is an entry), and then only its contents tell.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from consensus.log import Entry, EntryKind, Log, LogUnavailable
+from projections.checkpoint import Checkpoint
+from projections.halts import ProjectorHalted
+
+BARRIER_TIMEOUT_S = 10.0
+READ_TIMEOUT_S = 10.0
+
+
+async def compare_with_log(log: Log, checkpoint: Checkpoint) -> None:
+    """Raise ProjectorHalted unless the log holds what was applied last, byte for byte.
+
+    And unless it holds no other change set between that and the checkpoint. Raises
+    LogUnavailable when the log cannot be read now.
+    """
+    if checkpoint.position == 0:
+        return
+    # A leader that was just elected may not have applied all that is committed, so its last
+    # position proves nothing; a barrier is behind everything that is.
+    end = await log.barrier(timeout=BARRIER_TIMEOUT_S)
+    if end <= checkpoint.position:
+        raise ProjectorHalted(
+            "log-behind-checkpoint",
+            f"the log ends at {end - 1}, but {checkpoint.position} was applied",
+            checkpoint.position,
+        )
+    found = False
+    reader = log.reader(max(0, checkpoint.change_position - 1))
+    try:
+        position = 0
+        while position < checkpoint.position:
+            batch = await reader.next_batch(timeout=READ_TIMEOUT_S)
+            if not batch:
+                raise LogUnavailable(f"the log was not delivered up to its barrier at {end}")
+            for entry in batch:
+                position = entry.position
+                if position <= checkpoint.position and entry.kind is EntryKind.CHANGE:
+                    _compare(entry, checkpoint)
+                    found = True
+    finally:
+        await reader.close()
+    if checkpoint.change_digest is not None and not found:
+        raise ProjectorHalted(
+            "log-diverged",
+            f"the log has no entry at {checkpoint.change_position} any more",
+            checkpoint.change_position,
+        )
+
+
+def _compare(entry: Entry, checkpoint: Checkpoint) -> None:
+    digest = hashlib.sha256(entry.data).digest()
+    if entry.position != checkpoint.change_position:
+        raise ProjectorHalted(
+            "log-diverged",
+            f"the log holds a change set at {entry.position} (SHA-256 {digest.hex()}) that was"
+            f" not applied when the checkpoint moved to {checkpoint.position}",
+            entry.position,
+        )
+    if digest != checkpoint.change_digest:
+        raise ProjectorHalted(
+            "log-diverged",
+            f"the entry at {entry.position} has SHA-256 {digest.hex()},"
+            f" applied was {(checkpoint.change_digest or b'').hex() or 'none'}",
+            entry.position,
+        )
