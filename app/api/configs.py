@@ -45,7 +45,7 @@ async def get_config(request: web.Request) -> web.Response:
     """One config at its newest version."""
     access = await project_access(request, Permission.READ)
     check_query(request, "consistency", "timeout")
-    key = _key(request, access)
+    key = config_key(request, access)
     position = await prepare_read(request)
     revision = live_config(request, access.project_id, key)
     headers = {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
@@ -60,7 +60,7 @@ async def get_content(request: web.Request) -> web.Response:
     """The bare content of one config."""
     access = await project_access(request, Permission.READ)
     check_query(request, "consistency", "timeout")
-    key = _key(request, access)
+    key = config_key(request, access)
     position = await prepare_read(request)
     revision = live_config(request, access.project_id, key)
     headers = {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
@@ -96,7 +96,7 @@ async def put_config(request: web.Request) -> web.Response:
     """Create or update a config."""
     access = await project_access(request, Permission.CHANGE)
     check_query(request, "dry_run")
-    key = _key(request, access)
+    key = config_key(request, access)
     body = await read_object(request, "content", "schema_id", "comment", "version")
     change = Change(
         key,
@@ -118,7 +118,7 @@ async def delete_config(request: web.Request) -> web.Response:
     """Leave a tombstone, itself a version."""
     access = await project_access(request, Permission.CHANGE)
     check_query(request, "comment", "dry_run")
-    key = _key(request, access)
+    key = config_key(request, access)
     expected = expected_version(request, Members({}, ()))
     if expected == 0:
         raise InvalidParameter("If-None-Match", "a delete takes If-Match")
@@ -132,7 +132,8 @@ async def delete_config(request: web.Request) -> web.Response:
     )
 
 
-def _key(request: web.Request, access: Access) -> str:
+def config_key(request: web.Request, access: Access) -> str:
+    """The route's config key, if the caller may know of it."""
     key = check_key(request.match_info["key"])
     access.require_key(key)
     return key

@@ -10,6 +10,7 @@ from app.api import (
     cluster,
     configs,
     pages,
+    patches,
     projects,
     revisions,
     sessions,
@@ -20,5 +21,17 @@ from app.api import (
 
 def all_routes() -> list[web.RouteDef]:
     """Every route, each by its module."""
-    modules = (sessions, users, projects, configs, changes, revisions, watch, audit, cluster, pages)
+    modules = (
+        sessions,
+        users,
+        projects,
+        configs,
+        patches,
+        changes,
+        revisions,
+        watch,
+        audit,
+        cluster,
+        pages,
+    )
     return [route for module in modules for route in module.routes()]

@@ -1,0 +1,141 @@
+"""Idempotency-Key: a write that is sent again is done once and answered as before."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from app.services import SERVICES
+from tests.support.service import Client, Service, run_web
+
+
+def keyed(key: str, **headers: str) -> dict[str, str]:
+    return {"Idempotency-Key": key, **headers}
+
+
+async def count(service: Service, table: str) -> Any:
+    return await service.app[SERVICES].pool.fetchval(f"SELECT count(*) FROM {table}")
+
+
+async def test_each_write_sent_again_answers_what_it_answered(
+    service: Service, admin: Client, configs: str
+) -> None:
+    project = configs.removesuffix("/configs")
+    writes: list[tuple[str, str, dict[str, Any], dict[str, str]]] = [
+        ("PUT", f"{configs}/a", {"json": {"content": 1, "version": 0}}, {}),
+        ("PUT", f"{configs}/a", {"json": {"content": 2}}, {"If-Match": "*"}),
+        ("PUT", f"{configs}/a", {"json": {"content": 3, "version": 1}}, {}),  # 409
+        ("DELETE", f"{configs}/a", {}, {"If-Match": '"2"'}),
+        ("DELETE", f"{configs}/none", {}, {"If-Match": '"2"'}),  # 404
+        (
+            "POST",
+            f"{project}/changes",
+            {"json": {"changes": [{"op": "put", "key": "b", "content": 1, "version": 0}]}},
+            {},
+        ),
+    ]
+    first = [
+        await admin(method, path, **body, headers=keyed(f"k{n}", **headers))
+        for n, (method, path, body, headers) in enumerate(writes)
+    ]
+    assert [answer.status for answer in first] == [201, 200, 409, 200, 404, 200]
+    # What was a conflict would be accepted now; the answer under its key stays.
+    revisions = await count(service, "config_revisions")
+    async with run_web(service.settings) as (_, elsewhere):
+        other = Client(admin.session, elsewhere, admin.headers)
+        for n, (method, path, body, headers) in enumerate(writes):
+            again = await other(method, path, **body, headers=keyed(f"k{n}", **headers))
+            assert (again.status, again.body) == (first[n].status, first[n].body)
+            for header in ("ETag", "Guardian-Position", "Location", "Content-Type"):
+                assert again.headers.get(header) == first[n].headers.get(header)
+            assert again.headers["Idempotency-Replayed"] == "true"
+    assert await count(service, "config_revisions") == revisions
+
+
+async def test_a_used_key_with_another_request_is_refused(
+    service: Service, admin: Client, configs: str
+) -> None:
+    path = f"{configs}/a"
+    first = await admin("PUT", path, json={"content": 1, "version": 0}, headers=keyed("k"))
+    assert first.status == 201
+    others: list[tuple[str, str, dict[str, Any]]] = [
+        ("PUT", path, {"json": {"content": 2, "version": 0}}),
+        ("PUT", f"{configs}/b", {"json": {"content": 1, "version": 0}}),
+        ("DELETE", path, {}),
+    ]
+    for method, where, body in others:
+        headers = keyed("k", **({"If-Match": '"1"'} if method == "DELETE" else {}))
+        answer = await admin(method, where, **body, headers=headers)
+        assert (answer.status, answer.json["type"]) == (422, "/problems/idempotency-key-reused")
+    bad = await admin("PUT", path, json={"content": 1, "version": 0}, headers=keyed("k" * 256))
+    assert bad.status == 400
+    # Another project's callers have keys of their own.
+    elsewhere, _ = await service.project(admin, "other")
+    body = {"content": 1, "version": 0}
+    assert (
+        await admin("PUT", f"{elsewhere}/configs/a", json=body, headers=keyed("k"))
+    ).status == 201
+    rehearsed = await admin("PUT", f"{path}?dry_run=true", json=body, headers=keyed("k2"))
+    assert rehearsed.status == 409
+    done = await admin("PUT", path, json={"content": 5, "version": 1}, headers=keyed("k2"))
+    assert done.status == 200
+
+
+@pytest.mark.parametrize("precondition", ['"1"', "*"])
+async def test_the_same_request_at_two_processes_at_once_is_done_once(
+    service: Service, admin: Client, configs: str, precondition: str
+) -> None:
+    path = f"{configs}/a"
+    await admin("PUT", path, json={"content": 0, "version": 0})
+    async with run_web(service.settings) as (_, elsewhere):
+        other = Client(admin.session, elsewhere, admin.headers)
+        for round_ in range(1, 8):
+            match = precondition if precondition == "*" else f'"{round_}"'
+            answers = await asyncio.gather(
+                *(
+                    ask(
+                        "PUT",
+                        path,
+                        json={"content": round_},
+                        headers=keyed(f"r{round_}", **{"If-Match": match}),
+                    )
+                    for ask in (admin, other, admin, other, other, admin)
+                )
+            )
+            assert {answer.status for answer in answers} == {200}, answers
+            assert len({answer.body for answer in answers}) == 1
+            assert answers[0].json["version"] == round_ + 1
+    assert await count(service, "config_revisions") == 8
+
+
+async def test_a_retry_finds_the_change_that_was_applied_while_nobody_could_say_so(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """The answer of the first attempt is lost (202, nothing kept); the change is not."""
+    path, body = f"{configs}/a", {"content": 1, "version": 0}
+    service.projector_task.cancel()
+    await asyncio.gather(service.projector_task, return_exceptions=True)
+    writer = service.app[SERVICES].writer
+    writer._timeout_s = 0.7
+    first = await admin("PUT", path, json=body, headers=keyed("k"))
+    assert first.status == 202
+    twice = await admin("PUT", path, json=body, headers=keyed("k"))
+    assert (twice.status, twice.json["id"]) == (202, first.json["id"])
+    writer._timeout_s = 10.0
+    projector = asyncio.create_task(service.projector.run())
+    try:
+        done = await admin("PUT", path, json=body, headers=keyed("k"))
+        assert (done.status, done.json["version"]) == (201, 1)
+        again = await admin("PUT", path, json=body, headers=keyed("k"))
+        assert (again.status, again.body) == (done.status, done.body)
+        assert await count(service, "config_revisions") == 1
+        # Kept answers are forgotten one day; the change's id still finds what became of it.
+        await service.app[SERVICES].pool.execute("DELETE FROM idempotency_keys")
+        found = await admin("PUT", path, json=body, headers=keyed("k"))
+        assert (found.status, found.body) == (done.status, done.body)
+        assert await count(service, "config_revisions") == 1
+    finally:
+        projector.cancel()
+        await asyncio.gather(projector, return_exceptions=True)
