@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 import asyncpg
 from aiohttp import web
 
+from app.access.caller_rate import CallerRate
 from app.access.directory import Directory
 from app.access.passwords import PasswordPool
 from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
+from app.access.upkeep import Upkeep
 from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
@@ -39,6 +41,8 @@ class Services:
     passwords: PasswordPool
     ring: KeyRing
     sign_in_throttle: SignInThrottle
+    caller_rate: CallerRate
+    upkeep: Upkeep
     writer: ChangeWriter
     reader: ConfigReader
     barrier: SharedBarrier

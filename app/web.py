@@ -11,10 +11,12 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
+from app.access.caller_rate import CallerRate
 from app.access.directory import Directory
 from app.access.passwords import PasswordPool
 from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
+from app.access.upkeep import Upkeep
 from app.api.errors import problems
 from app.api.pages import page_addresses
 from app.api.routes import all_routes
@@ -85,7 +87,14 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     follower = Follower(dsn, model)
     directory = Directory(pool, dsn, ring)
     watch_hub, watch_guard = WatchHub(model), AccessGuard(directory)
-    for work in (follower.run(), directory.run(), watch_hub.run(), watch_guard.run()):
+    upkeep = Upkeep(pool)
+    for work in (
+        follower.run(),
+        directory.run(),
+        watch_hub.run(),
+        watch_guard.run(),
+        upkeep.run(),
+    ):
         _background(stack, work)
     await follower.ready.wait()
     barrier = SharedBarrier(log, model)
@@ -99,6 +108,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         passwords=await stack.enter_async_context(PasswordPool()),
         ring=ring,
         sign_in_throttle=SignInThrottle(pool),
+        caller_rate=CallerRate(settings.requests_per_second, settings.request_burst),
+        upkeep=upkeep,
         writer=ChangeWriter(
             log, model, barrier, pool, max_content_bytes=settings.max_content_bytes
         ),

@@ -10,8 +10,14 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from app.access.principal import Application, Permission, Principal, Role, User
+from app.api.requests import storable
 from app.errors import NotAllowed, NotFound, NotSignedIn
 from app.services import SERVICES
+
+CALLER: web.RequestKey[Principal] = web.RequestKey("caller")
+"""Who sent the request, once that is known; for the log, and so that it is counted once."""
+PROJECT: web.RequestKey[str] = web.RequestKey("project", str)
+"""The project that the caller was let into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,19 @@ class Access:
 
 
 async def caller(request: web.Request) -> Principal:
-    """Who sent the request. Raises NotSignedIn or CredentialsRefused."""
+    """Who sent the request. Raises NotSignedIn, CredentialsRefused or TooManyRequests."""
+    services = request.app[SERVICES]
+    principal = await _find_caller(request)
+    # A watch asks again and again for one request.
+    if CALLER not in request:
+        services.caller_rate.count(principal)
+        if isinstance(principal, Application):
+            services.upkeep.used(principal)
+    request[CALLER] = principal
+    return principal
+
+
+async def _find_caller(request: web.Request) -> Principal:
     directory = request.app[SERVICES].directory
     key = request.headers.get("X-API-Key")
     authorization = request.headers.get("Authorization")
@@ -74,6 +92,8 @@ async def project_access(request: web.Request, permission: Permission) -> Access
     """
     principal = await caller(request)
     project_id = request.match_info["project"]
+    if not storable(project_id):
+        raise NotFound("there is no such project")
     role = await request.app[SERVICES].directory.role_in(principal, project_id)
     if role is None:
         raise NotFound("there is no such project")
@@ -81,4 +101,5 @@ async def project_access(request: web.Request, permission: Permission) -> Access
         raise NotAllowed(Role(permission).label)
     if isinstance(principal, Application) and permission > Permission.CHANGE:
         raise NotAllowed(Role(permission).label)
+    request[PROJECT] = project_id
     return Access(principal, project_id, role)

@@ -1,7 +1,8 @@
-"""Projects: the tenants."""
+"""Projects: the tenants. Their making, names, keys and end."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import uuid6
@@ -10,25 +11,36 @@ from aiohttp import web
 from app.access.api_keys import generate_api_key
 from app.access.principal import Permission
 from app.api.access import project_access, signed_in_user
-from app.api.requests import check_query, cursor_of, json_response, limit_of, page, read_object
+from app.api.requests import (
+    Members,
+    check_query,
+    json_response,
+    limit_of,
+    page,
+    query_boolean,
+    read_object,
+    text_cursor_of,
+)
 from app.errors import InvalidParameter, NotFound
 from app.services import SERVICES
 from app.tables import projects
+
+MAX_GRACE_S = 30 * 24 * 3600
+DELETE_TIMEOUT_S = 300.0
+"""A deletion cascades over the whole history of the project."""
 
 
 async def create_project(request: web.Request) -> web.Response:
     """Make a project that the caller owns; its key is shown this once."""
     user = await signed_in_user(request)
-    body = await read_object(request, "name")
-    name = body.text("name", longest=200).strip()
-    if not name:
-        raise InvalidParameter("name", "must not be blank")
+    check_query(request)
+    name = name_of(await read_object(request, "name"))
     key = generate_api_key()
     row = await projects.insert_project(
         request.app[SERVICES].pool, str(uuid6.uuid7()), name, user.user_id, key.hash
     )
     return json_response(
-        {**_view(row), "api_key": key.plain},
+        {**_view(row), "role": "owner", "api_key": key.plain},
         201,
         {"Location": f"/v1/projects/{row['id']}", "Cache-Control": "no-store"},
     )
@@ -38,9 +50,7 @@ async def list_projects(request: web.Request) -> web.Response:
     """The projects that the caller may see."""
     user = await signed_in_user(request)
     check_query(request, "limit", "cursor")
-    limit, after = limit_of(request), cursor_of(request) or ""
-    if not isinstance(after, str):
-        raise InvalidParameter("cursor", "is not one that this service gave")
+    limit, after = limit_of(request), text_cursor_of(request)
     rows = await projects.list_projects(
         request.app[SERVICES].pool, user.user_id, user.is_superuser, after, limit + 1
     )
@@ -51,20 +61,89 @@ async def list_projects(request: web.Request) -> web.Response:
 async def get_project(request: web.Request) -> web.Response:
     """One project."""
     access = await project_access(request, Permission.READ)
+    check_query(request)
     row = await projects.find_project(request.app[SERVICES].pool, access.project_id)
     if row is None:
         raise NotFound("there is no such project")
     return json_response({**_view(row), "role": access.role.label})
 
 
+async def rename_project(request: web.Request) -> web.Response:
+    """Give a project another name."""
+    access = await project_access(request, Permission.MANAGE)
+    check_query(request)
+    pool = request.app[SERVICES].pool
+    await projects.rename_project(
+        pool, access.project_id, name_of(await read_object(request, "name"))
+    )
+    row = await projects.find_project(pool, access.project_id)
+    if row is None:
+        raise NotFound("there is no such project")
+    return json_response({**_view(row), "role": access.role.label})
+
+
+async def delete_project(request: web.Request) -> web.Response:
+    """Delete a project with its configs and their history; `?dry_run=true` says what would go."""
+    access = await project_access(request, Permission.DELETE_PROJECT)
+    check_query(request, "dry_run")
+    dry_run = query_boolean(request, "dry_run")
+    services = request.app[SERVICES]
+    goes = await projects.goes_with_project(services.pool, access.project_id)
+    if goes is None:
+        raise NotFound("there is no such project")
+    if not dry_run:
+        await projects.delete_project(services.pool, access.project_id, timeout=DELETE_TIMEOUT_S)
+        services.directory.invalidate()
+    return json_response({**goes, "deleted": not dry_run})
+
+
+async def replace_key(request: web.Request) -> web.Response:
+    """A new key of the project; the old one ends now, or after a grace."""
+    access = await project_access(request, Permission.MANAGE)
+    check_query(request)
+    services = request.app[SERVICES]
+    body = (
+        await read_object(request, "grace_seconds")
+        if request.can_read_body
+        else Members({}, ("grace_seconds",))
+    )
+    grace_s = body.integer("grace_seconds", 0)
+    if grace_s > MAX_GRACE_S:
+        raise InvalidParameter("grace_seconds", f"must be {MAX_GRACE_S} or less")
+    key = generate_api_key()
+    ends_at = await projects.replace_key(
+        services.pool, access.project_id, key.hash, timedelta(seconds=grace_s)
+    )
+    services.directory.invalidate()
+    return json_response(
+        {"api_key": key.plain, "previous_expires_at": ends_at},
+        201,
+        {"Cache-Control": "no-store"},
+    )
+
+
+def name_of(body: Members, longest: int = 200) -> str:
+    """The name in a body, without white space around it."""
+    name = body.text("name", longest=longest)
+    assert isinstance(name, str)
+    if not (name := name.strip()):
+        raise InvalidParameter("name", "must not be blank")
+    return name
+
+
 def _view(row: Any) -> dict[str, Any]:
-    return {name: row[name] for name in ("id", "name", "owner_user_id", "created_at", "updated_at")}
+    names = ("id", "name", "owner_user_id", "owner_email", "created_at", "updated_at")
+    return {name: row[name] for name in names}
 
 
 def routes() -> list[web.RouteDef]:
     """This module's routes."""
+    one = "/v1/projects/{project}"
     return [
         web.get("/v1/projects", list_projects),
         web.post("/v1/projects", create_project),
-        web.get("/v1/projects/{project}", get_project),
+        web.get(one, get_project),
+        web.patch(one, rename_project),
+        web.delete(one, delete_project),
+        web.post(one + "/api-key", replace_key),
     ]

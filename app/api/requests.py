@@ -125,6 +125,14 @@ class Members:
         return value
 
 
+def storable(text: str) -> bool:
+    """Whether PostgreSQL takes this text: no U+0000, no lone surrogate."""
+    try:
+        return b"\0" not in text.encode()
+    except UnicodeEncodeError:
+        return False
+
+
 def check_query(request: web.Request, *allowed: str) -> None:
     """Refuse query parameters that the route does not know, and ones that come twice."""
     for name in request.query:
@@ -132,6 +140,8 @@ def check_query(request: web.Request, *allowed: str) -> None:
             raise InvalidParameter(name[:100], f"unknown; known are {', '.join(allowed) or 'none'}")
         if len(request.query.getall(name)) > 1:
             raise InvalidParameter(name, "comes twice")
+        if not storable(request.query[name]):
+            raise InvalidParameter(name, "holds a character that no text has")
 
 
 def query_integer(
@@ -196,6 +206,16 @@ def cursor_of(request: web.Request) -> Any:
         return orjson.loads(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except (binascii.Error, ValueError):
         raise InvalidParameter("cursor", "is not one that this service gave") from None
+
+
+def text_cursor_of(request: web.Request) -> str:
+    """The id that `page` put into the cursor; empty on the first page."""
+    after = cursor_of(request)
+    if after is None:
+        return ""
+    if not isinstance(after, str) or "\0" in after:
+        raise InvalidParameter("cursor", "is not one that this service gave")
+    return after
 
 
 def page(request: web.Request, items: list[Any], after: Any) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from app.api.access import superuser
 from app.api.requests import (
     Members,
     check_query,
-    cursor_of,
     json_response,
     limit_of,
     page,
     query_boolean,
     read_object,
+    text_cursor_of,
 )
 from app.errors import InUse, InvalidParameter, LastSuperuser, NotFound
 from app.services import SERVICES
@@ -33,9 +33,7 @@ async def list_users(request: web.Request) -> web.Response:
     """The users, by age."""
     await superuser(request)
     check_query(request, "email", "limit", "cursor")
-    limit, after = limit_of(request), cursor_of(request) or ""
-    if not isinstance(after, str):
-        raise InvalidParameter("cursor", "is not one that this service gave")
+    limit, after = limit_of(request), text_cursor_of(request)
     email = request.query.get("email")
     rows = await users.list_users(
         request.app[SERVICES].pool, after, email and users.normalise_email(email), limit + 1

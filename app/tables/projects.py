@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -10,19 +11,40 @@ from projections.revisions import Connection
 
 Source = asyncpg.Pool | Connection
 
-_COLUMNS = "p.id, p.name, p.owner_user_id, p.created_at, p.updated_at"
-_INSERT = """
-INSERT INTO projects (id, name, owner_user_id, api_key) VALUES ($1, $2, $3, $4)
-RETURNING id, name, owner_user_id, created_at, updated_at
-"""
+_COLUMNS = "p.id, p.name, p.owner_user_id, o.email AS owner_email, p.created_at, p.updated_at"
+_INSERT = f"""
+WITH p AS (
+    INSERT INTO projects (id, name, owner_user_id, api_key) VALUES ($1, $2, $3, $4) RETURNING *
+)
+SELECT {_COLUMNS} FROM p JOIN users o ON o.id = p.owner_user_id
+"""  # noqa: S608
 _OF_USER = f"""
 SELECT {_COLUMNS}, CASE WHEN p.owner_user_id = $1 THEN 'owner' WHEN $2 THEN 'superuser'
     ELSE r.role_level::text END AS role
-FROM projects p LEFT JOIN roles r ON r.project_id = p.id AND r.user_id = $1
+FROM projects p JOIN users o ON o.id = p.owner_user_id
+    LEFT JOIN roles r ON r.project_id = p.id AND r.user_id = $1
 WHERE ($2 OR p.owner_user_id = $1 OR r.user_id IS NOT NULL) AND p.id > $3
 ORDER BY p.id LIMIT $4
 """  # noqa: S608
-_ONE = f"SELECT {_COLUMNS} FROM projects p WHERE p.id = $1"  # noqa: S608
+_ONE = f"""
+SELECT {_COLUMNS} FROM projects p JOIN users o ON o.id = p.owner_user_id WHERE p.id = $1
+"""  # noqa: S608
+_RENAME = "UPDATE projects SET name = $2, updated_at = now() WHERE id = $1"
+_GOES_WITH = """
+SELECT p.id, p.name,
+    (SELECT count(*) FROM configs c WHERE c.project_id = p.id AND NOT c.deleted) AS configs,
+    (SELECT count(*) FROM config_revisions r WHERE r.project_id = p.id) AS revisions,
+    (SELECT count(*) FROM config_schemas s WHERE s.project_id = p.id) AS schemas,
+    (SELECT count(*) FROM api_keys k WHERE k.project_id = p.id) AS keys,
+    (SELECT count(*) FROM roles m WHERE m.project_id = p.id) AS roles
+FROM projects p WHERE p.id = $1
+"""
+_REPLACE_KEY = """
+UPDATE projects SET api_key = $2, updated_at = now(),
+    previous_api_key = CASE WHEN $3 > interval '0' THEN api_key END,
+    previous_api_key_expires_at = CASE WHEN $3 > interval '0' THEN now() + $3 END
+WHERE id = $1 RETURNING id, previous_api_key_expires_at
+"""
 
 
 async def insert_project(
@@ -42,3 +64,30 @@ async def list_projects(
 async def find_project(source: Source, project_id: str) -> Any:
     """One project; None if it is not there."""
     return await source.fetchrow(_ONE, project_id)
+
+
+async def rename_project(source: Source, project_id: str, name: str) -> None:
+    """Give a project another name."""
+    await source.execute(_RENAME, project_id, name)
+
+
+async def goes_with_project(source: Source, project_id: str) -> dict[str, Any] | None:
+    """What a deletion of the project takes with it, counted; None if it is not there."""
+    row = await source.fetchrow(_GOES_WITH, project_id)
+    return None if row is None else dict(row)
+
+
+async def delete_project(source: Source, project_id: str, *, timeout: float) -> None:
+    """Delete a project with its configs and their history."""
+    await source.execute("DELETE FROM projects WHERE id = $1", project_id, timeout=timeout)
+
+
+async def replace_key(
+    source: Source, project_id: str, key_hash: str, grace: timedelta
+) -> datetime | None:
+    """Give the project a new key; when the old one ends, None if that is now.
+
+    One old key at most is good beside the new one: one that was in its grace already ends.
+    """
+    row = await source.fetchrow(_REPLACE_KEY, project_id, key_hash, grace)
+    return None if row is None else row["previous_api_key_expires_at"]
