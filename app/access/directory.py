@@ -8,6 +8,7 @@ reads go on while the database is away. Must never keep a plain key or token.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
@@ -20,7 +21,7 @@ import structlog
 
 from app.access.api_keys import hash_api_key, looks_like_api_key, matches_hash
 from app.access.principal import ROLE_LEVELS, Application, Principal, Role, User
-from app.access.tokens import KeyRing, TokenRefused, verify_access_token
+from app.access.tokens import AccessClaims, KeyRing, TokenRefused, verify_access_token
 from app.tables import access
 
 CHANNEL = "guardian_access"
@@ -64,6 +65,8 @@ class Directory:
         self._dsn = dsn
         self._ring = ring
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
+        self._claims: OrderedDict[bytes, AccessClaims] = OrderedDict()
+        """By a token's SHA-256; the oldest go first."""
         self._generation = 0
         self._hearing = False
         self._listeners: list[Callable[[], None]] = []
@@ -109,10 +112,7 @@ class Directory:
 
     async def user_of_token(self, token: str) -> User:
         """The user who holds this access token. Raises CredentialsRefused."""
-        try:
-            claims = verify_access_token(self._ring, token, now=datetime.now(UTC))
-        except TokenRefused as error:
-            raise CredentialsRefused(str(error)) from None
+        claims = self._verified(token)
         row = await self._look_up(
             ("session", claims.user_id, claims.session_id),
             lambda: access.find_session(self._pool, claims.user_id, claims.session_id),
@@ -123,19 +123,48 @@ class Directory:
             raise CredentialsRefused("the session has ended")
         return User(row["id"], row["email"], row["is_superuser"], claims.session_id)
 
+    def _verified(self, token: str) -> AccessClaims:
+        """What a good token says. A signature is checked once; the end of a token, each time."""
+        now = datetime.now(UTC)
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).digest()
+        claims = self._claims.get(digest)
+        if claims is None or not claims.issued_at <= now < claims.expires_at:
+            try:
+                claims = verify_access_token(self._ring, token, now=now)
+            except TokenRefused as error:
+                self._claims.pop(digest, None)
+                raise CredentialsRefused(str(error)) from None
+            self._claims[digest] = claims
+            while len(self._claims) > MAX_ENTRIES:
+                self._claims.popitem(last=False)
+        return claims
+
     async def application_of_key(self, plain: str) -> Application:
         """The application that holds this API key. Raises CredentialsRefused."""
+        key_hash = hash_api_key(plain)
+        found = await self._look_up(
+            ("key", key_hash), lambda: self._find_application(plain, key_hash)
+        )
+        if found is None:
+            raise CredentialsRefused("no such API key")
+        application, expires_at = found
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            raise CredentialsRefused("the API key has expired")
+        assert isinstance(application, Application)
+        return application
+
+    async def _find_application(
+        self, plain: str, key_hash: str
+    ) -> tuple[Application, datetime | None] | None:
         # The checksum turns typing errors and most guesses away without a query.
         if not looks_like_api_key(plain):
             raise CredentialsRefused("not the form of an API key")
-        key_hash = hash_api_key(plain)
-        row = await self._look_up(("key", key_hash), lambda: access.find_key(self._pool, key_hash))
+        row = await access.find_key(self._pool, key_hash)
         if row is None or not matches_hash(plain, row["key_hash"]):
-            raise CredentialsRefused("no such API key")
-        if row["expires_at"] is not None and row["expires_at"] <= datetime.now(UTC):
-            raise CredentialsRefused("the API key has expired")
+            return None
         role = ROLE_LEVELS[row["role_level"]]
-        return Application(row["id"], row["name"], row["project_id"], role, row["prefix"])
+        application = Application(row["id"], row["name"], row["project_id"], role, row["prefix"])
+        return application, row["expires_at"]
 
     async def role_in(self, principal: Principal, project_id: str) -> Role | None:
         """What the caller is in a project; None if it is not there, or not there for them."""
