@@ -108,12 +108,11 @@ async def run(plan: dict[str, object]) -> dict[str, object]:
     totals = Totals()
     started = time.perf_counter()
     until = started + float(str(plan["seconds"]))
-    sources: list[Iterator[bytes]] = []
     headers = dict(plan["headers"])  # type: ignore[call-overload]
-    for path in plan.get("gets", ()):  # type: ignore[attr-defined]
-        sources.append(_repeat(get(path, headers)))
-    for path, first in plan.get("puts", ()):  # type: ignore[attr-defined]
-        sources.append(_versions(path, headers, first, "x" * 100))
+    gets: list[str] = plan.get("gets", [])  # type: ignore[assignment]
+    puts: list[tuple[str, int]] = plan.get("puts", [])  # type: ignore[assignment]
+    sources = [_repeat(get(path, headers)) for path in gets]
+    sources += [_versions(path, headers, first, "x" * 100) for path, first in puts]
     connections = []
     for source in sources:
         _, connection = await loop.create_connection(
