@@ -1,0 +1,88 @@
+"""The proof of history, through HTTP and on the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+import asyncpg
+import orjson
+
+from tests.app.api.test_watch import put
+from tests.app.api.test_watch_ends import named_key
+from tests.support.service import Client, Service
+
+ROOT = Path(__file__).parents[3]
+
+
+async def guardian(service: Service, *arguments: str) -> tuple[int, str, str]:
+    """Run the command; exit code, standard output and error."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "app.cli",
+        *arguments,
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": service.settings.require_database_url()},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def tamper(service: Service, key: str) -> None:
+    connection = await asyncpg.connect(service.settings.database_url)
+    try:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute(
+            "UPDATE config_revisions SET content = '\"forged\"' WHERE config_key = $1", key
+        )
+    finally:
+        await connection.close()
+
+
+async def test_the_chain_is_walked_and_the_first_bad_revision_named(
+    service: Service, admin: Client, configs: str
+) -> None:
+    path = configs.removesuffix("configs") + "audit/verify"
+    *_, last = [await put(admin, configs, key, 1) for key in ("a", "b", "c")]
+    answer = await admin("GET", path)
+    assert answer.status == 200, answer.body
+    body = answer.json
+    assert (body["intact"], body["revisions"], body["head_position"]) == (True, 3, last)
+    assert "first_bad" not in body
+    code, out, _ = await guardian(service, "audit", "verify")
+    assert code == 0
+    assert body["head_hash"] in out
+
+    await tamper(service, "b")
+    body = (await admin("GET", path)).json
+    assert (body["intact"], body["revisions"]) == (False, 1)
+    bad = body["first_bad"]
+    assert (bad["number"], bad["key"], bad["version"]) == (2, "b", 1)
+    assert bad["reason"] == "content is not what was committed"
+    project = configs.split("/")[3]
+    code, out, _ = await guardian(service, "audit", "verify", "--json", "--project", project)
+    assert code == 1
+    assert orjson.loads(out)["projects"] == [body]
+    code, out, _ = await guardian(service, "audit", "verify")
+    assert (code, "BAD at revision 2, b version 1" in out) == (1, True)
+
+
+async def test_misuse_is_told_from_what_was_found(service: Service) -> None:
+    code, out, err = await guardian(service, "audit", "verify", "--project", "none")
+    assert (code, out) == (2, "")
+    assert "there is no project 'none'" in err
+    assert (await guardian(service, "audit", "verify", "--nonsense"))[0] == 2
+
+
+async def test_a_key_that_sees_a_part_may_not_walk_the_whole(
+    service: Service, configs: str
+) -> None:
+    path = configs.removesuffix("configs") + "audit/verify"
+    assert (await (await named_key(service, configs))("GET", path)).status == 200
+    assert (await (await named_key(service, configs, prefix="a"))("GET", path)).status == 403
