@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.barrier import SharedBarrier
 from app.changes import Change, ChangeIds, Committed, Expected, Keep, Plan, Prospect
 from app.errors import ChangeSetTooLarge, InvalidParameter, NotFound, OutcomePending, Unavailable
 from app.pending_changes import PendingChanges
+from app.schema_gate import SchemaGate
 from app.tables.changes import find_outcome
 from consensus.log import AppendOutcomeUnknown, EntryTooLarge, Log, LogUnavailable
 from domain.change_set import Actor, ChangeSet, encode_change_set
@@ -39,9 +40,6 @@ from projections.read_model import Applied, Outcome, ReadModel
 WRITE_TIMEOUT_S = 10.0
 """How long a change may take before its caller is told that the outcome is not known yet."""
 
-Binding = tuple[str | None, int | None]
-"""Schema id and version that a content was checked against."""
-
 
 class ChangeWriter:
     """Proposes change sets and waits for what becomes of them."""
@@ -52,6 +50,7 @@ class ChangeWriter:
         model: ReadModel,
         barrier: SharedBarrier,
         pool: asyncpg.Pool,
+        gate: SchemaGate,
         *,
         max_content_bytes: int,
         timeout_s: float = WRITE_TIMEOUT_S,
@@ -60,6 +59,7 @@ class ChangeWriter:
         self._model = model
         self._barrier = barrier
         self._pool = pool
+        self._gate = gate
         self._max_content_bytes = max_content_bytes
         self._timeout_s = timeout_s
         self.pending = PendingChanges()
@@ -79,8 +79,8 @@ class ChangeWriter:
         that the log has decided already is not made again, its outcome is the answer.
 
         Raises VersionConflict, ConfigNotFound, InvalidKey, ContentTooLarge, ChangeSetTooLarge,
-        PatchFailed, NotFound (the project went away), Unavailable (nothing was done) or
-        OutcomePending.
+        PatchFailed, what `SchemaGate.admit` raises, NotFound (the project went away),
+        Unavailable (nothing was done) or OutcomePending.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s
@@ -88,11 +88,11 @@ class ChangeWriter:
             change_id = ids(attempt) if ids else str(uuid6.uuid7())
             outcome = await self._decided(change_id) if ids else None
             if outcome is None:
-                prospects = await self._prospects(project_id, changes, deadline)
-                if not prospects:
-                    return Committed(None, self._model.position, ())
-                change_set = self._change_set(change_id, project_id, prospects, actor, comment)
-                outcome = await self._propose(change_set, deadline)
+                async with self._admitted(project_id, changes, deadline) as prospects:
+                    if not prospects:
+                        return Committed(None, self._model.position, ())
+                    change_set = self._change_set(change_id, project_id, prospects, actor, comment)
+                    outcome = await self._propose(change_set, deadline)
             if isinstance(outcome, Applied):
                 return Committed(change_id, outcome.revisions[0].position, outcome.revisions)
             # Whoever does not care for the version is not told of conflicts: again, on top.
@@ -110,10 +110,10 @@ class ChangeWriter:
     ) -> Sequence[Prospect]:
         """Everything but the commit: what each change would do. Raises what `commit` raises."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        prospects = await self._prospects(project_id, changes, deadline)
-        if prospects:
-            self._change_set(str(uuid6.uuid7()), project_id, prospects, actor, comment)
-        return prospects
+        async with self._admitted(project_id, changes, deadline) as prospects:
+            if prospects:
+                self._change_set(str(uuid6.uuid7()), project_id, prospects, actor, comment)
+            return prospects
 
     async def _decided(self, change_id: str) -> Outcome | None:
         """What the log decided earlier, once this process can be asked for it too."""
@@ -126,27 +126,21 @@ class ChangeWriter:
             raise OutcomePending(change_id) from None
         return found.outcome
 
-    async def _prospects(
+    @asynccontextmanager
+    async def _admitted(
         self, project_id: str, changes: Sequence[Change] | Plan, deadline: float
-    ) -> Sequence[Prospect]:
-        """Refuse early what would be rejected; only on a state that is surely not old."""
+    ) -> AsyncIterator[Sequence[Prospect]]:
+        """What the changes meet, held to its schemas, which stay as they are until the block ends.
+
+        Refuses early what would be rejected; only on a state that is surely not old.
+        """
         try:
             prospects = await self._meet(project_id, changes, deadline)
         except (VersionConflict, ConfigNotFound, PatchFailed):
             await self._barrier.wait(max(0.1, deadline - asyncio.get_running_loop().time()))
             prospects = await self._meet(project_id, changes, deadline)
-        bindings = await self._validate(project_id, prospects)
-        return [
-            p if p.change.delete else replace(p, schema_id=bound[0], schema_version=bound[1])
-            for p in prospects
-            for bound in (bindings.get(p.key, (p.schema_id, None)),)
-        ]
-
-    async def _validate(
-        self, project_id: str, prospects: Sequence[Prospect]
-    ) -> Mapping[str, Binding]:
-        """The binding of each content, by key: schema id, and the version that it passed."""
-        return {}
+        async with self._gate.admit(project_id, prospects, deadline) as admitted:
+            yield admitted
 
     async def _meet(
         self, project_id: str, changes: Sequence[Change] | Plan, deadline: float

@@ -18,8 +18,10 @@ from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
+from app.schema_changes import SchemaChanges
 from app.settings import Settings
 from app.turns import Turns
+from app.validation.pool import ValidatorPool
 from app.watch_guard import AccessGuard
 from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
@@ -43,6 +45,8 @@ class Services:
     sign_in_throttle: SignInThrottle
     caller_rate: CallerRate
     upkeep: Upkeep
+    validators: ValidatorPool
+    schema_changes: SchemaChanges
     writer: ChangeWriter
     reader: ConfigReader
     barrier: SharedBarrier

@@ -24,9 +24,13 @@ from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
+from app.schema_changes import SchemaChanges
+from app.schema_gate import SchemaGate
+from app.schema_leases import SchemaLeases
 from app.services import SERVICES, Services
 from app.settings import Settings
 from app.turns import Turns
+from app.validation.pool import ValidatorPool
 from app.watch_guard import AccessGuard
 from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
@@ -98,6 +102,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         _background(stack, work)
     await follower.ready.wait()
     barrier = SharedBarrier(log, model)
+    validators = await stack.enter_async_context(ValidatorPool())
+    leases = SchemaLeases(dsn)
+    stack.push_async_callback(leases.close)
+    gate = SchemaGate(pool, leases, validators)
     return Services(
         settings=settings,
         pool=pool,
@@ -110,8 +118,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         sign_in_throttle=SignInThrottle(pool),
         caller_rate=CallerRate(settings.requests_per_second, settings.request_burst),
         upkeep=upkeep,
+        validators=validators,
+        schema_changes=SchemaChanges(pool, barrier, validators),
         writer=ChangeWriter(
-            log, model, barrier, pool, max_content_bytes=settings.max_content_bytes
+            log, model, barrier, pool, gate, max_content_bytes=settings.max_content_bytes
         ),
         reader=ConfigReader(model, barrier),
         barrier=barrier,

@@ -1,4 +1,4 @@
-"""How configs and revisions look in answers."""
+"""How configs, revisions and schemas look in answers."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import orjson
 
+from app.schema_errors import BoundConfig, Breakage
+from app.tables.schemas import Schema
 from domain.config import EVENT_NAMES
 from projections.read_model import RecordedRevision
 
@@ -46,4 +48,41 @@ def revision_view(revision: RecordedRevision) -> dict[str, Any]:
         "position": revision.position,
         "change_id": revision.change_id,
         "hash": revision.hash.hex(),
+    }
+
+
+def schema_view(schema: Schema) -> dict[str, Any]:
+    """A schema at one version. Its text is spliced in as it was given."""
+    return {
+        "id": schema.id,
+        "name": schema.name,
+        "project_id": schema.project_id,
+        "version": schema.version,
+        "schema": orjson.Fragment(schema.text),
+        "created_by_user_id": schema.created_by_user_id,
+        "created_at": schema.created_at,
+        "updated_at": schema.updated_at,
+    }
+
+
+def bound_view(config: BoundConfig) -> dict[str, Any]:
+    """A config that is bound to a schema, with how it breaks it if it does."""
+    errors = [
+        {"pointer": each.pointer, "keyword": each.keyword, "message": each.message}
+        for each in config.errors
+    ]
+    return {
+        "project_id": config.project_id,
+        "key": config.key,
+        **({"errors": errors} if errors else {}),
+    }
+
+
+def breakage_view(breakage: Breakage) -> dict[str, Any]:
+    """Which live configs would break a version."""
+    return {
+        "configs": [bound_view(config) for config in breakage.configs],
+        "hidden": breakage.hidden,
+        "total": breakage.total,
+        "checked": breakage.checked,
     }

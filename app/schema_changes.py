@@ -1,0 +1,233 @@
+"""Changes of schemas: a new version breaks no live config unseen, and no schema in use goes.
+
+The exclusive lock on a schema (see `app.schema_leases`) waits for the writes in flight; then a
+barrier of the log makes sure that all that they committed is in the table, the outcome of
+which nobody learned included; then the configs are checked, and the change is committed
+together with the end of the lock. All configs are checked once before, without the lock, so
+that under it only those remain that changed meanwhile.
+
+Must never lock the row of a schema before the barrier: the projector needs it to go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+import asyncpg
+
+from app.barrier import SharedBarrier
+from app.errors import NotFound, Unavailable
+from app.schema_errors import BoundConfig, Breakage, SchemaInUse, SchemaMoved, SchemaWouldBreak
+from app.schema_leases import LOCK_CLASS, lock_object
+from app.tables import schemas
+from app.tables.schemas import Schema, Viewer
+from app.validation.pool import ValidatorPool
+from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
+from projections.revisions import Connection
+
+LOCK_TIMEOUT_S: Final = 15
+"""Longer than a write holds its lease: nobody can keep a schema from being changed."""
+BARRIER_TIMEOUT_S: Final = 5.0
+CHECK_TIMEOUT_S: Final = 60.0
+LOCKED_CHECK_TIMEOUT_S: Final = 5.0
+"""Writes wait meanwhile."""
+MAX_AT_ONCE: Final = 3
+"""Changes that may hold a connection of the pool while they wait; others wait without."""
+PAGE: Final = 5000
+CONTENTS: Final = 50
+MAX_LISTED: Final = 200
+MAX_ERRORS: Final = 20
+"""Violations that are listed of one config."""
+
+_PREPARE = """
+SELECT set_config('lock_timeout', $1, true),
+    set_config('idle_in_transaction_session_timeout', $2, true)
+"""
+_LOCK = "SELECT pg_advisory_xact_lock($1, $2)"
+
+Place = tuple[str, str]
+Sees = Callable[[Place], Awaitable[bool]]
+"""Whether the caller may know of a config, by project id and key."""
+
+
+@dataclass
+class Impact:
+    """What a new version would do to the live configs that are bound to the schema."""
+
+    versions: dict[Place, int] = field(default_factory=dict)
+    """The config versions that were checked."""
+    broken: dict[Place, tuple[Violation, ...]] = field(default_factory=dict)
+
+    async def told(self, sees: Sees) -> Breakage:
+        """As it may be told to a caller."""
+        seen = [place for place in self.broken if await sees(place)]
+        listed = tuple(BoundConfig(*place, self.broken[place]) for place in seen[:MAX_LISTED])
+        return Breakage(listed, len(self.broken) - len(seen), len(self.broken), len(self.versions))
+
+
+class SchemaChanges:
+    """The exclusive side of the locks on schemas."""
+
+    def __init__(
+        self, pool: asyncpg.Pool, barrier: SharedBarrier, validators: ValidatorPool
+    ) -> None:
+        self._pool = pool
+        self._barrier = barrier
+        self._validators = validators
+        self._slots = asyncio.Semaphore(MAX_AT_ONCE)
+
+    async def impact(self, schema: Schema, text: str, tenant: str) -> Impact:
+        """What `text` as the next version would do to the configs as they stand now."""
+        return await self._check(self._pool, schema.id, text, tenant, Impact(), CHECK_TIMEOUT_S)
+
+    async def replace(
+        self,
+        schema: Schema,
+        text: str,
+        *,
+        user_id: str,
+        tenant: str,
+        sees: Sees,
+        name: str | None = None,
+        expected: int | None = None,
+        force: bool = False,
+    ) -> Schema:
+        """Store `text`, which was checked, as the next version.
+
+        Raises SchemaWouldBreak unless `force`, SchemaMoved where `expected` is not the current
+        version, NotFound, Unavailable, and what validation raises.
+        """
+        before = Impact()
+        if not force:
+            before = await self.impact(schema, text, tenant)
+            await _refuse(before, sees)
+        async with self._exclusively([schema.id]) as connection:
+            current = await schemas.find_schema(connection, schema.id)
+            if current is None:
+                raise NotFound("there is no such schema")
+            if expected is not None and current.version != expected:
+                raise SchemaMoved(expected, current.version)
+            if not force:
+                after = await self._check(
+                    connection, schema.id, text, tenant, before, LOCKED_CHECK_TIMEOUT_S
+                )
+                await _refuse(after, sees)
+            return await schemas.update_schema(connection, schema.id, text, name, user_id)
+
+    async def delete(self, schema: Schema, viewer: Viewer) -> None:
+        """Delete a schema. Raises SchemaInUse, naming what the viewer sees; Unavailable."""
+        await self._refuse_used(self._pool, schema.id, viewer)
+        try:
+            async with self._exclusively([schema.id]) as connection:
+                await self._refuse_used(connection, schema.id, viewer)
+                await schemas.delete_schema(connection, schema.id)
+        except asyncpg.ForeignKeyViolationError as error:
+            # Somebody wrote to the tables beside us: the constraint is the last line.
+            raise SchemaInUse((), 1, 1) from error
+
+    @asynccontextmanager
+    async def locked_for_user(self, user_id: str) -> AsyncIterator[Connection]:
+        """A transaction under the exclusive locks on all schemas that would go with a user.
+
+        Delete the user in it. The commit raises asyncpg.ForeignKeyViolationError where configs
+        that remain are bound to one of them. Raises Unavailable.
+        """
+        schema_ids = await schemas.schemas_of_user(self._pool, user_id)
+        async with self._exclusively(schema_ids) as connection:
+            # From here on the user makes no schema any more: its foreign key waits for us.
+            await connection.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", user_id)
+            if set(await schemas.schemas_of_user(connection, user_id)) - set(schema_ids):
+                raise Unavailable("the user made a schema just now; nothing was deleted")
+            yield connection
+
+    async def _refuse_used(self, source: schemas.Source, schema_id: str, viewer: Viewer) -> None:
+        total, seen = await schemas.count_usage(source, viewer, schema_id)
+        if total:
+            rows = await schemas.usage_of_schema(source, viewer, schema_id, ("", ""), MAX_LISTED)
+            users = [BoundConfig(row["project_id"], row["key"]) for row in rows]
+            raise SchemaInUse(users, total - seen, total)
+
+    @asynccontextmanager
+    async def _exclusively(self, schema_ids: Collection[str]) -> AsyncIterator[Connection]:
+        """A transaction in which no write that is bound to these schemas is under way."""
+        try:
+            async with asyncio.timeout(LOCK_TIMEOUT_S):
+                await self._slots.acquire()
+        except TimeoutError:
+            raise Unavailable("other schemas are being changed; nothing was changed") from None
+        try:
+            async with (
+                self._pool.acquire() as connection,
+                # Every statement must see what was committed before it, whatever the default.
+                connection.transaction(isolation="read_committed"),
+            ):
+                await self._lock(connection, schema_ids)
+                if schema_ids:
+                    await self._barrier.wait(BARRIER_TIMEOUT_S)
+                yield connection
+        finally:
+            self._slots.release()
+
+    async def _lock(self, connection: Connection, schema_ids: Collection[str]) -> None:
+        # A process that stands still must not keep the writes of all others waiting for ever.
+        await connection.execute(_PREPARE, f"{LOCK_TIMEOUT_S}s", "60s")
+        try:
+            # In the order of the leases, so that nobody waits in a circle.
+            for lock in sorted({lock_object(schema_id) for schema_id in schema_ids}):
+                await connection.execute(_LOCK, LOCK_CLASS, lock, timeout=2 * LOCK_TIMEOUT_S)
+        except asyncpg.LockNotAvailableError as error:
+            raise Unavailable("writes that are bound to the schema do not end") from error
+
+    async def _check(
+        self,
+        source: schemas.Source,
+        schema_id: str,
+        text: str,
+        tenant: str,
+        known: Impact,
+        timeout_s: float,
+    ) -> Impact:
+        """Hold every bound config to `text`; what `known` says of the same version stands."""
+        impact, after = Impact(), ("", "")
+        try:
+            async with asyncio.timeout(timeout_s):
+                while page := await schemas.bound_configs(source, schema_id, after, PAGE):
+                    after = page[-1][:2]
+                    unknown = []
+                    for project_id, key, version in page:
+                        place = (project_id, key)
+                        impact.versions[place] = version
+                        if known.versions.get(place) != version:
+                            unknown.append((project_id, key, version))
+                        elif place in known.broken:
+                            impact.broken[place] = known.broken[place]
+                    for first in range(0, len(unknown), CONTENTS):
+                        contents = await schemas.contents_of(
+                            source, unknown[first : first + CONTENTS]
+                        )
+                        for place, content in contents.items():
+                            if errors := await self._errors(text, content, tenant):
+                                impact.broken[place] = errors
+        except TimeoutError:
+            raise Unavailable(
+                f"{len(impact.versions)} configs and more could not be checked in time;"
+                " force=true stores it without the check"
+            ) from None
+        return impact
+
+    async def _errors(self, text: str, content: bytes, tenant: str) -> tuple[Violation, ...]:
+        try:
+            found = await self._validators.validate(text, content, tenant=tenant)
+        except (SchemaTooExpensive, InvalidSchema) as error:
+            # It could never be changed under this version: as bad as breaking it.
+            return (Violation("", "", str(error)),)
+        return tuple(found[:MAX_ERRORS])
+
+
+async def _refuse(impact: Impact, sees: Sees) -> None:
+    if impact.broken:
+        raise SchemaWouldBreak(await impact.told(sees))
