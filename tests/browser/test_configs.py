@@ -73,7 +73,7 @@ def test_a_new_config_is_stored_only_when_it_was_reviewed(
     person.page.get_by_label("Key").fill("flags.basket")
     person.button("Write its content").click()
     person.type_document('{"new": true}')
-    person.button("Review version 1").click()
+    person.button("Review the new config").click()
     person.button("Commit version 1").click()
     expect(person.page.get_by_role("treeitem", name=re.compile("^basket"))).to_contain_text("v1")
     assert admin.content(project, "flags.basket") == {"new": True}

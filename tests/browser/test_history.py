@@ -81,9 +81,7 @@ def test_the_audit_feed_has_filters_and_the_chain_its_state(
 def test_any_moment_is_read_only_with_a_way_back(admin: Api, project: str, ana: Open) -> None:
     _limits(admin, project)
     person = ana(f"/p/{project}/history")
-    back = person.button("The change before")
-    back.click()  # version 4
-    back.click()  # version 3
+    person.button("The change before").click()
     expect(person.page.get_by_role("status").get_by_text("1 configs then")).to_be_visible()
     person.page.get_by_role("link", name="Look at its configs as they were").click()
     expect(person.page.get_by_text("Nothing can be changed here")).to_be_visible()

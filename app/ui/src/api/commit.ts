@@ -73,19 +73,21 @@ export async function commitEdit(project: string, edit: Edit, comment: string, a
   return { key: edit.key, version: answer.data.version ?? edit.baseVersion + 1 };
 }
 
-/** Everything but the commit: null when the service would accept it. */
-export async function rehearse(project: string, edit: Edit, signal: AbortSignal): Promise<Problem | null> {
+export type Rehearsal = { version: number } | { problem: Problem };
+
+/** Everything but the commit: the version that it would make, or why it would be refused. */
+export async function rehearse(project: string, edit: Edit, signal: AbortSignal): Promise<Rehearsal> {
   const path = `${url`/v1/projects/${project}/configs/${edit.key}`}?dry_run=true`;
   try {
-    await request(edit.op === "delete" ? "DELETE" : "PUT", path, {
+    const { data } = await request<Committed>(edit.op === "delete" ? "DELETE" : "PUT", path, {
       rawBody: edit.op === "delete" ? undefined : putBody(edit, ""),
       headers: precondition(edit.baseVersion),
       signal,
     });
-    return null;
+    return { version: data.version };
   } catch (error) {
     if (error instanceof DOMException) throw error;
-    return asProblem(error);
+    return { problem: asProblem(error) };
   }
 }
 

@@ -170,6 +170,14 @@ export const useSchema = (id: string | null | undefined): UseQueryResult<Schema>
     enabled: Boolean(id),
   });
 
+type Usage = { items: { project_id: string; key: string }[]; total: number; hidden: number };
+
+export const useUsage = (schema: string): UseQueryResult<Usage> =>
+  useQuery({
+    queryKey: [...keys.schemas, schema, "usage"],
+    queryFn: ({ signal }) => get<Usage>(url`/v1/schemas/${schema}/usage` + "?limit=500", signal),
+  });
+
 export const useUsers = (enabled: boolean): UseQueryResult<User[]> =>
   useQuery({
     queryKey: keys.users,

@@ -134,10 +134,20 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
   );
 }
 
-export function Empty({ title, children, action }: { title: string; children?: ReactNode; action?: ReactNode }) {
+export function Empty({
+  title,
+  children,
+  action,
+  heading: Heading = "h2",
+}: {
+  title: string;
+  children?: ReactNode;
+  action?: ReactNode;
+  heading?: "h1" | "h2";
+}) {
   return (
     <div className="empty">
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children && <p>{children}</p>}
       {action}
     </div>

@@ -78,7 +78,7 @@ export function ConfigEditor(props: Props) {
   };
 
   const reason = whyNot(readOnlyReason, draft, behind, live, verdict.issues, checked === text);
-  const nextVersion = (live?.version ?? draft?.baseVersion ?? 0) + 1;
+  const nextVersion = (live?.version ?? 0) + 1;
   const review = () => reason === null && address({ review: "" });
   useHotkeys({
     e: () => (form ? undefined : editor.current?.focus()),
@@ -106,6 +106,7 @@ export function ConfigEditor(props: Props) {
         arrived={props.arrived}
         onSee={() => draft && live && address({ diff: `${draft.baseVersion}..${live.version}` })}
         onMerge={() => address({ merge: "" })}
+        onAnew={() => change({ baseVersion: 0, schemaId: schemaId })}
       />
       <div className="doc-tools">
         <SegmentedControl
@@ -168,7 +169,11 @@ export function ConfigEditor(props: Props) {
       {editable && (
         <footer className="doc-foot">
           <ReasonedButton reason={reason} onClick={review}>
-            {draft?.op === "delete" ? `Review deletion as version ${nextVersion}` : `Review version ${nextVersion}`}
+            {draft?.op === "delete"
+              ? `Review deletion as version ${nextVersion}`
+              : live
+                ? `Review version ${nextVersion}`
+                : "Review the new config"}
           </ReasonedButton>
           {draft && (
             <Button variant="default" onClick={discard}>
@@ -228,6 +233,7 @@ function whyNot(
 ): string | null {
   if (readOnly !== null) return readOnly;
   if (!draft) return "Nothing has changed";
+  if (!live && draft.baseVersion > 0) return "The config was deleted meanwhile: keep yours as a new one first";
   if (behind && live) return `Version ${live.version} came in meanwhile: merge it first`;
   if (draft.op === "put" && issues.length > 0) return `${issues[0]?.message ?? "There is a problem"} (${issues.length} to fix)`;
   if (!settled) return "Still checking what you typed";

@@ -115,7 +115,7 @@ function Missing(props: DocumentProps & { onNew: () => void }) {
   }
   if (!last) {
     return (
-      <Empty title="There is no config under this key" action={access.canEdit ? <Button onClick={props.onNew}>Make it</Button> : undefined}>
+      <Empty heading="h1" title="There is no config under this key" action={access.canEdit ? <Button onClick={props.onNew}>Make it</Button> : undefined}>
         <code>{configKey}</code> was never set in this project.
       </Empty>
     );

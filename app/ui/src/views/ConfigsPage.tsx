@@ -47,6 +47,7 @@ export function ConfigsPage() {
   const count = list.data?.items.length ?? 0;
   return (
     <main id="main" className="main fixed">
+      {!key && !making && <h1 className="visually-hidden">Configs</h1>}
       <MomentBar project={project} />
       <div className={`workbench${key || making ? " has-doc" : ""}${key && search.get("side") ? " with-side" : ""}`}>
         <div className="tree-pane">

@@ -1,15 +1,15 @@
 /** The project through time: its feed, any moment of it, and whether the record is whole. */
 import { Button, Select, TextInput } from "@mantine/core";
 import { IconFilter } from "@tabler/icons-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useParams } from "react-router";
-import { useChain, useProject, useRoles } from "../api/queries";
+import { useAudit, useChain, useProject, useRoles } from "../api/queries";
 import { Badge, Copy, Loading, Time, usePageTitle } from "../components/basics";
 import { useAddress } from "../lib/address";
 import { AuditFeed } from "./AuditFeed";
 import { MomentPicker } from "./MomentPicker";
 import { ProjectRollback } from "./ProjectRollback";
-import { useAuthors } from "./useAuthors";
+import { useAccess } from "./useCurrentProject";
 
 export function HistoryPage() {
   const { project = "" } = useParams();
@@ -44,11 +44,24 @@ export function HistoryPage() {
   );
 }
 
+/** People that the page has met: authors of what is loaded, and the members for who may list them. */
 function PersonFilter({ project, value, onChange }: { project: string; value: string | null; onChange: (user: string | null) => void }) {
-  const roles = useRoles(project);
+  const access = useAccess(project);
+  const roles = useRoles(project, access.canManage);
   const detail = useProject(project);
-  const authors = useAuthors(project);
-  const ids = new Set([...(detail.data ? [detail.data.owner_user_id] : []), ...(roles.data ?? []).map((role) => role.user_id), ...(value ? [value] : [])]);
+  const feed = useAudit(project, {});
+  const names = useMemo(() => {
+    const found = new Map<string, string>();
+    for (const page of feed.data?.pages ?? []) {
+      for (const each of page.items) {
+        if (each.created_by_user_id && each.created_by_email) found.set(each.created_by_user_id, each.created_by_email);
+      }
+    }
+    for (const role of roles.data ?? []) if (role.email) found.set(role.user_id, role.email);
+    if (detail.data?.owner_email) found.set(detail.data.owner_user_id, detail.data.owner_email);
+    if (value !== null && !found.has(value)) found.set(value, value);
+    return found;
+  }, [feed.data, roles.data, detail.data, value]);
   return (
     <Select
       size="xs"
@@ -57,7 +70,7 @@ function PersonFilter({ project, value, onChange }: { project: string; value: st
       clearable
       searchable
       value={value}
-      data={[...ids].map((id) => ({ value: id, label: authors(id) ?? id }))}
+      data={[...names].map(([id, name]) => ({ value: id, label: name }))}
       onChange={onChange}
       clearButtonProps={{ "aria-label": "By anybody" }}
     />

@@ -4,7 +4,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request, url } from "../api/client";
 import { client, keys, useMe, useProject, useRoles, useUsers } from "../api/queries";
-import { Badge, Empty, Failure, Loading } from "../components/basics";
+import { Badge, Failure, Loading } from "../components/basics";
 
 const LEVELS = [
   { value: "viewer", label: "Viewer: reads" },
@@ -13,7 +13,7 @@ const LEVELS = [
 ];
 
 export function MembersPanel({ project, canManage }: { project: string; canManage: boolean }) {
-  const roles = useRoles(project);
+  const roles = useRoles(project, canManage);
   const detail = useProject(project);
   const me = useMe();
   const refresh = () => client.invalidateQueries({ queryKey: keys.roles(project) });
@@ -37,7 +37,7 @@ export function MembersPanel({ project, canManage }: { project: string; canManag
           <Failure error={roles.error} retry={() => void roles.refetch()} />
         </div>
       )}
-      {roles.isPending && (
+      {canManage && roles.isPending && (
         <div className="body">
           <Loading rows={3} />
         </div>
@@ -88,8 +88,7 @@ export function MembersPanel({ project, canManage }: { project: string; canManag
           );
         })}
       </ul>
-      {roles.data?.length === 0 && !canManage && <Empty title="No other members" />}
-      {canManage && <AddMember project={project} members={new Set(roles.data?.map((role) => role.user_id))} onAdd={(user, level) => put.mutateAsync({ user, level })} busy={put.isPending} />}
+      {canManage && <AddMember members={new Set([detail.data?.owner_user_id ?? "", ...(roles.data ?? []).map((role) => role.user_id)])} onAdd={(user, level) => put.mutateAsync({ user, level })} busy={put.isPending} />}
     </section>
   );
 }
@@ -100,7 +99,6 @@ function AddMember({
   onAdd,
   busy,
 }: {
-  project: string;
   members: ReadonlySet<string>;
   onAdd: (user: string, level: string) => Promise<unknown>;
   busy: boolean;

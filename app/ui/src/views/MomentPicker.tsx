@@ -20,26 +20,30 @@ export function MomentPicker({ project }: { project: string }) {
   const [now_ms, setNow] = useState(() => Date.now());
   useEffect(() => setNow(Date.now()), [feed.dataUpdatedAt]);
 
-  const times = useMemo(
-    () =>
-      (feed.data?.pages.flatMap((page) => page.items) ?? [])
-        .map((each) => Date.parse(each.created_at))
-        .sort((a, b) => a - b),
-    [feed.data],
-  );
+  const steps = useMemo(() => {
+    const byPosition = new Map<number, number>();
+    for (const each of feed.data?.pages.flatMap((page) => page.items) ?? []) {
+      byPosition.set(each.position, Date.parse(each.created_at));
+    }
+    return [...byPosition].map(([position, time]) => ({ position, time })).sort((a, b) => a.position - b.position);
+  }, [feed.data]);
   const complete = feed.hasNextPage === false;
   const born = detail.data?.created_at ? Date.parse(detail.data.created_at) : undefined;
-  const start = Math.floor((complete ? (times[0] ?? born) : (born ?? times[0])) ?? now_ms - 86_400_000);
-  const byPosition = at !== null && /^\d+$/.test(at);
-  const chosen = at !== null && !byPosition ? Date.parse(at) : now_ms;
+  const start = Math.floor((complete ? (steps[0]?.time ?? born) : (born ?? steps[0]?.time)) ?? now_ms - 86_400_000);
+  const position = at !== null && /^\d+$/.test(at) ? Number(at) : null;
+  const chosen = at === null ? now_ms : position === null ? Date.parse(at) : (steps.find((each) => each.position === position)?.time ?? now_ms);
   const [dragged, setDragged] = useState<number | null>(null);
   const value = Math.min(Math.max(dragged ?? chosen, start), now_ms);
-  const choose = (time: number | null) => {
+  const go = (to: string | null) => {
     setDragged(null);
-    address({ at: time === null || time >= now_ms ? null : new Date(time).toISOString() }, true);
+    address({ at: to }, true);
   };
-  const before = times.findLast((time) => time < value - 1);
-  const after = times.find((time) => time > value + 1);
+  const choose = (time: number) => go(time >= now_ms ? null : new Date(time).toISOString());
+  // Steps go by position: two changes may share a millisecond, never a position.
+  const isBefore = (each: { position: number; time: number }) =>
+    position === null ? (at === null ? true : each.time <= value) : each.position < position;
+  const before = at === null ? steps.at(-2) : steps.findLast(isBefore);
+  const after = at === null ? undefined : steps.find((each) => !isBefore(each) && each.position !== position);
   const iso = new Date(value).toISOString();
 
   return (
@@ -47,13 +51,14 @@ export function MomentPicker({ project }: { project: string }) {
       <header>
         <h2 className="grow">The project at any moment</h2>
         <span className="muted" title={utcTime(iso)}>
-          {byPosition ? `position ${at}` : at === null && dragged === null ? "now" : exactTime(iso)}
+          {at === null && dragged === null ? "now" : exactTime(iso)}
+          {position !== null && dragged === null && `, position ${position}`}
         </span>
       </header>
       <div className="body stack">
         <div className="row">
           <Tooltip label="The change before">
-            <ActionIcon variant="default" aria-label="The change before" disabled={before === undefined} onClick={() => choose(before ?? null)}>
+            <ActionIcon variant="default" aria-label="The change before" disabled={before === undefined} onClick={() => before && go(String(before.position))}>
               <IconPlayerSkipBack size={15} />
             </ActionIcon>
           </Tooltip>
@@ -69,7 +74,7 @@ export function MomentPicker({ project }: { project: string }) {
             thumbLabel="Moment"
           />
           <Tooltip label="The change after">
-            <ActionIcon variant="default" aria-label="The change after" disabled={after === undefined} onClick={() => choose(after ?? null)}>
+            <ActionIcon variant="default" aria-label="The change after" disabled={after === undefined} onClick={() => after && go(String(after.position))}>
               <IconPlayerSkipForward size={15} />
             </ActionIcon>
           </Tooltip>
@@ -95,7 +100,7 @@ export function MomentPicker({ project }: { project: string }) {
                   Roll the project back to this moment…
                 </Button>
               )}
-              <Button size="compact-sm" variant="default" onClick={() => choose(null)}>
+              <Button size="compact-sm" variant="default" onClick={() => go(null)}>
                 Back to now
               </Button>
               <span className="muted" role="status">

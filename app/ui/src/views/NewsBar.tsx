@@ -11,12 +11,14 @@ export function NewsBar({
   arrived,
   onSee,
   onMerge,
+  onAnew,
 }: {
   live: Config | null;
   draft: Draft | null;
   arrived: WatchEvent | null;
   onSee: () => void;
   onMerge: () => void;
+  onAnew: () => void;
 }) {
   if (draft && live && live.version > draft.baseVersion) {
     const author = live.updated_by_email;
@@ -43,8 +45,14 @@ export function NewsBar({
   if (draft && !live && draft.baseVersion > 0) {
     return (
       <Notice tone="warn" live>
-        This config was deleted while you edited version {draft.baseVersion}. What you typed is untouched; committing it
-        is only possible as a new config.
+        <div className="row wrap">
+          <span>
+            This config was deleted while you edited version {draft.baseVersion}. What you typed is untouched.
+          </span>
+          <Button size="compact-xs" onClick={onAnew}>
+            Keep mine as a new config
+          </Button>
+        </div>
       </Notice>
     );
   }

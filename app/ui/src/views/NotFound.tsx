@@ -7,6 +7,7 @@ export function NotFound() {
   return (
     <main id="main" className="main">
       <Empty
+        heading="h1"
         title="There is nothing at this address"
         action={
           <Button component={Link} to="/projects">

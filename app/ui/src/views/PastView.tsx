@@ -41,6 +41,7 @@ export function PastView({
     if (asProblem(past.error).status === 404 || asProblem(past.error).status === 410) {
       return (
         <Empty
+          heading="h1"
           title={version === null ? "Not there at this moment" : `There is no document at version ${version}`}
           action={<Button onClick={() => address({ version: null, at: null })}>See it as it is now</Button>}
         >

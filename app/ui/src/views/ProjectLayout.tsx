@@ -13,7 +13,7 @@ export function ProjectLayout() {
       <main id="main" className="main">
         <div className="page">
           {asProblem(error).status === 404 ? (
-            <Empty title="No such project">It may have been deleted, or you are not a member of it.</Empty>
+            <Empty heading="h1" title="No such project">It may have been deleted, or you are not a member of it.</Empty>
           ) : (
             <Failure error={error} retry={() => void refetch()} />
           )}

@@ -12,7 +12,7 @@ import type { Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson } from "../lib/json";
 
-type Rehearsal = { state: "asking" } | { state: "fine" } | { state: "refused"; problem: Problem };
+type Verdict = { state: "asking" } | { state: "fine"; version: number } | { state: "refused"; problem: Problem };
 
 export function ReviewDialog({
   project,
@@ -41,7 +41,8 @@ export function ReviewDialog({
   const [actId] = useState(newActId);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const version = draft.baseVersion + 1;
+  // A key that was deleted goes on counting: only the service knows which version comes next.
+  const version = verdict.state === "fine" ? verdict.version : draft.baseVersion + 1;
   const act = draft.op === "delete" ? `Delete as version ${version}` : `Commit version ${version}`;
   const behind = live !== null && live.version > draft.baseVersion;
 
@@ -111,19 +112,21 @@ export function ReviewDialog({
   );
 }
 
-function useRehearsal(project: string, edit: Edit, onConflict: () => void): Rehearsal {
-  const [verdict, setVerdict] = useState<Rehearsal>({ state: "asking" });
+function useRehearsal(project: string, edit: Edit, onConflict: () => void): Verdict {
+  const [verdict, setVerdict] = useState<Verdict>({ state: "asking" });
   useEffect(() => {
     const abort = new AbortController();
     setVerdict({ state: "asking" });
     rehearse(project, edit, abort.signal)
-      .then((problem) => {
+      .then((answer) => {
         if (abort.signal.aborted) return;
-        if (problem?.isConflict) {
+        if ("version" in answer) {
+          setVerdict({ state: "fine", version: answer.version });
+        } else if (answer.problem.isConflict) {
           applyCommit(project, [edit.key]);
           onConflict();
         } else {
-          setVerdict(problem === null ? { state: "fine" } : { state: "refused", problem });
+          setVerdict({ state: "refused", problem: answer.problem });
         }
       })
       .catch(() => undefined);
@@ -133,7 +136,7 @@ function useRehearsal(project: string, edit: Edit, onConflict: () => void): Rehe
   return verdict;
 }
 
-function Said({ verdict }: { verdict: Rehearsal }) {
+function Said({ verdict }: { verdict: Verdict }) {
   if (verdict.state === "asking") return <span className="muted late">Asking the service whether it would accept this…</span>;
   if (verdict.state === "fine") {
     return (

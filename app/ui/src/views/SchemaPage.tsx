@@ -4,7 +4,7 @@ import { IconAlignLeft } from "@tabler/icons-react";
 import { useEffect, useMemo, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { request, url } from "../api/client";
-import { client, keys, useConfigs, useMe, useSchema } from "../api/queries";
+import { client, keys, useMe, useSchema, useUsage } from "../api/queries";
 import type { Schema } from "../api/types";
 import { Badge, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
@@ -158,31 +158,36 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
 }
 
 function WhereUsed({ project, schemaId }: { project: string; schemaId: string }) {
-  const configs = useConfigs(project, null);
-  const users = (configs.data?.items ?? []).filter((each) => each.schema_id === schemaId);
+  const usage = useUsage(schemaId);
+  const { items = [], total = 0, hidden = 0 } = usage.data ?? {};
   return (
     <section className="panel" aria-label="Where it is used">
       <header>
-        <h2>Used by {users.length === 1 ? "1 config" : `${users.length} configs`} of this project</h2>
+        <h2>{usage.data ? `Used by ${total === 1 ? "1 live config" : `${total.toLocaleString()} live configs`}` : "Where it is used"}</h2>
       </header>
-      {configs.isPending ? (
+      {usage.error && (
+        <div className="body">
+          <Failure error={usage.error} retry={() => void usage.refetch()} />
+        </div>
+      )}
+      {usage.isPending && (
         <div className="body">
           <Loading rows={3} />
         </div>
-      ) : users.length === 0 ? (
-        <div className="body muted">Bind it to a config with the schema field above the editor.</div>
-      ) : (
+      )}
+      {usage.data && total === 0 && <div className="body muted">Bind it to a config with the schema field above the editor.</div>}
+      {total > 0 && (
         <ul className="list" style={{ maxHeight: "20rem", overflow: "auto" }}>
-          {users.slice(0, 500).map((each) => (
-            <li key={each.key}>
-              <Link className="mono grow break" to={`/p/${project}/configs/${each.key}`}>
+          {items.map((each) => (
+            <li key={`${each.project_id}/${each.key}`}>
+              <Link className="mono grow break" to={`/p/${each.project_id}/configs/${each.key}`}>
                 {each.key}
               </Link>
-              <span className="muted">
-                version {each.version}, checked against v{each.schema_version}
-              </span>
+              {each.project_id !== project && <span className="muted">in another project</span>}
             </li>
           ))}
+          {total - hidden > items.length && <li className="muted">and {total - hidden - items.length} more</li>}
+          {hidden > 0 && <li className="muted">and {hidden} in projects that you cannot see</li>}
         </ul>
       )}
     </section>

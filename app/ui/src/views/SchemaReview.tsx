@@ -4,36 +4,19 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
 import { request, url } from "../api/client";
-import { asProblem } from "../api/problem";
 import type { Broken, Schema } from "../api/types";
 import { Failure, Loading, Notice } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { DiffView } from "../editor/DiffView";
-import { formatJson, isObject, type Json } from "../lib/json";
+import { formatJson } from "../lib/json";
 import { useHotkeys } from "../lib/hotkeys";
-import { compact } from "../lib/ijson";
 
-type Impact = { broken: Broken[] };
-
-/** The list of configs that would fail, whichever of the answers carries it. */
-function brokenIn(body: Json): Broken[] {
-  if (!isObject(body)) return [];
-  for (const name of ["configs", "broken", "would_break", "breaks"]) {
-    const list = body[name];
-    if (Array.isArray(list)) return list as unknown as Broken[];
-  }
-  return [];
-}
+/** Configs of projects that the person may not see are only counted. */
+type Impact = { configs: Broken[]; hidden: number; total: number };
 
 async function ask(id: string, text: string): Promise<Impact> {
-  try {
-    const { data } = await request<Json>("PUT", `${url`/v1/schemas/${id}`}?dry_run=true`, { rawBody: `{"schema":${compact(text)}}` });
-    return { broken: brokenIn(data) };
-  } catch (error) {
-    const problem = asProblem(error);
-    if (problem.status === 409 && problem.slug === "schema-would-break") return { broken: brokenIn(problem.body) };
-    throw error;
-  }
+  const path = `${url`/v1/schemas/${id}`}?dry_run=true`;
+  return (await request<Impact>("PUT", path, { rawBody: `{"schema":${text}}` })).data;
 }
 
 export function SchemaReview({
@@ -53,11 +36,16 @@ export function SchemaReview({
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const [forcing, setForcing] = useState(false);
-  const broken = impact.data?.broken ?? [];
+  const broken = impact.data?.configs ?? [];
+  const total = impact.data?.total ?? 0;
+  const hidden = impact.data?.hidden ?? 0;
   const put = (force: boolean) =>
-    request("PUT", url`/v1/schemas/${schema.id}` + (force ? "?force=true" : ""), { rawBody: `{"schema":${compact(text)}}` });
+    request("PUT", url`/v1/schemas/${schema.id}` + (force ? "?force=true" : ""), {
+      rawBody: `{"schema":${text}}`,
+      headers: { "If-Match": `"${schema.version}"` },
+    });
   const save = async () => {
-    if (!impact.data || broken.length > 0 || busy) return;
+    if (!impact.data || total > 0 || busy) return;
     setBusy(true);
     setError(null);
     try {
@@ -83,10 +71,10 @@ export function SchemaReview({
         }}
       >
         <Notice tone="bad" boxed>
-          {broken.length === 1 ? "1 live config does" : `${broken.length} live configs do`} not satisfy it. They stay as they are and are
+          {total === 1 ? "1 live config does" : `${total} live configs do`} not satisfy it. They stay as they are and are
           served on, but none of them can be changed until it satisfies the schema.
         </Notice>
-        <BrokenList project={project} broken={broken} />
+        <BrokenList project={project} broken={broken} hidden={hidden} />
       </ConfirmTyped>
     );
   }
@@ -96,28 +84,28 @@ export function SchemaReview({
         <DiffView before={formatJson(schema.schema)} after={text} beforeLabel={`version ${schema.version}`} afterLabel={`yours, version ${schema.version + 1}`} />
         {impact.isPending && <Loading rows={2} label="Checking it against the live configs" />}
         {impact.error && <Failure error={impact.error} />}
-        {impact.data && broken.length === 0 && (
+        {impact.data && total === 0 && (
           <Notice tone="good" boxed live>
             Every live config that is bound to it satisfies it.
           </Notice>
         )}
-        {broken.length > 0 && (
+        {total > 0 && (
           <>
             <Notice tone="bad" boxed live>
-              {broken.length === 1 ? "1 live config would" : `${broken.length} live configs would`} not satisfy it. Change those first, or force it.
+              {total === 1 ? "1 live config would" : `${total} live configs would`} not satisfy it. Change those first, or force it.
             </Notice>
-            <BrokenList project={project} broken={broken} />
+            <BrokenList project={project} broken={broken} hidden={hidden} />
           </>
         )}
         {error !== null && <Failure error={error} />}
         <div className="row wrap">
-          <Button disabled={!impact.data || broken.length > 0} loading={busy} onClick={() => void save()}>
+          <Button disabled={!impact.data || total > 0} loading={busy} onClick={() => void save()}>
             Save version {schema.version + 1}
           </Button>
           <Button variant="default" onClick={onClose}>
             Go on editing
           </Button>
-          {broken.length > 0 && (
+          {total > 0 && (
             <Button className="end" variant="subtle" color="red" onClick={() => setForcing(true)}>
               Force it…
             </Button>
@@ -128,7 +116,7 @@ export function SchemaReview({
   );
 }
 
-function BrokenList({ project, broken }: { project: string; broken: Broken[] }) {
+function BrokenList({ project, broken, hidden }: { project: string; broken: Broken[]; hidden: number }) {
   return (
     <ul className="list panel" style={{ maxHeight: "14rem", overflow: "auto" }} aria-label="Configs that would fail">
       {broken.slice(0, 200).map((each) => (
@@ -151,6 +139,7 @@ function BrokenList({ project, broken }: { project: string; broken: Broken[] }) 
           </div>
         </li>
       ))}
+      {hidden > 0 && <li className="muted">and {hidden} in projects that you cannot see</li>}
     </ul>
   );
 }
