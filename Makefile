@@ -62,7 +62,7 @@ demo: $(RUNTIME) ## load the examples into a running `make run`, race on them, r
 
 .PHONY: procfile
 procfile: $(RUNTIME) ui ## web and projector under honcho, on servers that the environment names
-	$(VENV)/bin/honcho run ./guardian migrate up
+	$(VENV)/bin/honcho run ./guardian release
 	@exec $(VENV)/bin/honcho start web projector
 
 .PHONY: ui

@@ -50,6 +50,7 @@ def command(parent: int | None) -> None:
 
 
 def _up(settings: Settings) -> None:
+    from app.commands.release import prepare_database
     from app.embedded.data_folder import announced, open_data_folder, secret_key
     from app.embedded.processes import folder_lock
     from app.embedded.supervisor import Supervisor
@@ -63,9 +64,7 @@ def _up(settings: Settings) -> None:
         settings = _start_servers(settings, folder, supervisor, stack)
         settings = replace(settings, secret_key=settings.secret_key or secret_key(folder))
         stack.enter_context(announced(folder, settings))
-        sign_in = asyncio.run(_prepare_database(settings))
-        if sign_in is not None:
-            click.echo(f"first superuser (shown once): {sign_in[0]}  password: {sign_in[1]}")
+        asyncio.run(prepare_database(settings))
         _start_services(settings, folder, supervisor)
         _wait_until_ready(settings, supervisor, folder)
         supervisor.run()
@@ -96,16 +95,6 @@ def _start_servers(
         )
         settings = replace(settings, database_url=postgres.url())
     return settings
-
-
-async def _prepare_database(settings: Settings) -> tuple[str, str] | None:
-    """Migrate; the first superuser's e-mail address and password if one was made now."""
-    from app import migrations
-    from app.first_user import ensure_first_superuser
-
-    url = settings.require_database_url()
-    await migrations.up(url)
-    return await ensure_first_superuser(url, settings)
 
 
 def _start_services(settings: Settings, folder: Path, supervisor: Supervisor) -> None:
