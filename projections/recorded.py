@@ -13,15 +13,17 @@ COLUMNS = """r.sequence, r.position, r.change_id, r.change_index, r.project_id, 
     r.version, r.event, r.state, r.schema_id, r.schema_version, r.comment,
     r.created_by_user_id, r.created_by_email, r.created_at, r.hash"""
 """What `from_row` needs of `config_revisions AS r`."""
+LINE_COLUMNS = COLUMNS.replace("r.state", "NULL::bytea AS state")
+"""The same without the content, which is then None: a line of history need not load it."""
 
 
-def content_of(topic: str, state: bytes) -> bytes | None:
+def content_of(topic: str, state: bytes | None) -> bytes | None:
     """The content inside an event's committed bytes, as JSON; None for a tombstone.
 
     Taken from the state, not from the JSONB column, which keeps neither the order of names
     nor the way a number was written.
     """
-    if topic == Config.Deleted.TOPIC:
+    if state is None or topic == Config.Deleted.TOPIC:
         return None
     return orjson.dumps(orjson.loads(state)["content"])
 

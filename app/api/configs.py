@@ -8,18 +8,19 @@ from bisect import bisect_right
 from aiohttp import web
 
 from app.access.principal import Permission
-from app.api.access import Access, project_access
+from app.api import past
+from app.api.access import project_access
+from app.api.reads import CONSISTENCY, config_key, not_modified, prepare_read
 from app.api.requests import (
     POSITION_HEADER,
     Members,
     check_query,
-    cursor_of,
     etag,
     json_response,
+    key_cursor,
     limit_of,
     page,
     parse_etags,
-    query_integer,
     query_text,
     read_object,
 )
@@ -33,22 +34,15 @@ from app.api.writes import (
     write,
 )
 from app.changes import Change, Expected, Keep
-from app.config_reader import READ_TIMEOUT_S, Consistency
 from app.errors import InvalidParameter, VersionRequired
 from app.services import SERVICES
-from domain.config import check_key
 from domain.errors import ConfigNotFound
 from projections.read_model import RecordedRevision
 
 
 async def get_config(request: web.Request) -> web.Response:
-    """One config at its newest version."""
-    access = await project_access(request, Permission.READ)
-    check_query(request, "consistency", "timeout")
-    key = config_key(request, access)
-    position = await prepare_read(request)
-    revision = live_config(request, access.project_id, key)
-    headers = {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
+    """One config at its newest version, or as it stood."""
+    revision, headers = await _read(request)
     if not_modified(request, revision.version):
         return web.Response(status=304, headers=headers)
     return web.Response(
@@ -58,25 +52,32 @@ async def get_config(request: web.Request) -> web.Response:
 
 async def get_content(request: web.Request) -> web.Response:
     """The bare content of one config."""
-    access = await project_access(request, Permission.READ)
-    check_query(request, "consistency", "timeout")
-    key = config_key(request, access)
-    position = await prepare_read(request)
-    revision = live_config(request, access.project_id, key)
-    headers = {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
+    revision, headers = await _read(request)
     if not_modified(request, revision.version):
         return web.Response(status=304, headers=headers)
     return web.Response(body=revision.content, content_type="application/json", headers=headers)
 
 
-async def list_configs(request: web.Request) -> web.Response:
-    """A project's live configs by key, a page at a time."""
+async def _read(request: web.Request) -> tuple[RecordedRevision, dict[str, str]]:
     access = await project_access(request, Permission.READ)
-    check_query(request, "prefix", "limit", "cursor", "consistency", "timeout")
+    check_query(request, *CONSISTENCY, *past.ONE)
+    key = config_key(request, access)
+    if any(name in request.query for name in past.ONE):
+        revision, position = await past.past_config(request, access, key)
+    else:
+        position = await prepare_read(request)
+        revision = live_config(request, access.project_id, key)
+    return revision, {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
+
+
+async def list_configs(request: web.Request) -> web.Response:
+    """A project's live configs by key, a page at a time; or as they stood."""
+    access = await project_access(request, Permission.READ)
+    check_query(request, "prefix", "limit", "cursor", *CONSISTENCY, *past.MANY)
+    if any(name in request.query for name in past.MANY):
+        return await past.list_past(request, access)
     prefix, limit = request.query.get("prefix", ""), limit_of(request)
-    after = cursor_of(request) or ""
-    if not isinstance(after, str):
-        raise InvalidParameter("cursor", "is not one that this service gave")
+    after = key_cursor(request)
     position = await prepare_read(request)
     configs = request.app[SERVICES].reader.model.project(access.project_id)
     keys = sorted(
@@ -132,43 +133,12 @@ async def delete_config(request: web.Request) -> web.Response:
     )
 
 
-def config_key(request: web.Request, access: Access) -> str:
-    """The route's config key, if the caller may know of it."""
-    key = check_key(request.match_info["key"])
-    access.require_key(key)
-    return key
-
-
 def live_config(request: web.Request, project_id: str, key: str) -> RecordedRevision:
     """The newest revision of a config that is not deleted. Raises ConfigNotFound."""
     revision = request.app[SERVICES].reader.model.get(project_id, key)
     if revision is None or revision.deleted:
         raise ConfigNotFound(key)
     return revision
-
-
-async def prepare_read(request: web.Request) -> int:
-    """Wait for the consistency that the request asks for; the position it then reflects."""
-    name = request.query.get("consistency", "default")
-    try:
-        consistency = Consistency(name)
-    except ValueError:
-        raise InvalidParameter("consistency", "must be stale, default or linearizable") from None
-    text = request.headers.get("Guardian-Min-Position")
-    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidParameter("Guardian-Min-Position", "must be a log position")
-    timeout_s = query_integer(request, "timeout", READ_TIMEOUT_S, 0, 60)
-    return await request.app[SERVICES].reader.prepare(
-        consistency, int(text) if text else None, timeout_s
-    )
-
-
-def not_modified(request: web.Request, version: int) -> bool:
-    """Whether the caller has this version already (RFC 9110 section 13.1.2)."""
-    header = request.headers.get("If-None-Match")
-    if header is None:
-        return False
-    return header.strip() == "*" or version in parse_etags("If-None-Match", header)
 
 
 def expected_version(request: web.Request, body: Members) -> int | Expected:

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from app.access.principal import Permission
 from app.api.access import project_access
-from app.api.configs import config_key, expected_version
+from app.api.configs import expected_version
+from app.api.reads import config_key
 from app.api.requests import BODY, Members, check_query, query_text, read_json
 from app.api.writes import MAX_COMMENT_CHARS, content_answer, content_rehearsed, write
 from app.changes import Change, Expected

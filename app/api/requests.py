@@ -218,6 +218,24 @@ def text_cursor_of(request: web.Request) -> str:
     return after
 
 
+def key_cursor(request: web.Request) -> str:
+    """A cursor that is a config key; empty on the first page."""
+    after = cursor_of(request)
+    if after is None:
+        return ""
+    if not isinstance(after, str) or not after.isascii() or "\0" in after or len(after) > 200:
+        raise InvalidParameter("cursor", "is not one that this service gave")
+    return after
+
+
+def number_cursor(request: web.Request) -> int | None:
+    """A cursor that is a version or a sequence; None on the first page."""
+    after = cursor_of(request)
+    if after is not None and (type(after) is not int or not 0 <= after < 2**63):
+        raise InvalidParameter("cursor", "is not one that this service gave")
+    return after
+
+
 def page(request: web.Request, items: list[Any], after: Any) -> dict[str, Any]:
     """A page of a list; `after` is what the next page starts behind, None on the last."""
     if after is None:

@@ -1,22 +1,212 @@
-"""Queries of `config_revisions` for people: pages of history. Reads only; static SQL only."""
+"""Queries of `config_revisions` for people: pages of history, and the past as it stood.
+
+Reads only; static SQL only. Every query is bounded by an index and a limit, so that it costs
+the same at a thousand and at a million revisions. A moment is a sequence: sequences, positions
+and times never run backwards against one another.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
 import asyncpg
 
+from app.tables.watch import sequence_at
 from projections.read_model import RecordedRevision
-from projections.recorded import COLUMNS, from_row
+from projections.recorded import COLUMNS, LINE_COLUMNS, from_row
+
+MAX_SCANNED = 2000
+"""Rows that a page passes over at most to find its items; then it ends early, with a `next`."""
+_ABOVE_ALL = "\U0010ffff"
 
 _OF_CONFIG = f"""
-SELECT {COLUMNS} FROM config_revisions r
+SELECT {LINE_COLUMNS} FROM config_revisions r
 WHERE r.project_id = $1 AND r.config_key = $2 AND r.version < $3
 ORDER BY r.version DESC LIMIT $4
 """  # noqa: S608
+_VERSIONS = f"""
+SELECT {COLUMNS} FROM config_revisions r
+WHERE r.project_id = $1 AND r.config_key = $2 AND r.version = ANY($3::bigint[])
+"""  # noqa: S608
+_AT_TIME = """
+SELECT position, sequence FROM config_revisions WHERE project_id = $1 AND created_at <= $2
+ORDER BY created_at DESC, sequence DESC LIMIT 1
+"""
+_CONFIG_AT = f"""
+SELECT {COLUMNS} FROM config_revisions r
+WHERE r.project_id = $1 AND r.config_key = $2 AND r.sequence <= $3
+ORDER BY r.sequence DESC LIMIT 1
+"""  # noqa: S608
+_CONFIGS_AT = f"""
+SELECT {COLUMNS} FROM unnest($2::text[]) AS k (key) CROSS JOIN LATERAL (
+    SELECT * FROM config_revisions
+    WHERE project_id = $1 AND config_key = k.key AND sequence <= $3
+    ORDER BY sequence DESC LIMIT 1) AS r
+"""  # noqa: S608
+
+# `configs` has a row for every key that ever was. Which revisions make the page is decided
+# before any content is loaded.
+_KEYS = """
+SELECT c.key COLLATE "C" AS key FROM configs c
+WHERE c.project_id = $1 AND c.key COLLATE "C" > $2
+    AND c.key COLLATE "C" >= $3 AND c.key COLLATE "C" < $4
+ORDER BY 1
+"""
+_PROJECT_AT = f"""
+SELECT {COLUMNS} FROM (
+    SELECT k.key, h.version FROM ({_KEYS} LIMIT $6) AS k CROSS JOIN LATERAL (
+        SELECT version, event FROM config_revisions
+        WHERE project_id = $1 AND config_key = k.key AND sequence <= $5
+        ORDER BY sequence DESC LIMIT 1) AS h
+    WHERE h.event <> 'config:deleted' ORDER BY k.key LIMIT $7
+) AS f JOIN config_revisions r
+    ON r.project_id = $1 AND r.config_key = f.key AND r.version = f.version
+ORDER BY f.key
+"""  # noqa: S608
+_LAST_SCANNED = f"{_KEYS} OFFSET $5 - 1 LIMIT 1"
+
+_MATCHING = f"""
+SELECT {COLUMNS} FROM (
+    SELECT c.key COLLATE "C" AS key, c.version FROM configs c
+    WHERE c.project_id = $1 AND c.key COLLATE "C" > $2
+        AND c.key COLLATE "C" >= $3 AND c.key COLLATE "C" < $4
+        AND NOT c.deleted AND c.content @> $5::jsonb
+    ORDER BY 1 LIMIT $6
+) AS f JOIN config_revisions r
+    ON r.project_id = $1 AND r.config_key = f.key AND r.version = f.version
+ORDER BY f.key
+"""  # noqa: S608
+
+
+def _feed(condition: str, order: str) -> str:
+    return f"""
+SELECT {LINE_COLUMNS} FROM config_revisions r
+WHERE r.project_id = $1 AND r.sequence > $2 AND r.sequence < $3 {condition}
+ORDER BY r.sequence {order} LIMIT $4
+"""  # noqa: S608
+
+
+_FEEDS = {
+    (filtered, order): _feed(condition, order)
+    for filtered, condition in (
+        ("", "AND $5::text IS NULL"),
+        ("user", "AND r.created_by_user_id = $5"),
+        ("key", "AND r.config_key = $5"),
+    )
+    for order in ("ASC", "DESC")
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A place in the history: everything up to it, nothing behind."""
+
+    position: int
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of a list, and where it goes on."""
+
+    revisions: list[RecordedRevision]
+    next_key: str | None
+    """What the next part starts behind; None: there is none."""
 
 
 async def revisions_of_config(
     pool: asyncpg.Pool, project_id: str, key: str, below_version: int, limit: int
 ) -> list[RecordedRevision]:
-    """A config's revisions, newest first, below a version."""
+    """A config's revisions without their contents, newest first, below a version."""
     rows = await pool.fetch(_OF_CONFIG, project_id, key, below_version, limit)
     return [from_row(row) for row in rows]
+
+
+async def versions_of_config(
+    pool: asyncpg.Pool, project_id: str, key: str, versions: Collection[int]
+) -> dict[int, RecordedRevision]:
+    """Some versions of a config; those that are not there are left out."""
+    rows = await pool.fetch(_VERSIONS, project_id, key, list(versions))
+    return {row["version"]: from_row(row) for row in rows}
+
+
+async def moment_at_time(pool: asyncpg.Pool, project_id: str, at: datetime) -> Moment:
+    """The project's last change whose time is `at` or before; position 0 if there is none."""
+    row = await pool.fetchrow(_AT_TIME, project_id, at)
+    return Moment(row["position"], row["sequence"]) if row else Moment(0, 0)
+
+
+async def moment_at_position(pool: asyncpg.Pool, position: int) -> Moment:
+    """Everything up to a log position, whatever stands there."""
+    return Moment(position, await sequence_at(pool, position))
+
+
+async def config_at(
+    pool: asyncpg.Pool, project_id: str, key: str, moment: Moment
+) -> RecordedRevision | None:
+    """A config as it stood, tombstones too; None if it was not there yet."""
+    row = await pool.fetchrow(_CONFIG_AT, project_id, key, moment.sequence)
+    return from_row(row) if row else None
+
+
+async def configs_at(
+    pool: asyncpg.Pool, project_id: str, keys: Sequence[str], moment: Moment
+) -> dict[str, RecordedRevision]:
+    """Some configs as they stood, tombstones too; those that were not there are left out."""
+    rows = await pool.fetch(_CONFIGS_AT, project_id, keys, moment.sequence)
+    return {row["config_key"]: from_row(row) for row in rows}
+
+
+async def project_at(
+    pool: asyncpg.Pool, project_id: str, moment: Moment, prefix: str, after: str, limit: int
+) -> Slice:
+    """The configs that were live at a moment, in the order of their keys' bytes."""
+    within = (project_id, after, prefix, prefix + _ABOVE_ALL)
+    rows = await pool.fetch(_PROJECT_AT, *within, moment.sequence, MAX_SCANNED, limit + 1)
+    revisions = [from_row(row) for row in rows[:limit]]
+    if len(rows) > limit:
+        return Slice(revisions, revisions[-1].key)
+    return Slice(revisions, await pool.fetchval(_LAST_SCANNED, *within, MAX_SCANNED))
+
+
+async def matching_configs(
+    pool: asyncpg.Pool, project_id: str, match: str, prefix: str, after: str, limit: int
+) -> Slice:
+    """The live configs whose content contains the JSON `match` (PostgreSQL's `@>`)."""
+    rows = await pool.fetch(
+        _MATCHING, project_id, after, prefix, prefix + _ABOVE_ALL, match, limit + 1
+    )
+    revisions = [from_row(row) for row in rows[:limit]]
+    return Slice(revisions, revisions[-1].key if len(rows) > limit else None)
+
+
+async def feed(
+    pool: asyncpg.Pool,
+    project_id: str,
+    above: int,
+    below: int,
+    limit: int,
+    *,
+    newest_first: bool,
+    user_id: str | None = None,
+    key: str | None = None,
+) -> list[RecordedRevision]:
+    """A project's revisions with `above` < sequence < `below`, without their contents.
+
+    Of one key or of one user, not both: no index has the two.
+    """
+    assert user_id is None or key is None
+    filtered = "user" if user_id is not None else "key" if key is not None else ""
+    statement = _FEEDS[filtered, "DESC" if newest_first else "ASC"]
+    rows = await pool.fetch(statement, project_id, above, below, limit, user_id or key)
+    return [from_row(row) for row in rows]
+
+
+async def existing_schemas(pool: asyncpg.Pool, schema_ids: Collection[str]) -> set[str]:
+    """Which of these schemas are still there."""
+    rows = await pool.fetch(
+        "SELECT id FROM config_schemas WHERE id = ANY($1::text[])", list(schema_ids)
+    )
+    return {row["id"] for row in rows}

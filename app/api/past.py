@@ -1,0 +1,91 @@
+"""Configs as they stood: one at a version or a moment, a project's at a moment, and those whose
+content matches. Answers come from `config_revisions`, which is never older than the read model."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from app.api.access import Access
+from app.api.reads import moment_of, prepare_read, seen_prefix
+from app.api.requests import (
+    POSITION_HEADER,
+    json_response,
+    key_cursor,
+    limit_of,
+    page,
+    query_integer,
+)
+from app.api.views import config_view
+from app.errors import InvalidParameter
+from app.services import SERVICES
+from app.tables.history import (
+    Slice,
+    config_at,
+    matching_configs,
+    project_at,
+    versions_of_config,
+)
+from domain.errors import ConfigNotFound, RevisionNotFound
+from domain.json_document import encode_json, parse_json
+from projections.read_model import RecordedRevision
+
+ONE = ("version", "at", "position")
+"""Query parameters that name one past state of a config."""
+MANY = ("match", "at", "position")
+"""Query parameters that make a list come from the database."""
+MAX_MATCH_CHARS = 4000
+
+
+async def past_config(
+    request: web.Request, access: Access, key: str
+) -> tuple[RecordedRevision, int]:
+    """The config at the version or moment that the query names, and the position of that.
+
+    Raises ConfigNotFound where it was deleted or not there yet, RevisionNotFound.
+    """
+    pool = request.app[SERVICES].pool
+    version = query_integer(request, "version", None, 1)
+    if version is not None:
+        if "at" in request.query or "position" in request.query:
+            raise InvalidParameter("version", "either version, at or position")
+        position = await prepare_read(request)
+        found = await versions_of_config(pool, access.project_id, key, [version])
+        if version not in found:
+            raise RevisionNotFound(key, version)
+        revision: RecordedRevision | None = found[version]
+    else:
+        moment = await moment_of(request, access)
+        assert moment is not None
+        position = moment.position
+        revision = await config_at(pool, access.project_id, key, moment)
+    if revision is None or revision.deleted:
+        raise ConfigNotFound(key)
+    return revision, position
+
+
+async def list_past(request: web.Request, access: Access) -> web.Response:
+    """A page of a project's configs at a moment, or of those whose content matches."""
+    limit, after = limit_of(request), key_cursor(request)
+    prefix = seen_prefix(request, access)
+    match = request.query.get("match")
+    pool = request.app[SERVICES].pool
+    found = Slice([], None)
+    if match is not None:
+        if "at" in request.query or "position" in request.query:
+            raise InvalidParameter("match", "searches the present: neither at nor position")
+        if len(match) > MAX_MATCH_CHARS:
+            raise InvalidParameter("match", f"must have {MAX_MATCH_CHARS} characters at most")
+        wanted = encode_json(parse_json(match)).decode()
+        position = await prepare_read(request)
+        if prefix is not None:
+            found = await matching_configs(pool, access.project_id, wanted, prefix, after, limit)
+    else:
+        moment = await moment_of(request, access)
+        assert moment is not None
+        position = moment.position
+        if prefix is not None:
+            found = await project_at(pool, access.project_id, moment, prefix, after, limit)
+    return json_response(
+        page(request, [config_view(revision) for revision in found.revisions], found.next_key),
+        headers={POSITION_HEADER: str(position)},
+    )

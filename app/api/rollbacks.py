@@ -1,0 +1,159 @@
+"""Roll-backs: old content made new, of one config, or of a whole project as one change set.
+
+Nothing of the history is taken back: a roll-back adds versions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+
+from aiohttp import web
+
+from app.access.principal import Permission
+from app.api.access import Access, project_access
+from app.api.configs import expected_version
+from app.api.reads import config_key, resolve_moment
+from app.api.requests import check_query, parse_time, read_object
+from app.api.writes import (
+    MAX_COMMENT_CHARS,
+    content_answer,
+    content_rehearsed,
+    set_answer,
+    set_rehearsed,
+    write,
+)
+from app.changes import Change, Expected, Keep
+from app.errors import InvalidParameter, TooManyChanges
+from app.services import SERVICES, Services
+from app.tables.history import Moment, configs_at, existing_schemas, versions_of_config
+from domain.errors import ConfigNotFound, Conflict, RevisionNotFound, VersionConflict
+from domain.json_document import decode_json
+from projections.read_model import RecordedRevision
+
+MAX_ROLLED_BACK = 2000
+"""Configs that a project's roll-back may change. More than a change set of a client may, and
+less than a page of the follower, which takes a change set over whole."""
+CHUNK = 200
+
+
+async def roll_back_config(request: web.Request) -> web.Response:
+    """Make a new version with the content of an old one, held to today's schema.
+
+    The version that the caller names may be that of a tombstone: then the config lives again,
+    bound as it was.
+    """
+    access = await project_access(request, Permission.CHANGE)
+    check_query(request, "dry_run")
+    key = config_key(request, access)
+    body = await read_object(request, "to_version", "comment", "version")
+    to_version = body.integer("to_version", least=1)
+    comment = body.text("comment", None, longest=MAX_COMMENT_CHARS)
+    expected = expected_version(request, body)
+    services = request.app[SERVICES]
+
+    async def plan() -> Sequence[Change]:
+        current = services.model.get(access.project_id, key)
+        if current is None:
+            raise ConfigNotFound(key)
+        live_version = 0 if current.deleted else current.version
+        if not isinstance(expected, Expected) and expected not in (current.version, live_version):
+            raise VersionConflict([Conflict(key, expected, current.version, current.deleted)])
+        found = await versions_of_config(services.pool, access.project_id, key, [to_version])
+        if to_version not in found:
+            raise RevisionNotFound(key, to_version)
+        old = found[to_version]
+        if old.content is None:
+            raise InvalidParameter("to_version", "is a deletion; delete the config instead")
+        bound: str | Keep | None = Keep.BINDING
+        if current.deleted:
+            bound = old.schema_id if old.schema_id in await _schemas(services, [old]) else None
+        content = decode_json(old.content)
+        return [Change(key, live_version, content=content, schema_id=bound, to_version=to_version)]
+
+    return await write(
+        request,
+        access,
+        plan,
+        comment,
+        answer=lambda committed: content_answer(request, committed),
+        rehearsed=content_rehearsed,
+    )
+
+
+async def roll_back_project(request: web.Request) -> web.Response:
+    """Make a project's configs what they were at a moment, all together or not at all.
+
+    What was made since is deleted, what was deleted since lives again, with the binding of
+    then; what is as it was stays untouched. A key with a prefix reaches its configs only.
+    """
+    access = await project_access(request, Permission.CHANGE)
+    check_query(request, "dry_run")
+    body = await read_object(request, "position", "at", "comment")
+    position = body.integer("position", None)
+    text = body.text("at", None)
+    comment = body.text("comment", None, longest=MAX_COMMENT_CHARS)
+    if (position is None) == (text is None):
+        raise InvalidParameter("position", "either position or at")
+    at: datetime | None = None if text is None else parse_time("at", text)
+    moment = await resolve_moment(request, access, at, position)
+    services = request.app[SERVICES]
+
+    async def plan() -> Sequence[Change]:
+        return await _as_it_stood(services, access, moment)
+
+    return await write(request, access, plan, comment, answer=set_answer, rehearsed=set_rehearsed)
+
+
+async def _as_it_stood(services: Services, access: Access, moment: Moment) -> Sequence[Change]:
+    """What makes the project of now that of the moment. Raises TooManyChanges."""
+    now = {
+        key: revision
+        for key, revision in services.model.project(access.project_id).items()
+        if revision.sequence > moment.sequence and access.sees(key)
+    }
+    changes: list[Change] = []
+    touched = iter(sorted(now))
+    # In parts, so that the memory is bounded by what changes, not by what was touched.
+    while keys := list(islice(touched, CHUNK)):
+        then = await configs_at(services.pool, access.project_id, keys, moment)
+        schemas = await _schemas(services, then.values())
+        changes += [
+            change
+            for key in keys
+            if (change := _back(now[key], then.get(key), schemas)) is not None
+        ]
+        if len(changes) > MAX_ROLLED_BACK:
+            raise TooManyChanges(MAX_ROLLED_BACK)
+    return changes
+
+
+def _back(now: RecordedRevision, then: RecordedRevision | None, schemas: set[str]) -> Change | None:
+    live_version = 0 if now.deleted else now.version
+    if then is None or then.content is None:
+        return None if now.deleted else Change(now.key, live_version, delete=True)
+    bound = then.schema_id if then.schema_id in schemas else None
+    if now.content == then.content and now.schema_id == bound:
+        return None
+    return Change(
+        now.key,
+        live_version,
+        content=decode_json(then.content),
+        schema_id=bound,
+        to_version=then.version,
+    )
+
+
+async def _schemas(services: Services, revisions: Iterable[RecordedRevision]) -> set[str]:
+    """Which of the schemas that these were bound to are still there."""
+    bound = {revision.schema_id for revision in revisions if revision.schema_id is not None}
+    return await existing_schemas(services.pool, bound) if bound else set()
+
+
+def routes() -> list[web.RouteDef]:
+    """This module's routes."""
+    return [
+        web.post("/v1/projects/{project}/configs/{key}/rollback", roll_back_config),
+        web.post("/v1/projects/{project}/rollback", roll_back_project),
+    ]
