@@ -60,7 +60,8 @@ def _pid_of(up: Command, name: str, other_than: int = 0) -> psutil.Process:
     while time.monotonic() < deadline:
         for process in psutil.Process(up.process.pid).children():
             try:
-                if process.cmdline()[-2:] == ["app.cli", name] and process.pid != other_than:
+                command = " ".join(process.cmdline())
+                if f" app.cli {name}" in command and process.pid != other_than:
                     return process
             except psutil.Error:
                 continue
