@@ -130,19 +130,26 @@ class SchemaChanges:
             raise SchemaInUse((), 1, 1) from error
 
     @asynccontextmanager
-    async def locked_for_user(self, user_id: str) -> AsyncIterator[Connection]:
+    async def locked_for_user(
+        self, user_id: str, *, lock: bool = True
+    ) -> AsyncIterator[Connection]:
         """A transaction under the exclusive locks on all schemas that would go with a user.
 
         Delete the user in it. The commit raises asyncpg.ForeignKeyViolationError where configs
-        that remain are bound to one of them. Raises Unavailable.
+        that remain are bound to one of them. Without `lock` (to rehearse) just a transaction.
+        Raises Unavailable.
         """
+        if not lock:
+            async with self._pool.acquire() as connection, connection.transaction():
+                yield connection
+            return
         schema_ids = await schemas.schemas_of_user(self._pool, user_id)
-        async with self._exclusively(schema_ids) as connection:
+        async with self._exclusively(schema_ids) as locked:
             # From here on the user makes no schema any more: its foreign key waits for us.
-            await connection.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", user_id)
-            if set(await schemas.schemas_of_user(connection, user_id)) - set(schema_ids):
+            await locked.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", user_id)
+            if set(await schemas.schemas_of_user(locked, user_id)) - set(schema_ids):
                 raise Unavailable("the user made a schema just now; nothing was deleted")
-            yield connection
+            yield locked
 
     async def _refuse_used(self, source: schemas.Source, schema_id: str, viewer: Viewer) -> None:
         total, seen = await schemas.count_usage(source, viewer, schema_id)
@@ -206,12 +213,13 @@ class SchemaChanges:
                         elif place in known.broken:
                             impact.broken[place] = known.broken[place]
                     for first in range(0, len(unknown), CONTENTS):
-                        contents = await schemas.contents_of(
-                            source, unknown[first : first + CONTENTS]
-                        )
-                        for place, content in contents.items():
-                            if errors := await self._errors(text, content, tenant):
-                                impact.broken[place] = errors
+                        some = unknown[first : first + CONTENTS]
+                        contents = await schemas.contents_of(source, some)
+                        for project_id, key, _ in some:
+                            # Nothing where its project was deleted meanwhile.
+                            content = contents.get((project_id, key))
+                            if content and (errors := await self._errors(text, content, tenant)):
+                                impact.broken[project_id, key] = errors
         except TimeoutError:
             raise Unavailable(
                 f"{len(impact.versions)} configs and more could not be checked in time;"

@@ -24,6 +24,7 @@ from app.api.requests import (
     query_integer,
     read_body,
     read_object,
+    text_cursor_of,
 )
 from app.api.source_text import member_source
 from app.api.views import breakage_view, schema_view
@@ -43,9 +44,7 @@ async def list_schemas(request: web.Request) -> web.Response:
     """The schemas that the caller may see; with `project_id`, that project's own."""
     principal = await caller(request)
     check_query(request, "project_id", "limit", "cursor")
-    project_id, after = request.query.get("project_id"), cursor_of(request) or ""
-    if not isinstance(after, str):
-        raise InvalidParameter("cursor", "is not one that this service gave")
+    project_id, after = request.query.get("project_id"), text_cursor_of(request)
     if project_id is not None:
         await _role_in(request, principal, project_id)
     found, more = await schemas.list_schemas(
@@ -152,7 +151,11 @@ async def list_usage(request: web.Request) -> web.Response:
     check_query(request, "limit", "cursor")
     pool, viewer = request.app[SERVICES].pool, _viewer(principal)
     limit, after = limit_of(request), cursor_of(request) or ["", ""]
-    if not isinstance(after, list) or [type(each) for each in after] != [str, str]:
+    if (
+        not isinstance(after, list)
+        or [type(each) for each in after] != [str, str]
+        or "\0" in after[0] + after[1]
+    ):
         raise InvalidParameter("cursor", "is not one that this service gave")
     rows = await schemas.usage_of_schema(pool, viewer, schema.id, (after[0], after[1]), limit + 1)
     total, seen = await schemas.count_usage(pool, viewer, schema.id)

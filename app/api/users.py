@@ -102,8 +102,10 @@ async def delete_user(request: web.Request) -> web.Response:
     check_query(request, "dry_run")
     services, user_id = request.app[SERVICES], request.match_info["user"]
     dry_run = query_boolean(request, "dry_run")
+    # Under the locks on their schemas, no write under way binds a config to one that goes.
+    locked = services.schema_changes.locked_for_user(user_id, lock=not dry_run)
     try:
-        async with services.pool.acquire() as connection, connection.transaction():
+        async with locked as connection:
             await _keep_a_superuser(connection, user_id)
             row = await users.find_user(connection, user_id)
             if row is None:
