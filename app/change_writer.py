@@ -19,7 +19,14 @@ import uuid6
 from app.access.directory import DATABASE_AWAY
 from app.barrier import SharedBarrier
 from app.changes import Change, ChangeIds, Committed, Expected, Keep, Plan, Prospect
-from app.errors import ChangeSetTooLarge, InvalidParameter, NotFound, OutcomePending, Unavailable
+from app.errors import (
+    ChangeSetTooLarge,
+    InvalidParameter,
+    NotFound,
+    OutcomePending,
+    ServiceError,
+    Unavailable,
+)
 from app.pending_changes import PendingChanges
 from app.schema_gate import SchemaGate
 from app.tables.changes import find_outcome
@@ -31,6 +38,7 @@ from domain.errors import (
     ConfigNotFound,
     Conflict,
     ContentTooLarge,
+    DomainError,
     PatchFailed,
     VersionConflict,
 )
@@ -87,12 +95,24 @@ class ChangeWriter:
         for attempt in itertools.count():
             change_id = ids(attempt) if ids else str(uuid6.uuid7())
             outcome = await self._decided(change_id) if ids else None
-            if outcome is None:
-                async with self._admitted(project_id, changes, deadline) as prospects:
-                    if not prospects:
-                        return Committed(None, self._model.position, ())
-                    change_set = self._change_set(change_id, project_id, prospects, actor, comment)
-                    outcome = await self._propose(change_set, deadline)
+            try:
+                if outcome is None:
+                    async with self._admitted(project_id, changes, deadline) as prospects:
+                        if prospects:
+                            change_set = self._change_set(
+                                change_id, project_id, prospects, actor, comment
+                            )
+                            outcome = await self._propose(change_set, deadline)
+                        elif ids is None or (outcome := await self._decided(change_id)) is None:
+                            return Committed(None, self._model.position, ())
+            except (DomainError, ServiceError) as refusal:
+                if ids is None or isinstance(refusal, OutcomePending | Unavailable):
+                    raise
+                # The same request may have been applied elsewhere since we looked: then it is
+                # its own change that is in its way.
+                outcome = await self._decided(change_id)
+                if outcome is None:
+                    raise
             if isinstance(outcome, Applied):
                 return Committed(change_id, outcome.revisions[0].position, outcome.revisions)
             # Whoever does not care for the version is not told of conflicts: again, on top.

@@ -37,7 +37,8 @@ _PRECONDITIONS = ("If-Match", "If-None-Match", "Content-Type")
 _FINAL_REFUSALS = (404, 409, 413, 422)
 """Sent again, these get the same answer; whatever may pass by itself (503, 202) is tried again."""
 
-Write = Callable[[ChangeIds | None], Awaitable[web.Response]]
+Write = Callable[[ChangeIds | None], Awaitable[tuple[web.Response, bool]]]
+"""Gives the answer, and whether the log decided it."""
 logger = structlog.get_logger(__name__)
 
 
@@ -48,7 +49,7 @@ async def once(request: web.Request, access: Access, write: Write) -> web.Respon
     """
     key = request.headers.get(HEADER)
     if key is None:
-        return await write(None)
+        return (await write(None))[0]
     if not _KEY.fullmatch(key):
         raise InvalidParameter(HEADER, "must have 1 to 255 visible ASCII characters")
     services = request.app[SERVICES]
@@ -75,7 +76,7 @@ async def once(request: web.Request, access: Access, write: Write) -> web.Respon
 
 async def _answer(request: web.Request, write: Write, ids: ChangeIds) -> tuple[web.Response, bool]:
     try:
-        return await write(ids), True
+        return await write(ids)
     except Exception as error:
         problem = PROBLEMS.get(type(error))
         if problem is None or problem.status not in _FINAL_REFUSALS:

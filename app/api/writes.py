@@ -46,12 +46,11 @@ async def write(
             headers={POSITION_HEADER: str(position)},
         )
 
-    async def commit(ids: ChangeIds | None) -> web.Response:
-        return answer(
-            await services.writer.commit(
-                access.project_id, changes, actor, comment=comment, ids=ids
-            )
+    async def commit(ids: ChangeIds | None) -> tuple[web.Response, bool]:
+        committed = await services.writer.commit(
+            access.project_id, changes, actor, comment=comment, ids=ids
         )
+        return answer(committed), committed.change_id is not None
 
     return await once(request, access, commit)
 

@@ -4,12 +4,16 @@ of one."""
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from typing import Any
 
 import pytest
 
+from app.change_writer import ChangeWriter
+from app.changes import Change, Committed
 from app.services import SERVICES
 from domain.change_set import Actor
+from projections.read_model import Outcome
 from tests.support.service import Client, Service, run_web
 
 
@@ -200,8 +204,6 @@ async def test_awaiting_the_same_change_twice_is_safe(service: Service) -> None:
 async def test_the_same_change_id_proposed_at_once_is_applied_once(
     service: Service, admin: Client, configs: str, attempts: int
 ) -> None:
-    from app.changes import Change
-
     project_id = configs.split("/")[3]
     services = service.app[SERVICES]
     async with run_web(service.settings) as (other, _):
@@ -222,3 +224,31 @@ async def test_the_same_change_id_proposed_at_once_is_applied_once(
     assert len({committed.revisions[0].content for committed in done}) == 1
     assert await services.pool.fetchval("SELECT count(*) FROM config_revisions") == 1
     assert await services.pool.fetchval("SELECT count(*) FROM rejected_changes") == 0
+
+
+async def test_a_request_that_its_own_twin_overtook_is_not_a_conflict(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """The twin is applied by another process right after this one looked for it."""
+    project_id = configs.split("/")[3]
+    async with run_web(service.settings) as (other, _):
+        writer, twin = service.app[SERVICES].writer, other[SERVICES].writer
+        look, overtaken = writer._decided, False
+
+        def commit(by: ChangeWriter) -> Awaitable[Committed]:
+            changes = [Change("a", 0, content=1)]
+            return by.commit(project_id, changes, Actor(), ids=lambda attempt: f"id-{attempt}")
+
+        async def look_then_be_overtaken(change_id: str) -> Outcome | None:
+            nonlocal overtaken
+            found = await look(change_id)
+            if not overtaken:
+                overtaken = True
+                committed = await commit(twin)
+                await service.app[SERVICES].model.wait_for(committed.position, 5.0)
+            return found
+
+        writer._decided = look_then_be_overtaken  # type: ignore[method-assign]
+        late = await commit(writer)
+        assert overtaken
+        assert late.revisions == (await commit(twin)).revisions
