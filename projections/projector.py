@@ -8,6 +8,8 @@ with the evidence when the log and the database contradict each other, and never
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 from collections.abc import Callable, Sequence
 
 import asyncpg
@@ -87,7 +89,7 @@ class Projector:
         connection = await asyncpg.connect(
             self._dsn,
             server_settings={
-                "application_name": "guardian-projector",
+                "application_name": _session_name(),
                 "idle_session_timeout": str(FROZEN_AFTER_MS),
                 "idle_in_transaction_session_timeout": str(FROZEN_AFTER_MS),
             },
@@ -173,6 +175,11 @@ class Projector:
         for item in decoded:
             checkpoint = await self._commit(connection, checkpoint, [item])
         return checkpoint
+
+
+def _session_name() -> str:
+    """Tells operators in pg_stat_activity which of the projectors is which."""
+    return f"guardian-projector {os.getpid()} on {socket.gethostname()}"[:63]
 
 
 def _decode_until_failure(
