@@ -10,7 +10,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from domain.change_set import ABSENT, Head
@@ -40,6 +40,8 @@ class RecordedRevision:
     user_email: str | None
     created_at: datetime
     hash: bytes
+    body: bytes | None = field(default=None, init=False, compare=False, repr=False)
+    """The answer that `app.api.views.config_body` made of it, once it was asked for."""
 
     @property
     def deleted(self) -> bool:

@@ -25,14 +25,15 @@ from app.api import (
 
 def all_routes() -> list[web.RouteDef]:
     """Every route, each by its module."""
+    # aiohttp tries the routes of a prefix in this order: what is asked most comes first.
     modules = (
+        configs,
         sessions,
         users,
         projects,
         keys,
         members,
         schemas,
-        configs,
         patches,
         changes,
         rollbacks,

@@ -29,8 +29,13 @@ def config_view(revision: RecordedRevision) -> dict[str, Any]:
 
 
 def config_body(revision: RecordedRevision) -> bytes:
-    """`config_view` as JSON."""
-    return orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z)
+    """`config_view` as JSON, made once for each revision: the same is read again and again."""
+    if revision.body is None:
+        body = orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z)
+        # A revision never changes, so neither does this; it is the one field set later.
+        object.__setattr__(revision, "body", body)
+        return body
+    return revision.body
 
 
 def revision_view(revision: RecordedRevision) -> dict[str, Any]:
