@@ -49,6 +49,10 @@ class IdempotencyKeyReused(ServiceError):
     """The Idempotency-Key was sent before, with another request."""
 
 
+class BodyTooSlow(ServiceError):
+    """The request body did not arrive in time."""
+
+
 class UnsupportedMediaType(ServiceError):
     """The body has a content type that this route does not take."""
 

@@ -1,38 +1,81 @@
 """Structured logs: one JSON object a line, on standard error.
 
-Must never carry a password, token, key or config content: events name ids and numbers.
+Must never carry a password, token, key or config content: events name ids and numbers, and of
+an exception that is not ours its message is left out (a driver's holds rows, a parser's input).
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from typing import Any
+import traceback
+from collections.abc import MutableMapping
+from typing import Any, TextIO
 
 import structlog
+
+OWN_MODULES = ("app.", "consensus.", "domain.", "projections.")
+MAX_FRAMES = 30
 
 
 def configure_logs(level: str) -> None:
     """Set up structlog, and the libraries' loggers behind it, at `level` (a name)."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    shared: list[Any] = [
+    structlog.configure(**structlog_settings(number, sys.stderr), cache_logger_on_first_use=True)
+    root = logging.getLogger()
+    root.handlers[:] = [library_handler(sys.stderr)]
+    root.setLevel(max(number, logging.WARNING))
+
+
+def structlog_settings(level: int, stream: TextIO) -> dict[str, Any]:
+    """What `structlog.configure` takes for our own events."""
+    return {
+        "processors": [*_shared(), structlog.processors.JSONRenderer()],
+        "wrapper_class": structlog.make_filtering_bound_logger(level),
+        "logger_factory": structlog.PrintLoggerFactory(stream),
+    }
+
+
+def library_handler(stream: TextIO) -> logging.Handler:
+    """A handler that writes the libraries' events in the same form."""
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=_shared()
+        )
+    )
+    return handler
+
+
+def _shared() -> list[Any]:
+    return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        describe_exception,
     ]
-    structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=shared
-        )
-    )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(max(number, logging.WARNING))
+
+
+def describe_exception(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """Replace `exc_info` by where the exception came from: types and places, no values."""
+    given = event.pop("exc_info", None)
+    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event["exception"] = list(_chain(error))
+    return event
+
+
+def _chain(error: BaseException | None) -> list[str]:
+    lines: list[str] = []
+    while error is not None and len(lines) < 10 * MAX_FRAMES:
+        kind = type(error)
+        name = f"{kind.__module__}.{kind.__qualname__}"
+        lines.append(f"{name}: {error}" if name.startswith(OWN_MODULES) else name)
+        if code := getattr(error, "sqlstate", None):
+            lines[-1] += f" ({code} {getattr(error, 'constraint_name', None) or ''})".rstrip()
+        frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+        lines.extend(f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in frames)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return lines

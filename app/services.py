@@ -18,6 +18,7 @@ from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
+from app.metrics import Metrics
 from app.schema_changes import SchemaChanges
 from app.settings import Settings
 from app.turns import Turns
@@ -44,6 +45,7 @@ class Services:
     ring: KeyRing
     sign_in_throttle: SignInThrottle
     caller_rate: CallerRate
+    metrics: Metrics
     upkeep: Upkeep
     validators: ValidatorPool
     schema_changes: SchemaChanges

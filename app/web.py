@@ -18,12 +18,14 @@ from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
 from app.access.upkeep import Upkeep
 from app.api.errors import problems
+from app.api.middleware import install, limited, observed
 from app.api.pages import page_addresses
 from app.api.routes import all_routes
 from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
+from app.metrics import MeteredLog, Metrics
 from app.schema_changes import SchemaChanges
 from app.schema_gate import SchemaGate
 from app.schema_leases import SchemaLeases
@@ -60,10 +62,11 @@ async def connect_log(settings: Settings) -> Log:
 def create_app(settings: Settings) -> web.Application:
     """The whole web service; it connects when the application starts."""
     app = web.Application(
-        middlewares=[problems, page_addresses],
+        middlewares=[observed, problems, limited, page_addresses],
         client_max_size=settings.max_content_bytes + BODY_OVERHEAD_BYTES,
     )
     app.add_routes(all_routes())
+    install(app)
 
     async def lifespan(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
@@ -81,10 +84,15 @@ def create_app(settings: Settings) -> web.Application:
 async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     dsn = settings.require_database_url()
     ring = KeyRing.parse(settings.require_secret_key())
-    log = await connect_log(settings)
+    metrics = Metrics()
+    log = MeteredLog(await connect_log(settings), metrics)
     stack.push_async_callback(log.close)
     pool = await asyncpg.create_pool(
-        dsn, min_size=1, max_size=POOL_SIZE, command_timeout=COMMAND_TIMEOUT_S
+        dsn,
+        min_size=1,
+        max_size=POOL_SIZE,
+        command_timeout=COMMAND_TIMEOUT_S,
+        init=metrics.watch_connection,
     )
     stack.callback(pool.terminate)
     model = ReadModel()
@@ -101,6 +109,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     ):
         _background(stack, work)
     await follower.ready.wait()
+    metrics.gauge("guardian_read_model_position", "Log position.", lambda: model.position)
+    metrics.gauge("guardian_read_model_live", "1: follows the database.", lambda: model.live)
+    metrics.gauge("guardian_database_connections", "Of the pool.", pool.get_size)
     barrier = SharedBarrier(log, model)
     validators = await stack.enter_async_context(ValidatorPool())
     leases = SchemaLeases(dsn)
@@ -117,6 +128,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         ring=ring,
         sign_in_throttle=SignInThrottle(pool),
         caller_rate=CallerRate(settings.requests_per_second, settings.request_burst),
+        metrics=metrics,
         upkeep=upkeep,
         validators=validators,
         schema_changes=SchemaChanges(pool, barrier, validators),

@@ -6,9 +6,6 @@ access package. What is not mapped is a bug and answers 500 with the request id,
 
 from __future__ import annotations
 
-import itertools
-import re
-import secrets
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -29,11 +26,7 @@ logger = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
-_request_ids = map(
-    "{}-{:x}".format, itertools.repeat(secrets.token_hex(6)), itertools.count()
-).__next__
-"""Unique in this process and, by its first part, beyond; much cheaper than a UUID."""
-_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+"""Set by the outermost middleware (app.api.middleware)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +155,7 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
     errors.IdempotencyKeyReused: Problem(
         "idempotency-key-reused", 422, "The Idempotency-Key belongs to another request"
     ),
+    errors.BodyTooSlow: Problem("request-timeout", 408, "The body did not come in time"),
     errors.UnsupportedMediaType: Problem(
         "unsupported-media-type",
         415,
@@ -240,20 +234,15 @@ def problem_response(
 
 @web.middleware
 async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every refusal into its problem, and give every answer its request id."""
-    given = request.headers.get("X-Request-Id", "")
-    request[REQUEST_ID] = given if _SANE_REQUEST_ID.fullmatch(given) else _request_ids()
+    """Turn every refusal into its problem."""
     try:
-        response = await handler(request)
+        return await handler(request)
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        response = _from_http(request, error)
+        return _from_http(request, error)
     except Exception as error:  # noqa: BLE001 - the outermost door: a bug becomes a 500
-        response = _from_exception(request, error)
-    if not response.prepared:
-        response.headers["X-Request-Id"] = request[REQUEST_ID]
-    return response
+        return _from_exception(request, error)
 
 
 def _from_exception(request: web.Request, error: Exception) -> web.Response:
@@ -261,11 +250,9 @@ def _from_exception(request: web.Request, error: Exception) -> web.Response:
     if problem is not None:
         return problem_response(request, problem, str(error), error)
     if isinstance(error, DATABASE_AWAY):
-        logger.warning("database_away", error=repr(error), request_id=request[REQUEST_ID])
+        logger.warning("database_away", error=type(error).__name__)
         return problem_response(request, _DATABASE_PROBLEM, "the database is away", error)
-    logger.error(
-        "request_failed", request_id=request[REQUEST_ID], path=request.path, exc_info=error
-    )
+    logger.error("request_failed", exc_info=error)
     return problem_response(request, _BUG, "it was logged under the request id", error)
 
 

@@ -16,12 +16,13 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import web
 
-from app.errors import BodyTooLarge, InvalidParameter, UnsupportedMediaType
+from app.errors import BodyTooLarge, BodyTooSlow, InvalidParameter, UnsupportedMediaType
 from domain.errors import MalformedJson
 from domain.json_document import MAX_DEPTH, check_json, parse_json
 
 T = TypeVar("T")
 _MISSING: Any = object()
+BODY_TIMEOUT_S = 30.0
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 POSITION_HEADER = "Guardian-Position"
 BODY = web.RequestKey("body", bytes)
@@ -42,7 +43,10 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     if limit_bytes is None:
         limit_bytes = request._client_max_size
     try:
-        body = await request.clone(client_max_size=limit_bytes).read()
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            body = await request.clone(client_max_size=limit_bytes).read()
+    except TimeoutError:
+        raise BodyTooSlow(f"the request body took more than {BODY_TIMEOUT_S:g} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise BodyTooLarge(limit_bytes) from None
     request[BODY] = body

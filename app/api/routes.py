@@ -11,6 +11,7 @@ from app.api import (
     configs,
     keys,
     members,
+    metrics,
     pages,
     patches,
     projects,
@@ -41,6 +42,7 @@ def all_routes() -> list[web.RouteDef]:
         watch,
         audit,
         cluster,
+        metrics,
         pages,
     )
     return [route for module in modules for route in module.routes()]

@@ -22,6 +22,7 @@ from app.settings import Settings
 from app.web import connect_log, create_app
 from consensus.log import Log
 from projections.projector import Projector
+from tests.support import leaks
 
 EMAIL, PASSWORD = "admin@example.org", "correct horse battery"
 
@@ -50,8 +51,12 @@ class Client:
     async def __call__(self, method: str, path: str, **kwargs: Any) -> Answer:
         headers = {**self.headers, **kwargs.pop("headers", {})}
         url = self.base_url + path
+        leaks.note(kwargs.get("json"))
         async with self.session.request(method, url, headers=headers, **kwargs) as response:
-            return Answer(response.status, response.headers, await response.read())
+            answer = Answer(response.status, response.headers, await response.read())
+        if answer.headers.get("Content-Type", "").startswith("application/json"):
+            leaks.note(answer.json)
+        return answer
 
     def with_headers(self, **headers: str) -> Client:
         return Client(self.session, self.base_url, headers)

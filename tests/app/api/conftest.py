@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
+import pytest
 import pytest_asyncio
 
+from tests.support.leaks import LogCollector, collected_logs
 from tests.support.service import Client, Service, run_service, settings_for
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[LogCollector]:
+    """The log of the test; no test of the API may leave a secret or a content in it."""
+    with collected_logs() as collector:
+        yield collector
+    assert collector.leaks() == []
 
 
 @pytest_asyncio.fixture

@@ -1,0 +1,178 @@
+"""What every request and every answer goes through: ids, limits, headers, the log line, metrics.
+
+The log line and the metrics name the route's pattern and ids of ours; never an address as it was
+asked for, a query, a header, a body or an answer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import re
+import secrets
+import time
+
+import structlog
+from aiohttp import web
+
+from app.access.principal import Application
+from app.api.access import CALLER, PROJECT
+from app.api.client_address import is_https
+from app.api.errors import REQUEST_ID, Handler
+from app.api.requests import storable
+from app.errors import NotFound, Unavailable
+from app.services import SERVICES
+
+HANDLER_TIMEOUT_S = 90.0
+"""Longer than any wait that a caller can ask for (60 s)."""
+CLIENT_LEFT = 499
+QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/assets/{name}"})
+STREAMS = frozenset({"/v1/projects/{project}/watch"})
+UNHURRIED = STREAMS | {
+    # These take as long as the history is long; the database's own timeouts bound them.
+    "/v1/projects/{project}",
+    "/v1/projects/{project}/audit/verify",
+    "/v1/users/{user}",
+    "/v1/schemas/{schema}",
+}
+
+_request_ids = map(
+    "{}-{:x}".format, itertools.repeat(secrets.token_hex(6)), itertools.count()
+).__next__
+"""Unique in this process and, by its first part, beyond; much cheaper than a UUID."""
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_CORS_METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
+_CORS_REQUEST_HEADERS = (
+    "Authorization, X-API-Key, Content-Type, If-Match, If-None-Match, Idempotency-Key,"
+    " Guardian-Min-Position, Last-Event-ID, X-Request-Id"
+)
+_CORS_ANSWER_HEADERS = "ETag, Location, Guardian-Position, Retry-After, X-Request-Id"
+_SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; base-uri 'none'; form-action 'none';"
+    " frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "private, no-cache",
+}
+
+logger = structlog.get_logger(__name__)
+
+
+@web.middleware
+async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Give the request its id, and write one line and one count when it is over."""
+    given = request.headers.get("X-Request-Id", "")
+    request[REQUEST_ID] = given if _SANE_REQUEST_ID.fullmatch(given) else _request_ids()
+    metrics = request.app[SERVICES].metrics
+    start, status = time.perf_counter(), CLIENT_LEFT
+    with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
+        metrics.in_flight.inc()
+        try:
+            response = _preflight(request) or await handler(request)
+            status = response.status
+            return response
+        except web.HTTPException as error:
+            status = error.status
+            raise
+        finally:
+            seconds = time.perf_counter() - start
+            metrics.in_flight.dec()
+            _report(request, status, seconds)
+
+
+def _report(request: web.Request, status: int, seconds: float) -> None:
+    route = route_of(request)
+    request.app[SERVICES].metrics.answered(
+        request.method, route, status, seconds, stream=route in STREAMS
+    )
+    who: dict[str, str] = {}
+    principal = request.get(CALLER)
+    if isinstance(principal, Application):
+        who["key_id"] = principal.key_id
+    elif principal is not None:
+        who["user_id"] = principal.user_id
+    if (project := request.get(PROJECT)) is not None:
+        who["project"] = project
+    write = logger.debug if route in QUIET else logger.info
+    write(
+        "request",
+        # A method is a token of the caller's choice.
+        method=request.method[:16],
+        route=route,
+        status=status,
+        ms=round(seconds * 1000, 2),
+        **who,
+    )
+
+
+def route_of(request: web.Request) -> str:
+    """The pattern of the request's route; "none" where nothing is."""
+    resource = request.match_info.route.resource
+    return "none" if resource is None else resource.canonical
+
+
+@web.middleware
+async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """End what takes too long, and what names things that cannot be."""
+    for name, value in request.match_info.items():
+        # A config's key has a grammar, and its own problem.
+        if name != "key" and not (storable(value) and len(value) <= 200):
+            raise NotFound("there is no such thing")
+    if route_of(request) in UNHURRIED:
+        return await handler(request)
+    scope = asyncio.timeout(HANDLER_TIMEOUT_S)
+    try:
+        async with scope:
+            return await handler(request)
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        raise Unavailable("the request took too long and was ended") from None
+
+
+async def complete_headers(request: web.Request, response: web.StreamResponse) -> None:
+    """Add to every answer, streams and files too, what its handler did not set."""
+    headers = response.headers
+    for name, value in _SECURITY_HEADERS.items():
+        headers.setdefault(name, value)
+    headers["Server"] = "config-guardian"
+    if (request_id := request.get(REQUEST_ID)) is not None:
+        headers["X-Request-Id"] = request_id
+    if is_https(request):
+        headers["Strict-Transport-Security"] = "max-age=31536000"
+    if _allowed_origin(request) is not None:
+        headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
+        headers["Access-Control-Expose-Headers"] = _CORS_ANSWER_HEADERS
+    if request.app[SERVICES].settings.cors_origins:
+        headers.add("Vary", "Origin")
+
+
+def _preflight(request: web.Request) -> web.Response | None:
+    """The answer to a browser that asks before it sends another origin's request."""
+    if request.method != "OPTIONS" or "Access-Control-Request-Method" not in request.headers:
+        return None
+    if _allowed_origin(request) is None:
+        return None
+    return web.Response(
+        status=204,
+        headers={
+            "Access-Control-Allow-Methods": _CORS_METHODS,
+            "Access-Control-Allow-Headers": _CORS_REQUEST_HEADERS,
+            "Access-Control-Max-Age": "600",
+        },
+    )
+
+
+def _allowed_origin(request: web.Request) -> str | None:
+    """The origin, if the settings allow it. Never with cookies: those stay with our own page."""
+    origin = request.headers.get("Origin")
+    return origin if origin in request.app[SERVICES].settings.cors_origins else None
+
+
+def install(app: web.Application) -> None:
+    """Have every answer of `app` completed."""
+    app.on_response_prepare.append(complete_headers)

@@ -1,0 +1,159 @@
+"""What Prometheus is told: requests by route and outcome, and each dependency's answers.
+
+One registry for each application. A label never holds an id, a key, an address or anything else
+that a caller chose: the number of series must not grow with use, and who may read /metrics may
+not thereby learn who uses the service.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
+
+from app.access.directory import DATABASE_AWAY
+from consensus.log import (
+    AppendOutcomeUnknown,
+    Entry,
+    EntryTooLarge,
+    Log,
+    LogReader,
+    LogStatus,
+    LogUnavailable,
+)
+
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+DEPENDENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
+
+
+class Metrics:
+    """The metrics of one web process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._requests = Counter(
+            "guardian_http_requests",
+            "Requests that were answered; status 499: the client left first.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "guardian_http_request_seconds",
+            "Time to the whole answer; streams are left out.",
+            ("method", "route"),
+            buckets=REQUEST_BUCKETS,
+            registry=self.registry,
+        )
+        self.in_flight = Gauge(
+            "guardian_http_requests_in_flight",
+            "Requests that are being answered, streams included.",
+            registry=self.registry,
+        )
+        self._dependency = Histogram(
+            "guardian_dependency_seconds",
+            "Time that a dependency took; outcome ok, away, refused or unknown.",
+            ("dependency", "operation", "outcome"),
+            buckets=DEPENDENCY_BUCKETS,
+            registry=self.registry,
+        )
+
+    def answered(
+        self, method: str, route: str, status: int, seconds: float, *, stream: bool
+    ) -> None:
+        """Count a request. `route` is a pattern of ours, never an address as it was asked for."""
+        method = method if method in METHODS else "other"
+        self._requests.labels(method, route, str(status)).inc()
+        if not stream:
+            self._seconds.labels(method, route).observe(seconds)
+
+    def dependency(self, name: str, operation: str, outcome: str, seconds: float) -> None:
+        """Count one question to a dependency."""
+        self._dependency.labels(name, operation, outcome).observe(seconds)
+
+    def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
+        """A number that is looked at when Prometheus asks."""
+        Gauge(name, what, registry=self.registry).set_function(value)
+
+    async def watch_connection(self, connection: Any) -> None:
+        """Count the queries of a database connection: to be called when it is made."""
+        connection.add_query_logger(self._queried)
+
+    def _queried(self, query: Any) -> None:
+        outcome = "ok"
+        if query.exception is not None:
+            outcome = "away" if isinstance(query.exception, DATABASE_AWAY) else "refused"
+        self._dependency.labels("database", "query", outcome).observe(query.elapsed)
+
+    def render(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+
+class MeteredLog:
+    """A Raft log whose answers are counted."""
+
+    def __init__(self, log: Log, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    @property
+    def max_entry_bytes(self) -> int:
+        """As `Log.max_entry_bytes`."""
+        return self._log.max_entry_bytes
+
+    async def append(self, message_id: str, data: bytes, *, timeout: float) -> int:
+        """As `Log.append`."""
+        async with self._timed("append"):
+            return await self._log.append(message_id, data, timeout=timeout)
+
+    async def barrier(self, *, timeout: float) -> int:
+        """As `Log.barrier`."""
+        async with self._timed("barrier"):
+            return await self._log.barrier(timeout=timeout)
+
+    def reader(self, after: int) -> LogReader:
+        """As `Log.reader`."""
+        return self._log.reader(after)
+
+    async def entry_at(self, position: int) -> Entry | None:
+        """As `Log.entry_at`."""
+        async with self._timed("entry"):
+            return await self._log.entry_at(position)
+
+    async def status(self) -> LogStatus:
+        """As `Log.status`."""
+        async with self._timed("status"):
+            return await self._log.status()
+
+    async def close(self) -> None:
+        """As `Log.close`."""
+        await self._log.close()
+
+    @asynccontextmanager
+    async def _timed(self, operation: str) -> AsyncIterator[None]:
+        start, outcome = time.perf_counter(), "away"
+        try:
+            yield
+            outcome = "ok"
+        except AppendOutcomeUnknown:
+            outcome = "unknown"
+            raise
+        except EntryTooLarge:
+            outcome = "refused"
+            raise
+        except LogUnavailable:
+            raise
+        finally:
+            self._metrics.dependency("log", operation, outcome, time.perf_counter() - start)
