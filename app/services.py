@@ -18,6 +18,7 @@ from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
+from app.long_poll import LongPolls
 from app.metrics import Metrics
 from app.schema_changes import SchemaChanges
 from app.settings import Settings
@@ -54,6 +55,7 @@ class Services:
     barrier: SharedBarrier
     turns: Turns
     differ: Differ
+    long_polls: LongPolls
     watch_hub: WatchHub
     watch_history: WatchHistory
     watch_guard: AccessGuard

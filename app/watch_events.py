@@ -30,17 +30,12 @@ class Filter:
     """Which configs of a project somebody watches; all conditions together."""
 
     prefix: str = ""
+    """The query's and that of the caller's API key, as one."""
     keys: frozenset[str] | None = None
-    visible_prefix: str = ""
-    """What the caller's API key is limited to."""
 
     def matches(self, key: str) -> bool:
         """Whether changes of this config are sent."""
-        return (
-            key.startswith(self.prefix)
-            and (self.keys is None or key in self.keys)
-            and key.startswith(self.visible_prefix)
-        )
+        return key.startswith(self.prefix) and (self.keys is None or key in self.keys)
 
 
 class Frame:

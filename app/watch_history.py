@@ -70,7 +70,7 @@ class WatchHistory:
                 project_id,
                 sequence,
                 up_to,
-                (wanted.prefix, wanted.visible_prefix),
+                wanted.prefix,
                 wanted.keys,
                 PAGE_REVISIONS,
                 PAGE_BYTES,

@@ -25,6 +25,7 @@ from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
+from app.long_poll import LongPolls
 from app.metrics import MeteredLog, Metrics
 from app.schema_changes import SchemaChanges
 from app.schema_gate import SchemaGate
@@ -75,6 +76,7 @@ def create_app(settings: Settings) -> web.Application:
 
     async def end_streams(app: web.Application) -> None:
         app[SERVICES].watch_hub.close()
+        app[SERVICES].long_polls.close()
 
     app.cleanup_ctx.append(lifespan)
     app.on_shutdown.append(end_streams)
@@ -139,6 +141,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         barrier=barrier,
         turns=Turns(pool),
         differ=Differ(),
+        long_polls=LongPolls(model),
         watch_hub=watch_hub,
         watch_history=WatchHistory(pool, model),
         watch_guard=watch_guard,

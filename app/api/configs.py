@@ -10,6 +10,7 @@ from aiohttp import web
 from app.access.principal import Permission
 from app.api import past
 from app.api.access import project_access
+from app.api.long_poll import held, wait_of
 from app.api.reads import CONSISTENCY, config_key, not_modified, prepare_read
 from app.api.requests import (
     POSITION_HEADER,
@@ -60,13 +61,19 @@ async def get_content(request: web.Request) -> web.Response:
 
 async def _read(request: web.Request) -> tuple[RecordedRevision, dict[str, str]]:
     access = await project_access(request, Permission.READ)
-    check_query(request, *CONSISTENCY, *past.ONE)
-    key = config_key(request, access)
+    check_query(request, "wait", *CONSISTENCY, *past.ONE)
+    key, wait_s = config_key(request, access), wait_of(request)
     if any(name in request.query for name in past.ONE):
+        if wait_s:
+            raise InvalidParameter("wait", "what is past does not change")
         revision, position = await past.past_config(request, access, key)
     else:
         position = await prepare_read(request)
         revision = live_config(request, access.project_id, key)
+        if wait_s and not_modified(request, revision.version):
+            await held(request, access, key)
+            position = await prepare_read(request)
+            revision = live_config(request, access.project_id, key)
     return revision, {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
 
 

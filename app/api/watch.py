@@ -14,9 +14,10 @@ from aiohttp import web
 from aiohttp.http import HttpVersion11
 
 from app.access.directory import DATABASE_AWAY, CredentialsRefused
-from app.access.principal import Application, Permission
+from app.access.principal import Permission
 from app.api.access import Access, project_access
 from app.api.errors import REQUEST_ID
+from app.api.reads import own_prefix, seen_prefix
 from app.api.requests import POSITION_HEADER, check_query, query_boolean, query_integer
 from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn, Unavailable
 from app.services import SERVICES, Services
@@ -147,12 +148,8 @@ def _filter(request: web.Request, access: Access) -> Filter:
         keys = frozenset(check_key(key) for key in text.split(","))
         if len(keys) > MAX_KEYS:
             raise InvalidParameter("keys", f"at most {MAX_KEYS} keys; use prefix")
-    return Filter(request.query.get("prefix", ""), keys, _visible_prefix(access))
-
-
-def _visible_prefix(access: Access) -> str:
-    principal = access.principal
-    return (principal.prefix or "") if isinstance(principal, Application) else ""
+    prefix = seen_prefix(request, access)
+    return Filter(keys=frozenset()) if prefix is None else Filter(prefix, keys)
 
 
 async def _start(request: web.Request, services: Services, project_id: str) -> int | None:
@@ -185,7 +182,7 @@ async def _still_allowed(request: web.Request, before: Access) -> bool:
         return False
     except DATABASE_AWAY:
         return True  # reads go on while the database is away
-    return _visible_prefix(now) == _visible_prefix(before)
+    return own_prefix(now) == own_prefix(before)
 
 
 def _detect_dead_peer(transport: asyncio.Transport) -> None:

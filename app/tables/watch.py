@@ -19,11 +19,11 @@ SELECT {COLUMNS}, r.total FROM (
     SELECT r.*, row_number() OVER w AS number, sum(octet_length(r.state)) OVER w AS total
     FROM config_revisions r
     WHERE r.project_id = $1 AND r.sequence > $2 AND r.sequence <= $3
-        AND starts_with(r.config_key, $4) AND starts_with(r.config_key, $5)
-        AND ($6::text[] IS NULL OR r.config_key = ANY($6))
+        AND starts_with(r.config_key, $4)
+        AND ($5::text[] IS NULL OR r.config_key = ANY($5))
     WINDOW w AS (ORDER BY r.sequence)
-    ORDER BY r.sequence LIMIT $7
-) AS r WHERE r.number <= 2 OR r.total - octet_length(r.state) <= $8 ORDER BY r.sequence
+    ORDER BY r.sequence LIMIT $6
+) AS r WHERE r.number <= 2 OR r.total - octet_length(r.state) <= $7 ORDER BY r.sequence
 """  # noqa: S608
 
 
@@ -37,7 +37,7 @@ async def revisions_behind(
     project_id: str,
     sequence: int,
     up_to: int,
-    prefixes: tuple[str, str],
+    prefix: str,
     keys: Collection[str] | None,
     limit: int,
     limit_bytes: int,
@@ -48,8 +48,6 @@ async def revisions_behind(
     so that the last of a page that is not the end can be left for the next.
     """
     wanted = None if keys is None else list(keys)
-    rows = await pool.fetch(
-        _PAGE, project_id, sequence, up_to, *prefixes, wanted, limit, limit_bytes
-    )
+    rows = await pool.fetch(_PAGE, project_id, sequence, up_to, prefix, wanted, limit, limit_bytes)
     full = len(rows) == limit or (len(rows) > 1 and rows[-1]["total"] > limit_bytes)
     return [from_row(row) for row in rows], full
