@@ -92,8 +92,9 @@ format: $(DEV) ## format the code and fix what can be fixed
 test: $(DEV) ui ## the whole suite, on real servers that it starts itself
 	$(PY) -m pytest -n 2 -m "not soak" $(ARGS)
 
-test-faults: $(DEV) ## the failure table, long form: kills real servers
-	$(PY) -m pytest -n 0 tests/faults $(ARGS)
+test-faults: $(DEV) ## faults on real servers under load: FAULTS_MINUTES=30 FAULTS_SEED=1
+	FAULTS_MINUTES=$(or $(FAULTS_MINUTES),5) FAULTS_SEED=$(FAULTS_SEED) \
+		$(PY) -m pytest -n 0 -s tests/faults $(ARGS)
 
 test-browser: $(DEV) ui ## the management page in a real browser
 	$(PY) -m pytest -n 0 tests/browser $(ARGS)

@@ -58,7 +58,7 @@ def check(history: History, final: FinalState) -> Verdict:
     """Everything that can be said about a run."""
     verdict = Verdict(diverged=list(final.findings), surprises=list(history.surprises))
     registers = _registers(final.revisions, verdict)
-    _check_writes(history.writes, final.revisions, verdict)
+    _check_writes(history.writes, final.revisions, registers, verdict)
     _check_registers(history, registers, verdict)
     for listing in history.listings:
         _check_listing(listing, registers, verdict)
@@ -97,13 +97,18 @@ def _registers(revisions: list[Recorded], verdict: Verdict) -> dict[Register, _C
         position = max(position, revision.position)
         chain.revisions.append(revision)
         chain.positions.append(revision.position)
-    return chains
+    return dict(chains)
 
 
 # Writes: there once, whole, where it was said; or not at all
 
 
-def _check_writes(writes: list[Write], revisions: list[Recorded], verdict: Verdict) -> None:
+def _check_writes(
+    writes: list[Write],
+    revisions: list[Recorded],
+    registers: dict[Register, _Chain],
+    verdict: Verdict,
+) -> None:
     made: dict[str, list[Recorded]] = defaultdict(list)
     for revision in revisions:
         if revision.writer is not None:
@@ -123,7 +128,7 @@ def _check_writes(writes: list[Write], revisions: list[Recorded], verdict: Verdi
             _check_acknowledged(write, found, verdict)
         elif write.outcome is Outcome.REFUSED and found:
             verdict.phantom.append(f"write {write.id} was refused, and is there")
-        _check_expected(write, found, verdict)
+        _check_expected(write, found, registers, verdict)
     for writer, found in made.items():
         verdict.phantom.append(f"nobody sent write {writer}, which is at {found[0].position}")
 
@@ -137,10 +142,21 @@ def _check_acknowledged(write: Write, found: list[Recorded], verdict: Verdict) -
         verdict.lost.append(f"write {write.id} is not at position {write.position} as answered")
 
 
-def _check_expected(write: Write, found: list[Recorded], verdict: Verdict) -> None:
+def _check_expected(
+    write: Write, found: list[Recorded], registers: dict[Register, _Chain], verdict: Verdict
+) -> None:
+    """What is there stands on what the write was made for."""
     for revision in found:
         expected = write.expected.get(revision.register)
-        if expected and revision.version != expected + 1:
+        before = registers[revision.register].version(revision.version - 1)
+        alive = before is not None and not before.deleted
+        if expected is None:
+            fits = alive
+        elif expected == 0:
+            fits = not alive
+        else:
+            fits = alive and revision.version == expected + 1
+        if not fits:
             verdict.order.append(
                 f"write {write.id} was made for version {expected} of {revision.register}"
                 f" and became {revision.version}"
@@ -186,7 +202,8 @@ def _check_registers(history: History, registers: dict[Register, _Chain], verdic
             what = f"read of version {read.version}"
             seen[read.register].append(_Seen(2 * read.version + 1, read.begun, read.ended, what))
     for register, operations in seen.items():
-        _check_order(register, operations, registers[register], began, verdict)
+        chain = registers.get(register) or _Chain()
+        _check_order(register, operations, chain, began, verdict)
     _check_absences(history.reads, registers, seen, verdict)
 
 

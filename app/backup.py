@@ -1,0 +1,325 @@
+"""Back the database and the log up as one pair, and restore it.
+
+The dump comes first and the log's snapshot after it, so the log always holds what the dump's
+checkpoint stands on: the projector goes on from the one in the other. Both go on working
+meanwhile. Interrupted, either command goes on where it was when it is called again. Must never
+restore over anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import shutil
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import asyncpg
+import orjson
+
+from app.embedded.postgres import binaries
+from app.embedded.processes import EmbeddedError
+from app.migrations import applied, create_database
+from app.settings import Settings
+from app.web import connect_log
+from consensus.jetstream_snapshot import (
+    Access,
+    Snapshot,
+    StreamExists,
+    last_position,
+    load_stream,
+    save_stream,
+)
+from projections.checkpoint import Checkpoint, read_checkpoint
+from projections.log_check import compare_with_log
+
+FORMAT = 1
+MANIFEST, DUMP, LOG = "manifest.json", "database.dump", "log.snapshot"
+BARRIER_TIMEOUT_S = 30.0
+Say = Callable[[str], None]
+
+
+class BackupError(Exception):
+    """A backup or restore cannot go on; the message is one line that says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One file of a backup."""
+
+    bytes: int
+    sha256: str
+
+
+@dataclass(slots=True)
+class Manifest:
+    """What a backup holds. A part that is None was not made yet."""
+
+    format: int
+    begun_at: str
+    stream: str
+    migration: str
+    checkpoint: int = 0
+    """The dump's: how far the log is applied in it."""
+    database: Part | None = None
+    log: Part | None = None
+    log_config: dict[str, Any] | None = None
+    log_state: dict[str, Any] | None = None
+    finished_at: str | None = None
+
+    @property
+    def last_position(self) -> int:
+        """The log's last position in this backup: everything up to there is restored."""
+        return int((self.log_state or {}).get("last_seq", 0))
+
+
+async def back_up(settings: Settings, folder: Path, say: Say = lambda line: None) -> Manifest:
+    """Write a backup into `folder`, or finish one that was interrupted.
+
+    Raises BackupError, LogError, asyncpg's errors.
+    """
+    dsn = settings.require_database_url()
+    manifest = _open(folder)
+    if manifest is None:
+        versions = await applied(dsn)
+        manifest = Manifest(FORMAT, _now(), settings.stream, versions[-1] if versions else "0")
+        _write(folder, manifest)
+    elif manifest.finished_at is not None:
+        raise BackupError(f"{folder} holds a finished backup of {manifest.finished_at}")
+    if manifest.database is None:
+        say("dumping the database")
+        manifest.checkpoint = await _dump(dsn, folder / DUMP)
+        manifest.database = await asyncio.to_thread(_part, folder / DUMP)
+        _write(folder, manifest)
+    if manifest.log is None:
+        say(f"saving the log (the dump is at position {manifest.checkpoint})")
+        snapshot = await _save_log(settings, folder / LOG, manifest.checkpoint)
+        manifest.log_config, manifest.log_state = snapshot.config, snapshot.state
+        manifest.log = await asyncio.to_thread(_part, folder / LOG)
+    manifest.finished_at = _now()
+    _write(folder, manifest)
+    return manifest
+
+
+async def restore(settings: Settings, folder: Path, say: Say = lambda line: None) -> Manifest:
+    """Make the log and the database of `settings` from a backup; then start the services.
+
+    The stream must not exist and the database must be empty, unless they are this backup's
+    own, of a restore that was interrupted. Raises BackupError, LogError, asyncpg's errors.
+    """
+    manifest = _read(folder)
+    if manifest is None or manifest.finished_at is None:
+        raise BackupError(f"{folder} holds no finished backup")
+    say("checking the files")
+    for name, part in ((DUMP, manifest.database), (LOG, manifest.log)):
+        if await asyncio.to_thread(_part, folder / name) != part:
+            raise BackupError(f"{folder / name} is not the file that was backed up")
+    await _restore_log(settings, folder / LOG, manifest, say)
+    await _restore_database(settings.require_database_url(), folder / DUMP, manifest, say)
+    say("comparing them")
+    log = await connect_log(settings)
+    try:
+        async with _connected(settings.require_database_url()) as connection:
+            await compare_with_log(log, await read_checkpoint(connection))
+    finally:
+        await log.close()
+    return manifest
+
+
+# The log
+
+
+async def _save_log(settings: Settings, file: Path, checkpoint: int) -> Snapshot:
+    # A leader that was just elected may not have applied all that is committed: the snapshot
+    # is asked for behind a barrier.
+    log = await connect_log(settings)
+    try:
+        await log.barrier(timeout=BARRIER_TIMEOUT_S)
+    finally:
+        await log.close()
+    scratch = file.with_suffix(".new")
+    with scratch.open("wb") as sink:
+        snapshot = await save_stream(_access(settings), settings.stream, sink)
+        await asyncio.to_thread(os.fsync, sink.fileno())
+    if snapshot.last_position < checkpoint:
+        raise BackupError(
+            f"the log ends at {snapshot.last_position}, but {checkpoint} was applied: see"
+            " docs/RUNBOOK.md, log-behind-checkpoint"
+        )
+    scratch.replace(file)
+    return snapshot
+
+
+async def _restore_log(settings: Settings, file: Path, manifest: Manifest, say: Say) -> None:
+    assert manifest.log_config is not None
+    assert manifest.log_state is not None
+    assert manifest.log is not None
+    access = _access(settings)
+    there = await last_position(access, settings.stream)
+    if there is not None:
+        if there < manifest.last_position:
+            raise StreamExists(
+                f"there is a stream {settings.stream!r} already, and it ends at {there}"
+            )
+        say("the log is there already")  # compared with the database at the end
+        return
+    say(f"restoring the log up to position {manifest.last_position}")
+    snapshot = Snapshot(manifest.log_config, manifest.log_state, manifest.log.bytes)
+    with file.open("rb") as source:
+        end = await load_stream(access, settings.stream, snapshot, source)
+    if end < manifest.last_position:
+        raise BackupError(f"the restored log ends at {end}, not at {manifest.last_position}")
+
+
+def _access(settings: Settings) -> Access:
+    tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
+    return Access(settings.nats_servers, settings.nats_credentials, tls)
+
+
+# The database
+
+
+async def _dump(dsn: str, file: Path) -> int:
+    """pg_dump of one snapshot; the checkpoint inside it."""
+    scratch = file.with_suffix(".new")
+    async with (
+        _connected(dsn) as connection,
+        connection.transaction(isolation="repeatable_read", readonly=True),
+    ):
+        snapshot = await connection.fetchval("SELECT pg_export_snapshot()")
+        checkpoint = await read_checkpoint(connection)
+        await _run(
+            dsn,
+            "pg_dump",
+            *("--format=custom", "--no-owner", "--no-privileges"),
+            *(f"--snapshot={snapshot}", f"--file={scratch}"),
+        )
+    scratch.replace(file)
+    return checkpoint.position
+
+
+async def _restore_database(dsn: str, file: Path, manifest: Manifest, say: Say) -> None:
+    await create_database(dsn)
+    async with _connected(dsn) as connection:
+        tables = await connection.fetchval(
+            "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
+        )
+        if tables:
+            checkpoint = Checkpoint()
+            if await connection.fetchval("SELECT to_regclass('checkpoints')") is not None:
+                checkpoint = await read_checkpoint(connection)
+            if checkpoint.position < max(1, manifest.checkpoint):
+                raise BackupError("the database is not empty; restore into a new one")
+            say("the database is there already")
+            return
+    say(f"restoring the database at position {manifest.checkpoint}")
+    # One transaction: interrupted, the database is as empty as before.
+    await _run(
+        dsn,
+        "pg_restore",
+        *("--single-transaction", "--exit-on-error", "--no-owner", "--no-privileges"),
+        *(f"--dbname={_database(dsn)}", str(file)),
+    )
+
+
+async def _run(dsn: str, program: str, *arguments: str) -> None:
+    """Run one of PostgreSQL's programs; the URL's parts reach it through its environment."""
+    process = await asyncio.create_subprocess_exec(
+        _program(program),
+        *arguments,
+        env={**os.environ, **_libpq_environ(dsn)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await process.communicate()
+    if process.returncode != 0:
+        lines = errors.decode(errors="replace").strip().splitlines()
+        raise BackupError(f"{program} ended with {process.returncode}: {'; '.join(lines[-3:])}")
+
+
+def _program(name: str) -> str:
+    """PostgreSQL 18's own, which dumps every older server; else what is on PATH."""
+    try:
+        return str(binaries() / name)
+    except EmbeddedError:
+        found = shutil.which(name)
+        if found is None:
+            raise BackupError(f"{name} is not installed") from None
+        return found
+
+
+def _database(dsn: str) -> str:
+    return unquote(urlsplit(dsn).path.lstrip("/"))
+
+
+def _libpq_environ(dsn: str) -> dict[str, str]:
+    """Never in an argument list, which every user of the machine can read."""
+    parts = urlsplit(dsn)
+    known = {"host": "PGHOST", "port": "PGPORT", "user": "PGUSER", "password": "PGPASSWORD"}
+    known |= {"sslmode": "PGSSLMODE", "sslrootcert": "PGSSLROOTCERT"}
+    environ = {known[name]: value for name, value in parse_qsl(parts.query) if name in known}
+    given = {
+        "PGHOST": unquote(parts.hostname or ""),
+        "PGPORT": str(parts.port or ""),
+        "PGUSER": unquote(parts.username or ""),
+        "PGPASSWORD": unquote(parts.password or ""),
+        "PGDATABASE": _database(dsn),
+    }
+    return environ | {variable: value for variable, value in given.items() if value}
+
+
+@asynccontextmanager
+async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        yield connection
+    finally:
+        connection.terminate()
+
+
+# The files
+
+
+def _part(file: Path) -> Part:
+    with file.open("rb") as source:
+        digest = hashlib.file_digest(source, "sha256")
+    return Part(file.stat().st_size, digest.hexdigest())
+
+
+def _open(folder: Path) -> Manifest | None:
+    """The unfinished or finished backup in a folder; None if it is new."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    manifest = _read(folder)
+    if manifest is None and any(folder.iterdir()):
+        raise BackupError(f"{folder} is not empty and holds no backup of ours")
+    return manifest
+
+
+def _read(folder: Path) -> Manifest | None:
+    try:
+        found = orjson.loads((folder / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        return None
+    if found.get("format") != FORMAT:
+        raise BackupError(f"{folder} holds a backup of format {found.get('format')!r}")
+    for name in ("database", "log"):
+        found[name] = Part(**found[name]) if found[name] else None
+    return Manifest(**found)
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
+    scratch = folder / f"{MANIFEST}.new"
+    scratch.write_bytes(orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2))
+    scratch.replace(folder / MANIFEST)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,165 @@
+"""The whole stream into a file and back: positions, times and bytes stay as they are.
+
+The servers' own snapshot API, which the client library lacks. Must never restore over a stream
+that exists.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import api
+
+from consensus.jetstream_connection import Connection
+from consensus.log import LogError, LogUnavailable
+
+_API: Final = api.DEFAULT_PREFIX
+_CHUNK_BYTES: Final = 128 * 1024
+_ANSWER_TIMEOUT_S: Final = 30.0
+_SILENCE_S: Final = 60.0
+"""A snapshot that brings nothing for this long has failed."""
+_NOT_FOUND: Final = 10059
+
+
+class StreamExists(LogError):
+    """There is a stream of this name; it may hold the only truth of a running product."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """What a snapshot holds, as the servers described it."""
+
+    config: dict[str, Any]
+    state: dict[str, Any]
+    bytes: int
+
+    @property
+    def last_position(self) -> int:
+        """The last position that it certainly holds."""
+        return int(self.state["last_seq"])
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How to reach the group."""
+
+    servers: Sequence[str]
+    credentials: Path | None = None
+    tls: ssl.SSLContext | None = None
+
+    async def connect(self) -> Connection:
+        """A connection, without any stream. Raises LogUnavailable."""
+        connection = Connection(
+            self.servers, name="guardian-backup", credentials=self.credentials, tls=self.tls
+        )
+        await connection.open(_ANSWER_TIMEOUT_S)
+        return connection
+
+
+async def save_stream(access: Access, stream: str, sink: BinaryIO) -> Snapshot:
+    """Write the stream to `sink` while it goes on. Raises LogUnavailable, LogError."""
+    connection = await access.connect()
+    try:
+        return await _save(connection.client, stream, sink)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise LogUnavailable(f"the snapshot was interrupted: {error!r}") from error
+    finally:
+        await connection.close()
+
+
+async def _save(client: Client, stream: str, sink: BinaryIO) -> Snapshot:
+    inbox = client.new_inbox()
+    chunks: asyncio.Queue[Msg] = asyncio.Queue()
+    subscription = await client.subscribe(inbox, cb=chunks.put)
+    request = {"deliver_subject": inbox, "no_consumers": True, "chunk_size": _CHUNK_BYTES}
+    answer = await _ask(client, f"{_API}.STREAM.SNAPSHOT.{stream}", request)
+    size = 0
+    while True:
+        message = await asyncio.wait_for(chunks.get(), _SILENCE_S)
+        status = (message.headers or {}).get("Status", "")
+        if status.startswith(("4", "5")):
+            text = (message.headers or {}).get("Description", "")
+            raise LogUnavailable(f"the servers gave the snapshot up: {status} {text}")
+        if not message.data:
+            break
+        await asyncio.to_thread(sink.write, message.data)
+        size += len(message.data)
+        if message.reply:
+            await client.publish(message.reply)  # the servers send on when it was taken
+    await subscription.unsubscribe()
+    return Snapshot(answer["config"], answer["state"], size)
+
+
+async def load_stream(access: Access, stream: str, snapshot: Snapshot, source: BinaryIO) -> int:
+    """Make the stream anew from `source`; its last position.
+
+    Raises StreamExists, LogUnavailable, LogError.
+    """
+    connection = await access.connect()
+    try:
+        if await _info(connection.client, stream) is not None:
+            raise StreamExists(f"there is a stream {stream!r} already")
+        return await _load(connection.client, stream, snapshot, source)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise LogUnavailable(f"the restore was interrupted: {error!r}") from error
+    finally:
+        await connection.close()
+
+
+async def _load(client: Client, stream: str, snapshot: Snapshot, source: BinaryIO) -> int:
+    config = {**snapshot.config, "name": stream}
+    begun = await _ask(
+        client,
+        f"{_API}.STREAM.RESTORE.{stream}",
+        {"config": config, "state": snapshot.state},
+    )
+    subject = begun["deliver_subject"]
+    while data := await asyncio.to_thread(source.read, _CHUNK_BYTES):
+        answer = await client.request(subject, data, timeout=_SILENCE_S)
+        if answer.data:
+            raise LogError(f"the servers refuse the snapshot: {answer.data.decode()[:500]}")
+    done = await client.request(subject, b"", timeout=10 * _SILENCE_S)
+    made = _checked(done.data)
+    return int(made["state"]["last_seq"])
+
+
+async def last_position(access: Access, stream: str) -> int | None:
+    """Where a stream ends; None if there is none. Raises LogUnavailable."""
+    connection = await access.connect()
+    try:
+        info = await _info(connection.client, stream)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise LogUnavailable(f"the Raft group does not answer: {error!r}") from error
+    finally:
+        await connection.close()
+    return None if info is None else int(info["state"]["last_seq"])
+
+
+async def _info(client: Client, stream: str) -> dict[str, Any] | None:
+    answer = await client.request(f"{_API}.STREAM.INFO.{stream}", b"", timeout=_ANSWER_TIMEOUT_S)
+    found: dict[str, Any] = json.loads(answer.data)
+    if found.get("error", {}).get("err_code") == _NOT_FOUND:
+        return None
+    return _checked(answer.data)
+
+
+async def _ask(client: Client, subject: str, request: dict[str, Any]) -> dict[str, Any]:
+    answer = await client.request(subject, json.dumps(request).encode(), timeout=_ANSWER_TIMEOUT_S)
+    return _checked(answer.data)
+
+
+def _checked(data: bytes) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(data)
+    if error := found.get("error"):
+        text = f"{error.get('description')} ({error.get('err_code')})"
+        raise LogUnavailable(text) if error.get("code", 500) >= 500 else LogError(text)
+    return found

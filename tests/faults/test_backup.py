@@ -1,0 +1,231 @@
+"""The drill: back up under load, destroy everything, restore, replay the tail, compare."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import orjson
+import pytest
+
+from app import backup as backup_module
+from app.backup import BackupError, Manifest, back_up, restore
+from app.embedded.postgres import Postgres
+from app.embedded.raft import RaftGroup
+from app.migrations import up
+from app.settings import Settings
+from consensus.jetstream_snapshot import StreamExists
+from tests.support.servers import ask
+from tests.support.service import Client, run_service, settings_for
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
+
+_REVISIONS = """
+SELECT project_id, config_key, version, position, change_id, state, hash, created_at
+FROM config_revisions WHERE position <= $1 ORDER BY sequence
+"""
+
+
+class Load:
+    """Writers that remember what was acknowledged."""
+
+    def __init__(self, admin: Client, project: str, writers: int = 4) -> None:
+        self.acknowledged: dict[tuple[str, int], int] = {}
+        """From key and version to the position."""
+        self._stop = False
+        self._wrote = asyncio.Event()
+        self._tasks = [
+            asyncio.create_task(self._write(admin, f"{project}/configs/k{n}", f"k{n}"))
+            for n in range(writers)
+        ]
+
+    async def _write(self, admin: Client, path: str, key: str) -> None:
+        version = 0
+        while not self._stop:
+            answer = await admin("PUT", path, json={"content": "x" * 500, "version": version})
+            assert answer.status in (200, 201), answer.body
+            version += 1
+            self.acknowledged[key, version] = int(answer.headers["Guardian-Position"])
+            self._wrote.set()
+
+    async def reach(self, writes: int) -> None:
+        while len(self.acknowledged) < writes:
+            self._wrote.clear()
+            await self._wrote.wait()
+
+    async def stop(self) -> None:
+        self._stop = True
+        await asyncio.gather(*self._tasks)
+
+
+async def guardian(settings: Settings, *arguments: str) -> tuple[int, str, str]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "app.cli", *arguments),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={
+            **os.environ,
+            "DATABASE_URL": settings.require_database_url(),
+            "NATS_URL": settings.require_nats_url(),
+            "GUARDIAN_STREAM": settings.stream,
+        },
+    )
+    output, errors = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, output.decode(), errors.decode()
+
+
+async def revisions(url: str, last_position: int) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    rows = [tuple(row) for row in await connection.fetch(_REVISIONS, last_position)]
+    await connection.close()
+    return rows
+
+
+async def test_the_drill(short_path: Path) -> None:
+    group, postgres = RaftGroup(short_path / "raft"), Postgres(short_path / "postgres")
+    group.start()
+    postgres.start()
+    folder = short_path / "backup"
+    settings = settings_for(postgres.url(), group.url, "guardian")
+    try:
+        await up(postgres.url())
+        async with run_service(settings) as service:
+            admin = await service.anonymous.sign_in()
+            project, _ = await service.project(admin)
+            load = Load(admin, project)
+            await load.reach(40)
+            code, output, errors = await guardian(settings, "backup", str(folder), "--json")
+            assert code == 0, errors
+            manifest = orjson.loads(output)
+            await load.reach(len(load.acknowledged) + 20)
+            await load.stop()
+        last = manifest["log_state"]["last_seq"]
+        assert 0 < manifest["checkpoint"] <= last
+        before = await revisions(postgres.url(), last)
+        assert before
+    finally:
+        group.stop()
+        postgres.stop()
+
+    # Everything is destroyed.
+    shutil.rmtree(short_path / "raft")
+    shutil.rmtree(short_path / "postgres")
+    group, postgres = RaftGroup(short_path / "raft2"), Postgres(short_path / "postgres2")
+    group.start()
+    postgres.start()
+    settings = replace(settings, database_url=postgres.url(), nats_url=group.url)
+    try:
+        code, output, errors = await guardian(settings, "restore", str(folder))
+        assert code == 0, errors
+        code, _, errors = await guardian(settings, "restore", str(folder))  # once more: a no-op
+        assert code == 0, errors
+        async with run_service(settings) as service:
+            admin = await service.anonymous.sign_in()
+            answer = await admin("GET", f"{project}/configs/k0?consistency=linearizable")
+            assert answer.status == 200
+            # The tail between the dump and the end of the snapshot was replayed.
+            assert await revisions(postgres.url(), last) == before
+            restored = {(row[1], row[2]): row[3] for row in before}
+            for place, position in load.acknowledged.items():
+                assert position > last or restored[place] == position
+            version = answer.json["version"]
+            answer = await admin(
+                "PUT", f"{project}/configs/k0", json={"content": 1, "version": version}
+            )
+            assert answer.status == 200
+            assert int(answer.headers["Guardian-Position"]) > last
+        code, output, errors = await guardian(
+            settings, "log", "replay", "--into", postgres.url("again"), "--json"
+        )
+        assert code == 0, output + errors
+    finally:
+        group.stop()
+        postgres.stop()
+
+
+@pytest.fixture
+async def filled(database_url: str, nats_url: str, stream_name: str) -> tuple[Settings, str]:
+    """Settings of a small installation that has stopped; the path of one config."""
+    settings = settings_for(database_url, nats_url, stream_name)
+    async with run_service(settings) as service:
+        admin = await service.anonymous.sign_in()
+        project, _ = await service.project(admin)
+        path = f"{project}/configs/k"
+        assert (await admin("PUT", path, json={"content": 1, "version": 0})).status == 201
+    return settings, path
+
+
+async def test_an_interrupted_backup_goes_on(
+    filled: tuple[Settings, str], short_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings, _ = filled
+    folder = short_path / "backup"
+
+    async def interrupted(*_: object) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(backup_module, "save_stream", interrupted)
+        with pytest.raises(InterruptedError):
+            await back_up(settings, folder)
+    with pytest.raises(BackupError, match="no finished backup"):
+        await restore(settings, folder)
+    said: list[str] = []
+    manifest = await back_up(settings, folder, said.append)
+    assert not any("dumping" in line for line in said)
+    assert manifest.finished_at
+    with pytest.raises(BackupError, match="holds a finished backup"):
+        await back_up(settings, folder)
+
+
+async def test_an_interrupted_restore_goes_on(
+    filled: tuple[Settings, str],
+    short_path: Path,
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, path = filled
+    folder = short_path / "backup"
+    await back_up(settings, folder)
+
+    async def interrupted(*_: object) -> None:
+        raise InterruptedError
+
+    ask("delete_streams", settings.stream)
+    target = replace(settings, database_url=empty_database_url)
+    with monkeypatch.context() as patch:
+        patch.setattr(backup_module, "_restore_database", interrupted)
+        with pytest.raises(InterruptedError):
+            await restore(target, folder)
+    said: list[str] = []
+    await restore(target, folder, said.append)
+    assert "the log is there already" in said
+    async with run_service(target) as service:
+        admin = await service.anonymous.sign_in()
+        assert (await admin("GET", path)).json["content"] == 1
+
+
+async def test_nothing_is_restored_over_anything(
+    filled: tuple[Settings, str], short_path: Path, empty_database_url: str
+) -> None:
+    settings, _ = filled
+    folder = short_path / "backup"
+    manifest = await back_up(settings, folder)
+    assert isinstance(manifest, Manifest)
+    ask("delete_streams", settings.stream)
+    # A service that was started too early made an empty stream.
+    await up(empty_database_url)
+    async with run_service(replace(settings, database_url=empty_database_url)):
+        pass
+    with pytest.raises(StreamExists, match="there is a stream"):
+        await restore(settings, folder)
+    (folder / "log.snapshot").write_bytes(b"another file")
+    with pytest.raises(BackupError, match="is not the file that was backed up"):
+        await restore(settings, folder)
