@@ -1,0 +1,65 @@
+"""A key with a prefix knows of its configs only, in every list, feed, change set and roll-back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.support.service import Client, Service
+
+
+async def test_what_is_outside_the_prefix_does_not_exist(
+    service: Service, admin: Client, configs: str
+) -> None:
+    project = configs.removesuffix("/configs")
+    made = await admin(
+        "POST",
+        f"{project}/keys",
+        json={"name": "deploy", "role_level": "editor", "prefix": "a."},
+    )
+    assert made.status == 201, made.body
+    key = service.anonymous.with_headers(**{"X-API-Key": made.json["api_key"]})
+    changes: list[dict[str, Any]] = [
+        {"op": "put", "key": name, "content": {"x": 1}, "version": 0}
+        for name in ("a.1", "a.2", "ab", "b.1")
+    ]
+    first = await admin("POST", f"{project}/changes", json={"changes": changes})
+    then = first.json["position"]
+    for n, name in enumerate(("a.1", "b.1")):
+        await admin("PUT", f"{configs}/{name}", json={"content": n, "version": 1})
+
+    async def seen(path: str) -> list[str]:
+        answer = await key("GET", path)
+        assert answer.status == 200, answer.body
+        return [item["key"] for item in answer.json["items"]]
+
+    assert await seen(configs) == ["a.1", "a.2"]
+    assert await seen(f"{configs}?position={then}") == ["a.1", "a.2"]
+    assert await seen(f"{configs}?position={then}&prefix=a") == ["a.1", "a.2"]
+    assert await seen(f"{configs}?position={then}&prefix=a.2") == ["a.2"]
+    assert await seen(f"{configs}?position={then}&prefix=b") == []
+    assert await seen(f'{configs}?match={{"x":1}}') == ["a.2"]
+    assert await seen(f"{project}/revisions") == ["a.1", "a.2", "a.1"]
+    assert await seen(f"{project}/revisions?order=desc&limit=1") == ["a.1"]
+    status = await key("GET", f"/v1/changes/{first.json['id']}")
+    assert [change["key"] for change in status.json["changes"]] == ["a.1", "a.2"]
+
+    for path in (
+        f"{configs}/b.1?version=1",
+        f"{configs}/b.1/revisions",
+        f"{configs}/b.1/revisions/1",
+        f"{configs}/b.1/diff?from=1&to=2",
+        f"{project}/revisions?key=b.1",
+    ):
+        assert (await key("GET", path)).status == 404, path
+    beyond = await key(
+        "POST", f"{project}/changes", json={"changes": [changes[3] | {"key": "b.2"}]}
+    )
+    assert beyond.status == 404
+    rollback = await key("POST", f"{configs}/b.1/rollback", json={"to_version": 1, "version": 2})
+    assert rollback.status == 404
+    headers = {"Content-Type": "application/merge-patch+json"}
+    assert (await key("PATCH", f"{configs}/b.1", data=b"{}", headers=headers)).status == 404
+
+    rolled = await key("POST", f"{project}/rollback", json={"position": then})
+    assert [(c["key"], c["version"]) for c in rolled.json["changes"]] == [("a.1", 3)]
+    assert (await admin("GET", f"{configs}/b.1")).json["content"] == 1
