@@ -8,6 +8,9 @@ from app.errors import Unavailable
 from consensus.log import Log, LogUnavailable
 from projections.read_model import ReadModel
 
+PUBLISH_TIMEOUT_S = 5.0
+"""Of the barrier itself. Not a caller's: one who hardly waits must not spoil it for the others."""
+
 
 class SharedBarrier:
     """Waits until the read model holds all that was committed before the call.
@@ -27,7 +30,8 @@ class SharedBarrier:
         try:
             async with asyncio.timeout(timeout_s):
                 if self._next is None:
-                    self._next = asyncio.create_task(self._publish(timeout_s))
+                    self._next = asyncio.create_task(self._publish())
+                    self._next.add_done_callback(_noticed)
                 position = await asyncio.shield(self._next)
                 await self._model.wait_for(position, timeout_s)
         except TimeoutError:
@@ -35,7 +39,13 @@ class SharedBarrier:
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}", 2) from error
 
-    async def _publish(self, timeout_s: float) -> int:
+    async def _publish(self) -> int:
         async with self._in_flight:
             self._next = None
-            return await self._log.barrier(timeout=timeout_s)
+            return await self._log.barrier(timeout=PUBLISH_TIMEOUT_S)
+
+
+def _noticed(barrier: asyncio.Task[int]) -> None:
+    """A barrier that failed after all who waited for it had left is nobody's error."""
+    if not barrier.cancelled():
+        barrier.exception()

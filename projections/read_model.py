@@ -91,6 +91,8 @@ class ReadModel:
         """Whether the follower is connected; if not, answers may be old."""
         self._projects: dict[str, dict[str, RecordedRevision]] = {}
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._abandoned = 0
+        """Waiters who left since the heap was last cleaned; some of them may be popped already."""
         self._order = itertools.count()
         self._outcomes: dict[str, _Awaited] = {}
         self._listeners: list[Callable[[Sequence[RecordedRevision]], None]] = []
@@ -123,8 +125,20 @@ class ReadModel:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (position, next(self._order), future))
-        async with asyncio.timeout(timeout):
-            await future
+        try:
+            async with asyncio.timeout(timeout):
+                await future
+        finally:
+            if future.cancelled():
+                self._abandon()
+
+    def _abandon(self) -> None:
+        """Count a waiter who left; while nothing is applied they must not pile up."""
+        self._abandoned += 1
+        if self._abandoned * 2 > len(self._waiters):
+            self._waiters = [waiter for waiter in self._waiters if not waiter[2].done()]
+            heapq.heapify(self._waiters)
+            self._abandoned = 0
 
     def expect(self, change_id: str) -> asyncio.Future[Outcome]:
         """A future of what becomes of a change set; ask before it is appended.
