@@ -88,7 +88,7 @@ async def get_change(request: web.Request) -> web.Response:
         return None if role is None else Access(principal, project_id, role)
 
     async def answer() -> dict[str, Any] | None:
-        found = await find_outcome(services.pool, change_id)
+        found = await find_outcome(services.pool, change_id, contents=False)
         access = await access_to(found.project_id) if found else None
         return _decided_view(access, change_id, found) if access and found else None
 

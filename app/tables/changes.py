@@ -9,10 +9,13 @@ import orjson
 
 from domain.errors import Conflict
 from projections.read_model import Applied, Outcome, Rejected
-from projections.recorded import COLUMNS, from_row
+from projections.recorded import COLUMNS, LINE_COLUMNS, from_row
 
 _APPLIED = f"""
 SELECT {COLUMNS} FROM config_revisions r WHERE r.change_id = $1 ORDER BY r.change_index
+"""  # noqa: S608
+_APPLIED_LINES = f"""
+SELECT {LINE_COLUMNS} FROM config_revisions r WHERE r.change_id = $1 ORDER BY r.change_index
 """  # noqa: S608
 _REJECTED = """
 SELECT project_id, position, conflicts::text AS conflicts
@@ -29,9 +32,11 @@ class Decided:
     outcome: Outcome
 
 
-async def find_outcome(pool: asyncpg.Pool, change_id: str) -> Decided | None:
+async def find_outcome(
+    pool: asyncpg.Pool, change_id: str, *, contents: bool = True
+) -> Decided | None:
     """What was recorded of a change set; None if nothing is (yet)."""
-    if rows := await pool.fetch(_APPLIED, change_id):
+    if rows := await pool.fetch(_APPLIED if contents else _APPLIED_LINES, change_id):
         revisions = tuple(map(from_row, rows))
         return Decided(revisions[0].project_id, revisions[0].position, Applied(revisions))
     row = await pool.fetchrow(_REJECTED, change_id)

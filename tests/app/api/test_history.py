@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
+from app.api import rollbacks
 from app.services import SERVICES
 from tests.support.service import Answer, Client, Service
 
@@ -274,3 +277,56 @@ async def test_the_feed_tells_who_changed_what_in_either_order(
     for bad in ("order=up", "from_position=x", "key=a..b", "cursor=bnVsbA", "cursor=LTE", "who=me"):
         expected = 200 if bad == "cursor=bnVsbA" else 400
         assert (await admin("GET", f"{feed}?{bad}")).status == expected, bad
+
+
+async def test_a_project_of_many_configs_is_rolled_back_in_one_change_set(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than a client's change set may hold; above the bound it says so and does nothing."""
+    project = configs.removesuffix("/configs")
+    before = service.app[SERVICES].model.position
+    for part in range(3):
+        changes = [
+            {"op": "put", "key": f"k.{part}.{n}", "content": n, "version": 0} for n in range(500)
+        ]
+        assert (await admin("POST", f"{project}/changes", json={"changes": changes})).status == 200
+    monkeypatch.setattr(rollbacks, "MAX_ROLLED_BACK", 1499)
+    refused = await admin("POST", f"{project}/rollback", json={"position": before})
+    assert (refused.status, refused.json["type"]) == (422, "/problems/too-many-changes")
+    assert refused.json["limit"] == 1499
+    monkeypatch.undo()
+    done = await admin("POST", f"{project}/rollback", json={"position": before})
+    assert (done.status, len(done.json["changes"])) == (200, 1500)
+    assert (await admin("GET", configs)).json["items"] == []
+    status = await admin("GET", f"/v1/changes/{done.json['id']}")
+    assert (status.json["status"], len(status.json["changes"])) == ("applied", 1500)
+
+
+async def test_a_rollback_meets_the_schemas_of_today(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """One config keeps its binding; a project's roll-back brings back the binding of then."""
+    project = configs.removesuffix("/configs")
+    made = await admin(
+        "POST", "/v1/schemas", json={"name": "numbers", "schema": {"type": "integer"}}
+    )
+    assert made.status == 201, made.body
+    schema_id = made.json["id"]
+    bound = await put(admin, f"{configs}/bound", 1, schema_id=schema_id)
+    await put(admin, f"{configs}/bound", "text", 1, schema_id=None)
+    free = await put(admin, f"{configs}/free", "text")
+    await put(admin, f"{configs}/free", 7, 1, schema_id=schema_id)
+    rehearsed = await admin(
+        "POST", f"{configs}/free/rollback?dry_run=true", json={"to_version": 1, "version": 2}
+    )
+    assert (rehearsed.status, rehearsed.json["type"]) == (422, "/problems/schema-violation")
+    alone = await admin("POST", f"{configs}/bound/rollback", json={"to_version": 1, "version": 2})
+    assert (alone.json["content"], alone.json["schema_id"]) == (1, None)
+    then = bound.json["position"]
+    done = await admin("POST", f"{project}/rollback", json={"position": then})
+    assert done.status == 200, done.body
+    back = (await admin("GET", f"{configs}/bound")).json
+    assert (back["content"], back["schema_id"], back["schema_version"]) == (1, schema_id, 1)
+    again = await admin("POST", f"{project}/rollback", json={"position": free.json["position"]})
+    assert again.status == 200, again.body
+    assert (await admin("GET", f"{configs}/free")).json["schema_id"] is None
