@@ -33,7 +33,7 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 STREAM = "guardian"
 PROCESSES = ("web1", "web2", "projector1", "projector2")
-READY_TIMEOUT_S = 120.0
+READY_TIMEOUT_S = 90.0
 DISK_BYTES = {"postgres": 2048 * 1024 * 1024, "n3": 1024 * 1024 * 1024}
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 SKEWED = ("web2", "projector2")
@@ -354,7 +354,8 @@ class Cluster:
                                     break
                         await asyncio.sleep(0.1)
         except TimeoutError:
-            raise TimeoutError(f"not ready: {reason}; {self.ends}") from None
+            words = {name: child.last_words()[-500:] for name, child in self.children.items()}
+            raise TimeoutError(f"not ready: {reason}; {self.ends}; {words}") from None
 
     async def heal(self) -> None:
         """Undo every fault."""
