@@ -109,7 +109,13 @@ class Broker:
         if self._base_url is None:
             base = os.environ.get("TEST_DATABASE_URL")
             if not base:
-                options = {"fsync": "off", "full_page_writes": "off", "max_connections": "300"}
+                options = {
+                    "fsync": "off",
+                    "full_page_writes": "off",
+                    "autovacuum": "off",
+                    "jit": "off",
+                    "max_connections": "300",
+                }
                 self._postgres = Postgres(self.folder / "postgres", options=options)
                 self._postgres.start()
                 base = self._postgres.url("postgres")
