@@ -102,21 +102,51 @@ BAD_BODIES: list[tuple[str, bytes, int, str, str]] = [
     ("broken", b'{"content": ', 400, "malformed-json", "line"),
     ("array", b"[1]", 400, "invalid-parameter", "parameter"),
     ("no content", b'{"version": 0}', 400, "invalid-parameter", "parameter"),
-    ("unknown member", b'{"content": 1, "version": 0, "x": 1}', 400, "invalid-parameter", "parameter"),
+    (
+        "unknown member",
+        b'{"content": 1, "version": 0, "x": 1}',
+        400,
+        "invalid-parameter",
+        "parameter",
+    ),
     ("version as text", b'{"content": 1, "version": "0"}', 400, "invalid-parameter", "parameter"),
     ("version as bool", b'{"content": 1, "version": true}', 400, "invalid-parameter", "parameter"),
     ("NaN", b'{"version": 0, "content": {"a": NaN}}', 422, "not-i-json", "pointer"),
-    ("duplicate name", b'{"version": 0, "content": {"a": 1, "a": 2}}', 422, "not-i-json", "pointer"),
+    (
+        "duplicate name",
+        b'{"version": 0, "content": {"a": 1, "a": 2}}',
+        422,
+        "not-i-json",
+        "pointer",
+    ),
     ("U+0000", b'{"version": 0, "content": {"a": "\\u0000"}}', 422, "not-i-json", "pointer"),
     ("surrogate", b'{"version": 0, "content": "\\ud800"}', 422, "not-i-json", "pointer"),
-    ("20 digits", b'{"version": 0, "content": [12345678901234567890]}', 422, "not-i-json", "pointer"),
+    (
+        "20 digits",
+        b'{"version": 0, "content": [12345678901234567890]}',
+        422,
+        "not-i-json",
+        "pointer",
+    ),
     ("1e999", b'{"version": 0, "content": 1e999}', 422, "not-i-json", "pointer"),
-    ("deep", b'{"version": 0, "content": ' + b"[" * 10_000 + b"]" * 10_000 + b"}", 422, "not-i-json", "pointer"),
+    (
+        "deep",
+        b'{"version": 0, "content": ' + b"[" * 10_000 + b"]" * 10_000 + b"}",
+        422,
+        "not-i-json",
+        "pointer",
+    ),
     ("not UTF-8", b'{"version": 0, "content": "\xff"}', 400, "malformed-json", "column"),
-    ("too large", b'{"version": 0, "content": "' + b"x" * 300_000 + b'"}', 413, "content-too-large", "limit_bytes"),
+    (
+        "too large",
+        b'{"version": 0, "content": "' + b"x" * 300_000 + b'"}',
+        413,
+        "content-too-large",
+        "limit_bytes",
+    ),
     ("far too large", b" " * 2_000_000, 413, "content-too-large", "limit_bytes"),
     ("empty", b"", 400, "malformed-json", "line"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize(
@@ -144,11 +174,35 @@ async def test_a_bad_body_is_told_what_and_where_and_stores_nothing(
         ("PUT", "/" + "k" * 201, {"json": {"content": 1, "version": 0}}, 400, "invalid-key"),
         ("PUT", "/a..b", {"json": {"content": 1, "version": 0}}, 400, "invalid-key"),
         ("PUT", "/%00", {"json": {"content": 1, "version": 0}}, 400, "invalid-key"),
-        ("PUT", "/a", {"data": b"1", "headers": {"Content-Type": "text/plain"}}, 415, "unsupported-media-type"),
+        (
+            "PUT",
+            "/a",
+            {"data": b"1", "headers": {"Content-Type": "text/plain"}},
+            415,
+            "unsupported-media-type",
+        ),
         ("PUT", "/a", {"json": {"content": 1, "version": 3}}, 409, "version-conflict"),
-        ("PUT", "/a", {"json": {"content": 1}, "headers": {"If-Match": "3"}}, 400, "invalid-parameter"),
-        ("PUT", "/a", {"json": {"content": 1}, "headers": {"If-Match": "*"}}, 404, "config-not-found"),
-        ("PUT", "/a", {"json": {"content": 1, "version": 2}, "headers": {"If-None-Match": "*"}}, 400, "invalid-parameter"),
+        (
+            "PUT",
+            "/a",
+            {"json": {"content": 1}, "headers": {"If-Match": "3"}},
+            400,
+            "invalid-parameter",
+        ),
+        (
+            "PUT",
+            "/a",
+            {"json": {"content": 1}, "headers": {"If-Match": "*"}},
+            404,
+            "config-not-found",
+        ),
+        (
+            "PUT",
+            "/a",
+            {"json": {"content": 1, "version": 2}, "headers": {"If-None-Match": "*"}},
+            400,
+            "invalid-parameter",
+        ),
         ("DELETE", "/a", {}, 428, "version-required"),
         ("DELETE", "/a", {"headers": {"If-Match": '"1"'}}, 404, "config-not-found"),
         ("GET", "/a", {}, 404, "config-not-found"),
@@ -160,7 +214,7 @@ async def test_a_bad_body_is_told_what_and_where_and_stores_nothing(
         ("GET", "/a/revisions", {}, 404, "config-not-found"),
         ("POST", "/a", {}, 405, "method-not-allowed"),
     ],
-)  # fmt: skip
+)
 async def test_a_bad_request_is_a_clear_problem(
     admin: Client, configs: str, method: str, path: str, kwargs: Any, status: int, slug: str
 ) -> None:
