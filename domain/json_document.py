@@ -110,9 +110,7 @@ def _check_depth(data: bytes, max_depth: int) -> None:
             if depth > max_depth:
                 line = data.count(b"\n", 0, match.start()) + 1
                 column = match.start() - data.rfind(b"\n", 0, match.start())
-                raise NotIJson(
-                    f"nesting deeper than {max_depth} (line {line} column {column})", ""
-                )
+                raise NotIJson(f"nesting deeper than {max_depth} (line {line} column {column})", "")
         elif token in (b"]", b"}"):
             depth -= 1
 
