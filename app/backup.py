@@ -146,7 +146,7 @@ async def _save_log(settings: Settings, file: Path, checkpoint: int) -> Snapshot
         await log.close()
     scratch = file.with_suffix(".new")
     with scratch.open("wb") as sink:
-        snapshot = await save_stream(_access(settings), settings.stream, sink)
+        snapshot = await save_stream(access_of(settings), settings.stream, sink)
         await asyncio.to_thread(os.fsync, sink.fileno())
     if snapshot.last_position < checkpoint:
         raise BackupError(
@@ -161,7 +161,7 @@ async def _restore_log(settings: Settings, file: Path, manifest: Manifest, say: 
     assert manifest.log_config is not None
     assert manifest.log_state is not None
     assert manifest.log is not None
-    access = _access(settings)
+    access = access_of(settings)
     there = await last_position(access, settings.stream)
     if there is not None:
         if there < manifest.last_position:
@@ -178,7 +178,8 @@ async def _restore_log(settings: Settings, file: Path, manifest: Manifest, say: 
         raise BackupError(f"the restored log ends at {end}, not at {manifest.last_position}")
 
 
-def _access(settings: Settings) -> Access:
+def access_of(settings: Settings) -> Access:
+    """How these settings reach the Raft group."""
     tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
     return Access(settings.nats_servers, settings.nats_credentials, tls)
 

@@ -20,6 +20,7 @@ from nats.aio.msg import Msg
 from nats.js import api
 
 from consensus.jetstream_connection import Connection
+from consensus.jetstream_stream import stream_config
 from consensus.log import LogError, LogUnavailable
 
 _API: Final = api.DEFAULT_PREFIX
@@ -130,6 +131,30 @@ async def _load(client: Client, stream: str, snapshot: Snapshot, source: BinaryI
     done = await client.request(subject, b"", timeout=10 * _SILENCE_S)
     made = _checked(done.data)
     return int(made["state"]["last_seq"])
+
+
+async def begin_stream(
+    access: Access, stream: str, first_position: int, *, replicas: int = 3, replace: bool = False
+) -> None:
+    """Make an empty stream whose first entry will be at `first_position`.
+
+    With `replace`, one that is there is deleted with all it holds. Raises StreamExists,
+    LogUnavailable, LogError.
+    """
+    connection = await access.connect()
+    try:
+        engine = connection.jetstream(_ANSWER_TIMEOUT_S)
+        if await _info(connection.client, stream) is not None:
+            if not replace:
+                raise StreamExists(f"there is a stream {stream!r} already")
+            await engine.delete_stream(stream)
+        config = stream_config(stream, replicas)
+        config.first_seq = first_position
+        await engine.add_stream(config)
+    except (nats.errors.Error, TimeoutError) as error:
+        raise LogUnavailable(f"the stream was not made: {error!r}") from error
+    finally:
+        await connection.close()
 
 
 async def last_position(access: Access, stream: str) -> int | None:

@@ -16,6 +16,7 @@ from projections.apply import apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
 from projections.fingerprint import Difference, Fingerprints, differences, fingerprints
+from projections.log_beginning import first_position
 from projections.projector import LOCK_CLASS, LOCK_OBJECT
 from projections.skips import Skips, is_skipped, skips_behind
 from projections.table_copy import copy_ordinary_tables
@@ -24,6 +25,10 @@ MAX_BATCH_ENTRIES = 2000
 READ_TIMEOUT_S = 30.0
 Progress = Callable[[int, int], None]
 """Called with the position reached and the last one."""
+
+
+class LogNotWhole(Exception):
+    """The log does not begin at the first change; a replay of it alone cannot be equal."""
 
 
 class TargetNotFresh(Exception):
@@ -52,8 +57,8 @@ async def replay(
 ) -> ReplayReport:
     """Project the whole log into the migrated, empty database `into`.
 
-    Raises TargetNotFresh, LogUnavailable, UndecodableEntry, and BrokenInvariant when the
-    log contradicts itself. The live database goes on meanwhile: it is compared as it stood
+    Raises TargetNotFresh, LogNotWhole, LogUnavailable, UndecodableEntry, and BrokenInvariant
+    when the log contradicts itself. The live database goes on meanwhile: it is compared as it stood
     at the start.
     """
     target = await asyncpg.connect(into)
@@ -99,6 +104,8 @@ async def _take_over(
     try:
         async with source.transaction(isolation="repeatable_read", readonly=True):
             checkpoint = await read_checkpoint(source)
+            if (first := await first_position(source)) > 1:
+                raise LogNotWhole(f"the log was begun anew at position {first}")
             async with target.transaction():
                 tables = await copy_ordinary_tables(source, target)
             await create_checkpoint(target)

@@ -17,6 +17,7 @@ PROJECTED = (
     "audit_heads",
     "checkpoints",
     "projector_halts",
+    "log_beginnings",
 )
 _NOT_COPIED = (*PROJECTED, "schema_migrations")
 _SPOOL_BYTES = 8 * 1024 * 1024

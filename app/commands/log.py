@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import sys
+from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -76,6 +77,42 @@ def skip(position: int, reason: str, decided_by: str | None, as_json: bool) -> N
         _print_json({"position": position, "sha256": digest})
     else:
         print(f"the entry at {position} (SHA-256 {digest}) will be passed over")
+
+
+@command.command("begin-anew")
+@click.option("--reason", required=True, help="What happened to the Raft group; kept for ever.")
+@click.option("--by", "decided_by", default=None, help="Who decided [default: your user name].")
+@click.option("--replace", is_flag=True, help="Delete the stream that is there, with all it holds.")
+@_json
+def begin_anew(reason: str, decided_by: str | None, replace: bool, as_json: bool) -> None:
+    """Make an empty log behind what the database holds, when every Raft server was lost.
+
+    Stop all web processes and projectors first. Nothing that was acknowledged is lost; read
+    docs/RUNBOOK.md before.
+    """
+    from app.backup import access_of
+    from consensus.jetstream_snapshot import StreamExists, begin_stream
+    from projections.log_beginning import ProjectorRuns
+    from projections.log_beginning import begin_anew as begin
+
+    settings = attached_settings()
+
+    async def make_log(first_position: int) -> None:
+        access = access_of(settings)
+        await begin_stream(access, settings.stream, first_position, replace=replace)
+
+    async def work() -> int:
+        who = decided_by or getpass.getuser()
+        return await begin(settings.require_database_url(), reason, who, make_log)
+
+    try:
+        first = _guarded(work)
+    except (StreamExists, ProjectorRuns) as error:
+        raise Misuse(str(error)) from error
+    if as_json:
+        _print_json({"first_position": first})
+    else:
+        print(f"the log begins anew at position {first}; start the services")
 
 
 @command.command()
@@ -155,11 +192,7 @@ def _progress(disable: bool) -> Any:
 
 def _run(work: Any) -> Any:
     """Call `work(settings, log)` with a connected log; known failures end the command."""
-    import asyncpg
-
     from app.web import connect_log
-    from consensus.log import LogError
-    from domain.errors import BrokenInvariant, UndecodableEntry
 
     settings = attached_settings()
 
@@ -170,11 +203,24 @@ def _run(work: Any) -> Any:
         finally:
             await log.close()
 
+    return _guarded(connected)
+
+
+def _guarded(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    import asyncpg
+
+    from consensus.jetstream_snapshot import StreamExists
+    from consensus.log import LogError
+    from domain.errors import BrokenInvariant, UndecodableEntry
+    from projections.replay import LogNotWhole
+
     try:
-        return asyncio.run(connected())
+        return asyncio.run(work())
+    except StreamExists:
+        raise
     except LogError as error:
         raise Failure(f"the log: {error}") from error
-    except (UndecodableEntry, BrokenInvariant) as error:
+    except (UndecodableEntry, BrokenInvariant, LogNotWhole) as error:
         raise Failure(str(error)) from error
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise Failure(f"the database: {error}") from error

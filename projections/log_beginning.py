@@ -1,0 +1,60 @@
+"""Beginning the log anew behind what this database holds of it, when the Raft group is lost.
+
+Every acknowledged change is in PostgreSQL, so none is lost; what was committed and not yet
+applied here was never acknowledged. A decision of a person, recorded for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import asyncpg
+
+from projections.checkpoint import read_checkpoint
+from projections.projector import LOCK_CLASS, LOCK_OBJECT
+from projections.revisions import APPLICATION, Connection
+
+_RECORD = """
+INSERT INTO log_beginnings (first_position, change_digest, reason, decided_by)
+VALUES ($1, $2, $3, $4)
+"""
+# Nothing of the new log was applied yet, so there is no entry of it to compare.
+_FORGET_LAST_ENTRY = """
+UPDATE checkpoints SET change_position = 0, change_digest = NULL WHERE application_name = $1
+"""
+_FORGET_HALT = "DELETE FROM projector_halts WHERE application_name = $1"
+
+
+class ProjectorRuns(Exception):
+    """A projector holds the lock: stop them all first."""
+
+
+async def first_position(connection: Connection) -> int:
+    """Where the log of this database begins: 1, unless it was begun anew."""
+    found = await connection.fetchval("SELECT max(first_position) FROM log_beginnings")
+    return int(found or 1)
+
+
+async def begin_anew(
+    dsn: str, reason: str, decided_by: str, make_log: Callable[[int], Awaitable[None]]
+) -> int:
+    """Let `make_log` make an empty log that begins behind the checkpoint; its first position.
+
+    Raises ProjectorRuns, and whatever `make_log` raises: then nothing was changed here.
+    """
+    connection = await asyncpg.connect(dsn)
+    try:
+        if not await connection.fetchval(
+            "SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, LOCK_OBJECT
+        ):
+            raise ProjectorRuns("a projector runs; stop them all, and the web processes")
+        async with connection.transaction():
+            checkpoint = await read_checkpoint(connection, lock=True)
+            first = checkpoint.position + 1
+            await connection.execute(_RECORD, first, checkpoint.change_digest, reason, decided_by)
+            await connection.execute(_FORGET_LAST_ENTRY, APPLICATION)
+            await connection.execute(_FORGET_HALT, APPLICATION)
+            await make_log(first)
+        return first
+    finally:
+        connection.terminate()
