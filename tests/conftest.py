@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -16,19 +17,23 @@ from pathlib import Path
 import pytest
 
 from app.embedded.postgres import Postgres
+from app.embedded.processes import die_with
 from app.embedded.raft import RaftGroup
-from tests.support.broker import ADDRESS_VARIABLE, Broker
+from tests.support.broker import ADDRESS_VARIABLE, CONTROLLER_VARIABLE, Broker
 from tests.support.servers import PostgresAddress, RaftAddress, ask
 
 _BROKER = pytest.StashKey[Broker]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    if not hasattr(config, "workerinput"):  # xdist's workers find the controller's
+    if hasattr(config, "workerinput"):  # xdist's workers find the controller's
+        die_with(int(os.environ[CONTROLLER_VARIABLE]), signal.SIGKILL)
+    else:
         broker = Broker()
         broker.start()
         config.stash[_BROKER] = broker
         os.environ[ADDRESS_VARIABLE] = broker.address
+        os.environ[CONTROLLER_VARIABLE] = str(os.getpid())
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

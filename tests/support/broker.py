@@ -31,6 +31,7 @@ from app.embedded.raft import RaftGroup
 
 PREFIX = "guardian-tests-"
 ADDRESS_VARIABLE = "GUARDIAN_TEST_BROKER"
+CONTROLLER_VARIABLE = "GUARDIAN_TEST_CONTROLLER"
 
 
 class Broker:
