@@ -140,7 +140,7 @@ class Person:
         self.page.get_by_label("Email").fill(email)
         self.page.get_by_role("textbox", name="Password").fill(password)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
-        expect(self.page.get_by_role("navigation", name="Main")).to_be_visible()
+        expect(self.page.get_by_role("status", name="Connection")).to_be_attached()
 
     def button(self, name: str | re.Pattern[str]) -> Locator:
         return self.page.get_by_role("button", name=name)

@@ -33,7 +33,8 @@ export const theme = createTheme({
   components: {
     Button: { defaultProps: { size: "sm" } },
     TextInput: { defaultProps: { size: "sm" } },
-    Modal: { styles: { title: { fontWeight: 600, overflowWrap: "anywhere" } }, defaultProps: { transitionProps: { duration: 120 }, overlayProps: { backgroundOpacity: 0.45 } } },
+    // A dialog is no page: its head is not a second banner.
+    Modal: { styles: { title: { fontWeight: 600, overflowWrap: "anywhere" } }, defaultProps: { attributes: { header: { role: "presentation" } }, transitionProps: { duration: 120 }, overlayProps: { backgroundOpacity: 0.45 } } },
     Tooltip: { defaultProps: { openDelay: 300, transitionProps: { duration: 80 }, events: { hover: true, focus: true, touch: false } } },
     Menu: { defaultProps: { transitionProps: { duration: 80 } } },
   },

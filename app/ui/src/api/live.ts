@@ -1,7 +1,7 @@
 /** Brings the watch into what the views show. */
 import { useEffect } from "react";
 import { compareKeys } from "../lib/tree";
-import { client, keys, useConfigs, type ConfigList } from "./queries";
+import { applyChanges, client, keys, useConfigs, type ConfigList } from "./queries";
 import type { Config } from "./types";
 import { watchProject, type WatchEvent } from "./watch";
 
@@ -65,9 +65,7 @@ export function useLiveProject(project: string): void {
     const from = client.getQueryData<ConfigList>(name)?.position ?? 0;
     return watchProject(project, from, (change) => {
       client.setQueryData<ConfigList>(name, (data) => data && applyChange(project, data, change));
-      void client.invalidateQueries({ queryKey: keys.config(project, change.key) });
-      void client.invalidateQueries({ queryKey: keys.revisions(project, change.key), exact: true });
-      void client.invalidateQueries({ queryKey: keys.audit(project) });
+      applyChanges(project, [change.key]);
       for (const listener of listeners) listener(change);
     });
   }, [project, ready]);

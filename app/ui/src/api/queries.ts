@@ -1,6 +1,7 @@
 /** What the views ask the service for, named once. */
 import {
   QueryClient,
+  type QueryFilters,
   useInfiniteQuery,
   useQuery,
   type UseQueryResult,
@@ -106,8 +107,9 @@ export const useConfigs = (project: string, at: string | null): UseQueryResult<C
 
 export type Moment = { version?: number | null; at?: string | null };
 
-export const useConfig = (project: string, key: string, moment: Moment = {}): UseQueryResult<Config> =>
+export const useConfig = (project: string, key: string, moment: Moment = {}, enabled = true): UseQueryResult<Config> =>
   useQuery({
+    enabled,
     queryKey: [...keys.config(project, key), moment.version ?? null, moment.at ?? null],
     queryFn: ({ signal }) =>
       get<Config>(
@@ -152,9 +154,13 @@ export const useAudit = (project: string, filter: AuditFilter) =>
 
 export const useChain = (project: string) =>
   useQuery({
-    queryKey: [...keys.audit(project), "chain"],
+    // Not below the feed's key: a walk of the whole chain is not repeated for each change.
+    queryKey: ["chain", project],
     queryFn: ({ signal }) => get<ChainVerdict>(url`/v1/projects/${project}/audit/verify`, signal),
-    staleTime: 60_000,
+    staleTime: Infinity,
+    refetchOnWindowFocus: false,
+    retry: (count, error) => count < 5 && error instanceof Problem && error.status === 429,
+    retryDelay: 3000,
   });
 
 export const useSchemas = (): UseQueryResult<Schema[]> =>
@@ -194,13 +200,22 @@ export const useCluster = (enabled: boolean) =>
     staleTime: 0,
   });
 
-/** A commit of ours is shown at once; the watch will say the same a moment later. */
-export function applyCommit(project: string, changed: readonly string[]): void {
+/**
+ * Asks again. A first answer that is still on its way may be older than the change, and
+ * invalidating alone would wait for it and take it: so it is dropped first.
+ */
+async function renew(filters: QueryFilters): Promise<void> {
+  await client.cancelQueries(filters);
+  await client.invalidateQueries(filters);
+}
+
+/** Configs have changed: by a commit of ours, or by what the watch has told. */
+export function applyChanges(project: string, changed: readonly string[]): void {
   for (const key of changed) {
-    void client.invalidateQueries({ queryKey: keys.config(project, key) });
-    void client.invalidateQueries({ queryKey: keys.revisions(project, key), exact: true });
+    void renew({ queryKey: keys.config(project, key) });
+    void renew({ queryKey: keys.revisions(project, key), exact: true });
   }
-  void client.invalidateQueries({ queryKey: keys.audit(project) });
+  void renew({ queryKey: keys.audit(project) });
 }
 
 export { request };

@@ -23,6 +23,23 @@ import type { Issue } from "../lib/ijson";
 import type { SchemaAssist } from "./assist";
 import { appearance } from "./look";
 
+/**
+ * Typing over a selection, done by the editor instead of the browser: the browser would keep the
+ * old text's colours in a style attribute, which the page's CSP refuses.
+ */
+const replaceOverSelection = EditorView.domEventHandlers({
+  beforeinput(event, view) {
+    const { data } = event;
+    const { main } = view.state.selection;
+    if (event.inputType !== "insertText" || !data || main.empty || view.composing || view.state.readOnly) return false;
+    event.preventDefault();
+    const insert = () => view.state.update(view.state.replaceSelection(data), { userEvent: "input.type", scrollIntoView: true });
+    const handled = view.state.facet(EditorView.inputHandler).some((handler) => handler(view, main.from, main.to, data, insert));
+    if (!handled) view.dispatch(insert());
+    return true;
+  },
+});
+
 export type EditorHandle = { focus: () => void; jump: (offset: number) => void };
 
 export function JsonEditor({
@@ -71,7 +88,8 @@ export function JsonEditor({
           json(),
           EditorState.tabSize.of(2),
           EditorView.lineWrapping,
-          EditorView.contentAttributes.of({ "aria-label": label }),
+          EditorView.contentAttributes.of({ "aria-label": label, tabindex: "0" }),
+          replaceOverSelection,
           helping.of([]),
           access.of([]),
           keymap.of([

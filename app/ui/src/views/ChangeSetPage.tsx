@@ -6,7 +6,7 @@ import { lazy, Suspense, useMemo, useState } from "react";
 import { Link, useParams } from "react-router";
 import { commitSet, newActId, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
-import { applyCommit, useConfigs, useMe, useProject } from "../api/queries";
+import { applyChanges, useConfigs, useMe, useProject } from "../api/queries";
 import type { Config } from "../api/types";
 import { Badge, Empty, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { discardDraft, useDrafts, type Draft } from "../lib/drafts";
@@ -178,7 +178,7 @@ function CommitPanel({
     try {
       const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId });
       for (const each of chosen) discardDraft(user, project, each.key);
-      applyCommit(project, chosen.map((each) => each.key));
+      applyChanges(project, chosen.map((each) => each.key));
       notifications.show({ message: `${done.changes.length} configs are committed together`, color: "accent" });
       setComment("");
       setActId(newActId());

@@ -3,7 +3,7 @@ import { Button } from "@mantine/core";
 import { useCallback, useEffect, useState } from "react";
 import { useLocation } from "react-router";
 import { asProblem } from "../api/problem";
-import { useConfig, useMe, useRevisions } from "../api/queries";
+import { useConfig, useConfigs, useMe, useRevisions } from "../api/queries";
 import { useChanges } from "../api/live";
 import type { WatchEvent } from "../api/watch";
 import { Empty, Failure, Loading, Notice } from "../components/basics";
@@ -61,23 +61,26 @@ function Document(props: DocumentProps) {
   const version = versionOf(search.get("version"));
   const pair = pairOf(search.get("diff"));
   const me = useMe();
-  const live = useConfig(project, configKey);
   const access = useAccess(project);
   const { draft } = useDraft(me.data?.id ?? "", project, configKey);
+  const list = useConfigs(project, null).data;
+  // What is known not to be there is not asked for.
+  const there = list?.complete ? list.items.some((each) => each.key === configKey) : draft?.baseVersion !== 0;
+  const live = useConfig(project, configKey, {}, there);
   const [arrived, setArrived] = useState<WatchEvent | null>(null);
   useChanges(useCallback((change) => change.key === configKey && setArrived(change), [configKey]));
   useEffect(() => setArrived(null), [configKey, hash]);
 
   if (pair) return <CompareView {...props} pair={pair} />;
   if (version !== null || at !== null) return <PastView {...props} version={version} at={at} />;
-  if (live.isPending || !me.data || !access.known) {
+  const missing = !there || (live.error !== null && asProblem(live.error).status === 404);
+  if ((live.isPending && !missing) || !me.data || !access.known) {
     return (
       <div className="page">
         <Loading rows={8} label="Loading the config" />
       </div>
     );
   }
-  const missing = live.error !== null && asProblem(live.error).status === 404;
   if (live.error && !missing && !live.data) {
     return (
       <div className="page">

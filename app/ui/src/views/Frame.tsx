@@ -58,7 +58,7 @@ export function Frame() {
         >
           <IconMenu2 size={18} />
         </ActionIcon>
-        <Link className="brand" to="/projects">
+        <Link className="brand" to="/projects" aria-label="Config Guardian: projects">
           <img src={logo} alt="" />
           <span className="only-wide">Config Guardian</span>
         </Link>

@@ -104,7 +104,8 @@ function AddMember({
   busy: boolean;
 }) {
   const me = useMe();
-  const users = useUsers(me.data?.is_superuser === true);
+  const superuser = me.data?.is_superuser === true;
+  const users = useUsers(superuser);
   const [user, setUser] = useState<string | null>(null);
   const [level, setLevel] = useState<string | null>("viewer");
   const add = () => {
@@ -124,15 +125,15 @@ function AddMember({
         add();
       }}
     >
-      {users.data ? (
+      {superuser ? (
         <Select
           label="Add a member"
           placeholder="Choose a person"
           searchable
           value={user}
           onChange={setUser}
-          data={users.data.filter((each) => !members.has(each.id)).map((each) => ({ value: each.id, label: each.email }))}
-          nothingFoundMessage="Nobody else"
+          data={(users.data ?? []).filter((each) => !members.has(each.id)).map((each) => ({ value: each.id, label: each.email }))}
+          nothingFoundMessage={users.isPending ? "Loading…" : "Nobody else"}
           w={280}
         />
       ) : (

@@ -3,7 +3,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { newActId } from "../api/commit";
 import { request, url } from "../api/client";
-import { applyCommit, momentQuery, useProject } from "../api/queries";
+import { applyChanges, momentQuery, useProject } from "../api/queries";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { Failure, Loading, Notice } from "../components/basics";
 import { exactTime } from "../lib/time";
@@ -40,7 +40,7 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
           body: { ...body, ...(comment.trim() === "" ? {} : { comment: comment.trim() }) },
           headers: { "Idempotency-Key": actId },
         });
-        applyCommit(project, done.data.changes.map((each) => each.key));
+        applyChanges(project, done.data.changes.map((each) => each.key));
       }}
     >
       {plan.isPending && <Loading rows={4} label="Working out what would change" />}

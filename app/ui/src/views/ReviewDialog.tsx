@@ -4,7 +4,7 @@ import { notifications } from "@mantine/notifications";
 import { useEffect, useMemo, useState } from "react";
 import { commitEdit, newActId, rehearse, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
-import { applyCommit, useSchema } from "../api/queries";
+import { applyChanges, useSchema } from "../api/queries";
 import type { Config } from "../api/types";
 import { Badge, Failure, Notice } from "../components/basics";
 import { DiffView } from "../editor/DiffView";
@@ -53,12 +53,12 @@ export function ReviewDialog({
     try {
       const done = await commitEdit(project, edit, draft.comment.trim(), actId);
       onDone();
-      applyCommit(project, [configKey]);
+      applyChanges(project, [configKey]);
       onClose();
       notifications.show({ message: `${configKey}: version ${done.version} is committed`, color: "accent" });
     } catch (reason) {
       if (asProblem(reason).isConflict) {
-        applyCommit(project, [configKey]);
+        applyChanges(project, [configKey]);
         onConflict();
         return;
       }
@@ -123,7 +123,7 @@ function useRehearsal(project: string, edit: Edit, onConflict: () => void): Verd
         if ("version" in answer) {
           setVerdict({ state: "fine", version: answer.version });
         } else if (answer.problem.isConflict) {
-          applyCommit(project, [edit.key]);
+          applyChanges(project, [edit.key]);
           onConflict();
         } else {
           setVerdict({ state: "refused", problem: answer.problem });

@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { newActId, rollBack } from "../api/commit";
 import { asProblem } from "../api/problem";
-import { applyCommit, useConfig, useRevision, useRevisions } from "../api/queries";
+import { applyChanges, useConfig, useRevision, useRevisions } from "../api/queries";
 import { Failure, Loading, Notice } from "../components/basics";
 import { DiffView } from "../editor/DiffView";
 import { useAddress } from "../lib/address";
@@ -49,11 +49,11 @@ export function RollbackDialog({
     setError(null);
     try {
       const done = await rollBack(project, configKey, toVersion, current, { comment: comment.trim(), dryRun: false, actId });
-      applyCommit(project, [configKey]);
+      applyChanges(project, [configKey]);
       notifications.show({ message: `${configKey}: version ${done.version} holds the content of version ${toVersion}`, color: "accent" });
       address({ rollback: null, version: null, diff: null }, true);
     } catch (reason) {
-      if (asProblem(reason).isConflict) applyCommit(project, [configKey]);
+      if (asProblem(reason).isConflict) applyChanges(project, [configKey]);
       setError(reason);
       setBusy(false);
     }
