@@ -42,6 +42,7 @@ _DATABASE_AWAY = (
     OSError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server ended the session while nobody listened
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )

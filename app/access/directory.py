@@ -35,6 +35,7 @@ DATABASE_AWAY = (
     TimeoutError,
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server ended the session while nobody listened
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
 )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import time
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -182,6 +183,22 @@ async def test_a_frozen_projector_loses_the_lock(
             await asyncio.sleep(0.5)  # longer than a silent session would live
             assert second.active.is_set()
             await world.reach(await world.append(write("a", 3)))
+
+
+async def test_a_projector_that_wakes_up_without_its_session_comes_back(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by the fault tests: the server's farewell and the next batch come together, and the
+    client library calls that an internal error."""
+    monkeypatch.setattr("projections.projector.FROZEN_AFTER_MS", 100)
+    monkeypatch.setattr("projections.projector.HEARTBEAT_S", 0.02)
+    async with world.projector() as (_, task):
+        for version in range(1, 6):
+            await world.reach(await world.append(write("a", version)))
+            time.sleep(0.4)  # noqa: ASYNC251 - the whole process is frozen
+        await world.reach(await world.append(write("a", 6)))
+        assert not task.done()
+    assert [version for _, version, _ in await world.versions()] == [1, 2, 3, 4, 5, 6]
 
 
 async def test_another_writer_against_the_lock_is_a_broken_invariant(world: World) -> None:
