@@ -20,7 +20,7 @@ from projections.read_model import ReadModel, RecordedRevision
 
 HEARTBEAT_S = 15.0
 TICK_S = 1.0
-RETRY_S = 0.05
+RETRY_S = 0.02
 """How often a connection that was full is tried again."""
 STALL_S = 60.0
 """A connection that takes no byte for this long is cut."""
@@ -28,9 +28,9 @@ LINGER_S = 30.0
 """How long a connection that was ended may take to read what was written."""
 BUFFER_BYTES = 64 * 1024
 """No more is written to a connection that holds this much unsent."""
-MAX_BLOCKS: Final = 1000
-MAX_BLOCK_BYTES: Final = 1024 * 1024
-"""Bounds of what waits for a slow watcher (one change set may exceed the latter)."""
+MAX_BLOCKS = 10_000
+MAX_BLOCK_BYTES = 4 * 1024 * 1024
+"""Bounds of what waits in a channel for its slow watchers (one change set may exceed them)."""
 MAX_WATCHERS: Final = 20_000
 YIELD_EVERY = 100
 """Connections written to before other work of the process gets its turn."""
@@ -49,12 +49,21 @@ class End(Enum):
 class Watcher:
     """One connection. Joined to a channel once it has all that was before."""
 
-    __slots__ = ("after", "behind_since", "channel", "chunked", "ended", "next", "transport")
+    __slots__ = (
+        "_moved",
+        "after",
+        "behind_since",
+        "channel",
+        "chunked",
+        "ended",
+        "next",
+        "transport",
+    )
 
     def __init__(self, transport: asyncio.Transport, chunked: bool) -> None:
         self.transport = transport
         self.chunked = chunked
-        self.ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self.ended: End | None = None
         self.channel: Channel | None = None
         self.after = 0
         """The position up to which everything was written."""
@@ -62,13 +71,32 @@ class Watcher:
         """Number of the channel's first block that was not written."""
         self.behind_since: tuple[float, int] | None = None
         """When the connection was found full, and how many bytes it held."""
+        self._moved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def left(self) -> None:
+        """Return when the watch was ended, or has to go back to history."""
+        await self._moved
+
+    def join(self, channel: Channel, after: int) -> None:
+        """Take part in a channel from its end on."""
+        channel.watchers[self] = None
+        self.channel, self.next, self.after = channel, channel.end, after
+        self.behind_since = None
+        if self._moved.done() and self.ended is None:
+            self._moved = asyncio.get_running_loop().create_future()
 
     def end(self, reason: End) -> None:
         """Let the handler finish; one that still writes history loses its connection."""
-        if not self.ended.done():
-            self.ended.set_result(reason)
+        if self.ended is None:
+            self.ended = reason
         if self.channel is None:
             self.transport.abort()
+        self.wake()
+
+    def wake(self) -> None:
+        """Let `left` return."""
+        if not self._moved.done():
+            self._moved.set_result(None)
 
     def write(self, frame: Frame) -> None:
         """Write without waiting."""
@@ -78,7 +106,7 @@ class Watcher:
         """Close the connection when it has taken what was written, or soon after."""
         if self.transport.is_closing():
             return
-        if self.ended.result() is End.LAGGING:
+        if self.ended is End.LAGGING:
             self.write(Frame(lagging(self.after)))
         if self.chunked:
             self.transport.write(b"0\r\n\r\n")
@@ -139,6 +167,10 @@ class Channel:
         return found
 
 
+def _full(transport: asyncio.Transport) -> bool:
+    return transport.get_write_buffer_size() >= BUFFER_BYTES
+
+
 class WatchHub:
     """Follows the read model and writes to every watcher."""
 
@@ -185,13 +217,15 @@ class WatchHub:
         channel = self._channels.setdefault(project_id, {}).get(wanted)
         if channel is None:
             channel = self._channels[project_id][wanted] = Channel(project_id, wanted)
-        channel.watchers[watcher] = None
-        watcher.channel, watcher.next, watcher.after = channel, channel.end, after
+        watcher.join(channel, after)
         return True
 
     def leave(self, watcher: Watcher) -> None:
         """Forget a connection. Idempotent."""
         self._watchers.pop(watcher, None)
+        self._part(watcher)
+
+    def _part(self, watcher: Watcher) -> None:
         self._behind.pop(watcher, None)
         channel, watcher.channel = watcher.channel, None
         if channel is None:
@@ -251,30 +285,41 @@ class WatchHub:
     def _flush(self, watcher: Watcher) -> None:
         """Write what a watcher has not got, as much as its connection takes."""
         channel = watcher.channel
-        if channel is None or watcher.ended.done() or watcher.next == channel.end:
+        if channel is None or watcher.ended is not None or watcher.next == channel.end:
             return
         if watcher.next < channel.first:
-            watcher.end(End.LAGGING)
+            self._overtaken(watcher)
             return
         transport = watcher.transport
         if transport.is_closing():
             watcher.end(End.GONE)
             return
-        held = transport.get_write_buffer_size()
-        if held < BUFFER_BYTES:
-            for block in channel.pending(watcher):
-                watcher.next += 1
-                # A client may be ahead of this process: it came from another.
-                if block.position > watcher.after:
-                    watcher.write(block)
-                    watcher.after = block.position
-            watcher.behind_since = None
+        watcher.behind_since = watcher.behind_since if _full(transport) else None
+        while watcher.next < channel.end and not _full(transport):
+            blocks = channel.pending(watcher)
+            watcher.next += len(blocks)
+            # A client may be ahead of this process: it came from another.
+            news = [block for block in blocks if block.position > watcher.after]
+            watcher.after = max(watcher.after, blocks[-1].position)
+            if news:
+                transport.writelines([block.on_wire(watcher.chunked) for block in news])
         if watcher.next < channel.end:
             self._behind[watcher] = None
-            self._watch_stall(watcher, held)
+            self._watch_stall(watcher)
 
-    def _watch_stall(self, watcher: Watcher, held: int) -> None:
+    def _overtaken(self, watcher: Watcher) -> None:
+        """More came than the channel keeps. Whose connection was full lags; the others never had
+        a chance (all of it came at once), and read what they missed from history.
+        """
+        if watcher.behind_since is not None:
+            watcher.end(End.LAGGING)
+        else:
+            self._part(watcher)
+            watcher.wake()
+
+    def _watch_stall(self, watcher: Watcher) -> None:
         now = asyncio.get_running_loop().time()
+        held = watcher.transport.get_write_buffer_size()
         since = watcher.behind_since
         if since is None or held < since[1]:
             watcher.behind_since = (now, held)
@@ -308,7 +353,7 @@ class WatchHub:
                 await asyncio.sleep(0)
 
     def _beat_one(self, watcher: Watcher, channel: Channel, position: int, named: Frame) -> None:
-        if watcher.channel is not channel or watcher.ended.done():
+        if watcher.channel is not channel or watcher.ended is not None:
             return
         if watcher.next < channel.end or watcher.transport.get_write_buffer_size() > 0:
             return  # bytes are on their way already

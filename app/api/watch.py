@@ -78,14 +78,16 @@ class _Stream:
             # Read before the headers are sent: while the database is away the answer is 503.
             page = await self._page(position, None)
         response = _response(request, position)
-        await response.prepare(request)
-        _detect_dead_peer(self.watcher.transport)
         try:
+            await response.prepare(request)
+            _detect_dead_peer(self.watcher.transport)
             await response.write(hello(position))
             if with_snapshot:
                 position = await self._snapshot(response)
-            await self._history(response, position, page)
-            await self.watcher.ended
+            while self.watcher.ended is None:
+                await self._history(response, position, page)
+                await self.watcher.left()
+                position, page = self.watcher.after, None
         except DATABASE_AWAY:  # or the client, whose ConnectionError is an OSError too
             self.watcher.transport.abort()
             return response
@@ -111,7 +113,7 @@ class _Stream:
     ) -> None:
         """Write what was missed, page by page, until the live feed can take over."""
         hub, sequence = self.services.watch_hub, None
-        while not self.watcher.ended.done():
+        while self.watcher.ended is None:
             if hub.join(self.watcher, self.project_id, self.wanted, position):
                 return
             page = page or await self._page(position, sequence)

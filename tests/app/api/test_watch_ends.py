@@ -229,3 +229,18 @@ async def test_without_credentials_there_is_nothing_to_watch(
     service: Service, configs: str
 ) -> None:
     assert (await service.anonymous("GET", watch_of(configs))).status == 401
+
+
+async def test_a_burst_that_nobody_could_take_at_once_makes_nobody_lag(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.watch_hub.MAX_BLOCKS", 1)
+    async with watching(admin, watch_of(configs)) as stream:
+        # Committed side by side: the projector applies many of them in one batch.
+        for round_ in range(3):
+            await asyncio.gather(*(put(admin, configs, f"k{n}", round_) for n in range(30)))
+        events = await stream.take(90)
+    assert {event.type for event in events} == {"change"}
+    assert len({(event.data["key"], event.data["version"]) for event in events}) == 90
+    positions = [event.data["position"] for event in events]
+    assert positions == sorted(positions)
