@@ -49,6 +49,8 @@ class Services:
     metrics: Metrics
     upkeep: Upkeep
     validators: ValidatorPool
+    parsers: ValidatorPool
+    """Checks of large bodies, beside the validators: what is hostile there does not wait here."""
     schema_changes: SchemaChanges
     writer: ChangeWriter
     reader: ConfigReader

@@ -116,6 +116,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     metrics.gauge("guardian_database_connections", "Of the pool.", pool.get_size)
     barrier = SharedBarrier(log, model)
     validators = await stack.enter_async_context(ValidatorPool())
+    parsers = await stack.enter_async_context(ValidatorPool())
     leases = SchemaLeases(dsn)
     stack.push_async_callback(leases.close)
     gate = SchemaGate(pool, leases, validators)
@@ -133,6 +134,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         metrics=metrics,
         upkeep=upkeep,
         validators=validators,
+        parsers=parsers,
         schema_changes=SchemaChanges(pool, barrier, validators),
         writer=ChangeWriter(
             log, model, barrier, pool, gate, max_content_bytes=settings.max_content_bytes

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from app.access.principal import Application, Permission, Principal, Role, User
-from app.api.requests import storable
+from app.api.requests import TENANT, storable
 from app.errors import NotAllowed, NotFound, NotSignedIn
 from app.services import SERVICES
 
@@ -50,7 +50,15 @@ async def caller(request: web.Request) -> Principal:
         if isinstance(principal, Application):
             services.upkeep.used(principal)
     request[CALLER] = principal
+    request[TENANT] = tenant_of(principal)
     return principal
+
+
+def tenant_of(principal: Principal) -> str:
+    """Whose share of the workers the principal's requests take."""
+    if isinstance(principal, Application):
+        return principal.project_id
+    return f"user:{principal.user_id}"
 
 
 async def _find_caller(request: web.Request) -> Principal:

@@ -17,8 +17,10 @@ import orjson
 from aiohttp import web
 
 from app.errors import BodyTooLarge, BodyTooSlow, InvalidParameter, UnsupportedMediaType
+from app.services import SERVICES
 from domain.errors import MalformedJson
 from domain.json_document import MAX_DEPTH, check_json, parse_json
+from domain.json_source import member_span
 
 T = TypeVar("T")
 _MISSING: Any = object()
@@ -27,8 +29,12 @@ DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 POSITION_HEADER = "Guardian-Position"
 BODY = web.RequestKey("body", bytes)
 """Where `read_body` leaves the bytes on the request, for its digest."""
-PARSED_INLINE_BYTES = 256 * 1024
-"""A larger body is parsed in a thread, so that it does not hold up the event loop."""
+PARSED_INLINE_BYTES = 4 * 1024
+"""A larger body is checked in another process: to prove that 256 KiB are I-JSON may take half a
+second, and in a thread it would hold up the event loop too."""
+TENANT = web.RequestKey("tenant", str)
+"""Where `app.api.access` leaves whose share of the workers a request takes."""
+NOBODY = "nobody"
 
 
 async def read_body(request: web.Request, *accepted: str, limit_bytes: int | None = None) -> bytes:
@@ -63,9 +69,27 @@ async def read_json(
     body = await read_body(request, *(accepted or ("application/json",)), limit_bytes=limit_bytes)
     if not body.strip():
         raise MalformedJson("an empty body where JSON is needed", 1, 1)
-    if len(body) > PARSED_INLINE_BYTES:
-        return await asyncio.to_thread(parse_json, body, max_depth=max_depth)
-    return parse_json(body, max_depth=max_depth)
+    if len(body) <= PARSED_INLINE_BYTES:
+        return parse_json(body, max_depth=max_depth)
+    await request.app[SERVICES].parsers.check_json(
+        body, tenant=request.get(TENANT, NOBODY), max_depth=max_depth
+    )
+    return orjson.loads(body)
+
+
+async def read_source(request: web.Request, member: str) -> tuple[Any, str | None]:
+    """The body as an I-JSON value, and the text of one of its members as it was sent."""
+    body = await read_body(request, "application/json")
+    if not body.strip():
+        raise MalformedJson("an empty body where JSON is needed", 1, 1)
+    if len(body) <= PARSED_INLINE_BYTES:
+        value, span = parse_json(body), member_span(body.decode(), member)
+    else:
+        span = await request.app[SERVICES].parsers.check_json(
+            body, tenant=request.get(TENANT, NOBODY), member=member
+        )
+        value = orjson.loads(body)
+    return value, None if span is None else body.decode()[slice(*span)]
 
 
 async def read_object(request: web.Request, *members: str) -> Members:

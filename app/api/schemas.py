@@ -8,8 +8,8 @@ import asyncpg
 import uuid6
 from aiohttp import web
 
-from app.access.principal import Application, Principal, Role, User
-from app.api.access import caller, signed_in_user
+from app.access.principal import Principal, Role, User
+from app.api.access import caller, signed_in_user, tenant_of
 from app.api.reads import not_modified
 from app.api.requests import (
     Members,
@@ -22,11 +22,10 @@ from app.api.requests import (
     parse_etags,
     query_boolean,
     query_integer,
-    read_body,
     read_object,
+    read_source,
     text_cursor_of,
 )
-from app.api.source_text import member_source
 from app.api.views import breakage_view, schema_view
 from app.errors import InvalidParameter, NotAllowed, NotFound
 from app.schema_changes import Place, Sees
@@ -34,7 +33,7 @@ from app.services import SERVICES
 from app.tables import schemas
 from app.tables.schemas import Schema, Viewer
 from domain.errors import ContentTooLarge
-from domain.json_document import encode_json, parse_json
+from domain.json_document import encode_json
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 MAX_VERSION = 2**31 - 1
@@ -64,7 +63,7 @@ async def create_schema(request: web.Request) -> web.Response:
     if project_id is not None:
         await _require_editor(request, user, project_id)
     services = request.app[SERVICES]
-    await services.validators.check_schema(text, tenant=_tenant(user, project_id))
+    await services.validators.check_schema(text, tenant=project_id or tenant_of(user))
     try:
         schema = await schemas.insert_schema(
             services.pool, str(uuid6.uuid7()), name, project_id, text, user.user_id
@@ -99,7 +98,7 @@ async def put_schema(request: web.Request) -> web.Response:
     expected = _expected_version(request)
     body, text = await _read_schema(request, "name", "schema")
     name = _name(body.text("name", longest=200)) if body.has("name") else None
-    services, tenant = request.app[SERVICES], _tenant(user, schema.project_id)
+    services, tenant = request.app[SERVICES], schema.project_id or tenant_of(user)
     await services.validators.check_schema(text, tenant=tenant)
     if dry_run:
         impact = await services.schema_changes.impact(schema, text, tenant)
@@ -137,9 +136,8 @@ async def validate_content(request: web.Request) -> web.Response:
     content = encode_json((await read_object(request, "content")).any("content"))
     if len(content) > services.settings.max_content_bytes:
         raise ContentTooLarge(len(content), services.settings.max_content_bytes)
-    project_id = principal.project_id if isinstance(principal, Application) else None
     violations = await services.validators.validate(
-        schema.text, content, tenant=_tenant(principal, project_id)
+        schema.text, content, tenant=tenant_of(principal)
     )
     return json_response({"valid": not violations, "errors": violations})
 
@@ -166,8 +164,7 @@ async def list_usage(request: web.Request) -> web.Response:
 
 async def _read_schema(request: web.Request, *members: str) -> tuple[Members, str]:
     """The body, and the text of its `schema`: as it stands there, or what a string holds."""
-    raw = await read_body(request, "application/json")
-    value = parse_json(raw)
+    value, text = await read_source(request, "schema")
     if not isinstance(value, dict):
         raise InvalidParameter("body", "must be a JSON object")
     body = Members(value, members)
@@ -178,7 +175,6 @@ async def _read_schema(request: web.Request, *members: str) -> tuple[Members, st
         raise InvalidParameter(
             "schema", "must be a JSON Schema (an object, true or false), or its text as a string"
         )
-    text = member_source(raw.decode(), "schema")
     assert text is not None
     return body, text
 
@@ -228,14 +224,6 @@ def _sees(request: web.Request, user: User) -> Sees:
         return role is not None
 
     return sees
-
-
-def _tenant(principal: Principal, project_id: str | None) -> str:
-    """Whose share of the validators a request takes."""
-    if project_id is not None:
-        return project_id
-    assert isinstance(principal, User)
-    return f"user:{principal.user_id}"
 
 
 def _name(given: str) -> str:

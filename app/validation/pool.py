@@ -26,14 +26,19 @@ from app.validation.wire import (
     decode_reply,
     reply_length,
 )
-from domain.errors import BrokenInvariant
+from domain.errors import BrokenInvariant, MalformedJson, NotIJson
+from domain.json_document import MAX_DEPTH
 from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
 
 _ROOT = Path(__file__).resolve().parents[2]
 _START_TIMEOUT_S: Final = 30.0
 _CLOCK_PER_CPU: Final = 10.0
-"""A worker that waits this many times its processor time, by the clock, hangs."""
+_CLOCK_MORE_S: Final = 5.0
+"""A worker that waits this many times its processor time and more, by the clock, gets none: the
+kernel ends what is too expensive, so the machine is to blame, and not the request."""
 _ATTEMPTS: Final = 2
+PARSE_CPU_S_PER_BYTE: Final = 20e-6
+"""Five times what the costliest document takes."""
 
 _ENDED_BY_ITSELF = {signal.SIGPROF, signal.SIGXCPU}
 _CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS}
@@ -94,7 +99,7 @@ class _Worker:
         self.busy = True
         assert self._process.stdin is not None
         try:
-            async with asyncio.timeout(request.cpu_s * _CLOCK_PER_CPU):
+            async with asyncio.timeout(request.cpu_s * _CLOCK_PER_CPU + _CLOCK_MORE_S):
                 self._process.stdin.write(request.encode())
                 await self._process.stdin.drain()
                 reply = await self._reply()
@@ -132,9 +137,9 @@ class ValidatorPool:
 
     Workers start when they are first needed, or all at once with `prewarm`. Each takes
     about 50 MB and no processor time while idle. One request may take `cpu_s` seconds of
-    processor time (a schema that is stored, `check_cpu_s`), `memory_bytes` and 10 times its time by
-    the clock. A tenant has at most all workers but one, and at most `tenant_waiting`
-    requests that wait.
+    processor time (a schema that is stored, `check_cpu_s`), `memory_bytes` and, by the clock,
+    10 times its time and 5 s (then ValidatorsUnavailable: the machine is too busy). A tenant has
+    at most all workers but one, and at most `tenant_waiting` requests that wait.
     """
 
     def __init__(
@@ -202,6 +207,21 @@ class ValidatorPool:
         request = Request(Operation.CHECK, self._check_cpu_s, _bytes(schema), b"")
         return str(await self._run(tenant, request, Outcome.DIALECT))
 
+    async def check_json(
+        self, document: bytes, *, tenant: str, max_depth: int = MAX_DEPTH, member: str = ""
+    ) -> tuple[int, int] | None:
+        """Check that `document` is I-JSON: after this, orjson.loads gives what parse_json would.
+
+        Returns where the value of `member` stands in the decoded text, None if there is none.
+        Raises MalformedJson, NotIJson, ValidationBusy, ValidatorsUnavailable, and
+        SchemaTooExpensive for a document that takes too much memory.
+        """
+        # Honest work is never cut: nothing in it takes more than linear time.
+        cpu_s = self._cpu_s + len(document) * PARSE_CPU_S_PER_BYTE
+        request = Request(Operation.PARSE, cpu_s, member.encode(), document, max_depth)
+        span = await self._run(tenant, request, Outcome.PARSED)
+        return None if span is None else (span[0], span[1])
+
     async def close(self) -> None:
         """End the workers; requests that wait or run raise ValidatorsUnavailable. Idempotent."""
         self._closed = True
@@ -243,6 +263,10 @@ class ValidatorPool:
             self._jobs.discard(job)
         if outcome is expected:
             return value
+        if outcome is Outcome.MALFORMED:
+            raise MalformedJson(*value)
+        if outcome is Outcome.NOT_I_JSON:
+            raise NotIJson(*value)
         if outcome is Outcome.INVALID:
             raise InvalidSchema(*value)
         if outcome is Outcome.EXPENSIVE:
@@ -279,8 +303,8 @@ class ValidatorPool:
             worker = self._idle.pop() if was_idle else await _Worker.start(self._memory_bytes)
             try:
                 outcome, value = await worker.ask(request)
-            except TimeoutError:
-                return Outcome.EXPENSIVE, "it takes too long"
+            except TimeoutError as error:
+                raise ValidatorsUnavailable("the validators get no processor time") from error
             except _WorkerLost:
                 # An idle one may have been dead already; there is a bounded number of those.
                 attempts += not was_idle

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-_REQUEST = struct.Struct("<cdII")
+_REQUEST = struct.Struct("<cdIII")
 _REPLY = struct.Struct("<I")
 MAX_PART_BYTES: Final = 64 * 1024 * 1024
 """A length beyond this is a broken pipe of ours, not a request."""
@@ -27,6 +27,9 @@ class Operation(StrEnum):
     """Compile the schema whole. Replies with its dialect."""
     VALIDATE = "v"
     """Hold the content to a schema that was checked before. Replies with the violations."""
+    PARSE = "p"
+    """Whether the content is I-JSON. Replies with where the member named in place of a schema
+    stands in its text, None if there is none."""
 
 
 class Outcome(StrEnum):
@@ -35,6 +38,9 @@ class Outcome(StrEnum):
     READY = "ready"
     DIALECT = "dialect"
     VIOLATIONS = "violations"
+    PARSED = "parsed"
+    MALFORMED = "malformed"
+    NOT_I_JSON = "not-i-json"
     INVALID = "invalid"
     EXPENSIVE = "expensive"
     BROKEN = "broken"
@@ -52,10 +58,16 @@ class Request:
     """Processor time that it may take, in seconds."""
     schema: bytes
     content: bytes
+    max_depth: int = 0
+    """Of a document to be parsed."""
 
     def encode(self) -> bytes:
         head = _REQUEST.pack(
-            self.operation.encode(), self.cpu_s, len(self.schema), len(self.content)
+            self.operation.encode(),
+            self.cpu_s,
+            self.max_depth,
+            len(self.schema),
+            len(self.content),
         )
         return head + self.schema + self.content
 
@@ -65,12 +77,12 @@ def read_request(descriptor: int) -> Request | None:
     head = _read_exactly(descriptor, _REQUEST.size)
     if not head:
         return None
-    operation, cpu_s, schema_bytes, content_bytes = _REQUEST.unpack(head)
+    operation, cpu_s, max_depth, schema_bytes, content_bytes = _REQUEST.unpack(head)
     if max(schema_bytes, content_bytes) > MAX_PART_BYTES:
         raise EOFError("the stream of requests is broken")
     schema = _read_exactly(descriptor, schema_bytes)
     content = _read_exactly(descriptor, content_bytes)
-    return Request(Operation(operation.decode()), cpu_s, schema, content)
+    return Request(Operation(operation.decode()), cpu_s, schema, content, max_depth)
 
 
 def write_reply(descriptor: int, outcome: Outcome, value: Any) -> None:

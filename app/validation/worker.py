@@ -30,6 +30,9 @@ import orjson  # noqa: E402
 
 from app.validation.wire import Operation, Outcome, Request, read_request, write_reply  # noqa: E402
 from domain.config_schema import CompiledSchema, compile_schema  # noqa: E402
+from domain.errors import MalformedJson, NotIJson  # noqa: E402
+from domain.json_document import parse_json  # noqa: E402
+from domain.json_source import member_span  # noqa: E402
 from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive  # noqa: E402
 
 RECURSION_LIMIT: Final = 6000
@@ -72,6 +75,8 @@ class CompiledSchemas:
 def answer(request: Request, schemas: CompiledSchemas) -> tuple[Outcome, Any]:
     """Do the work of one request. Raises MemoryError when the memory is used up."""
     try:
+        if request.operation is Operation.PARSE:
+            return _parse(request)
         if request.operation is Operation.CHECK:
             return Outcome.DIALECT, compile_schema(request.schema).dialect
         schema = schemas.get(request.schema)
@@ -83,6 +88,17 @@ def answer(request: Request, schemas: CompiledSchemas) -> tuple[Outcome, Any]:
         return Outcome.INVALID, [error.detail, error.pointer]
     except SchemaTooExpensive as error:
         return Outcome.EXPENSIVE, error.detail
+
+
+def _parse(request: Request) -> tuple[Outcome, Any]:
+    try:
+        parse_json(request.content, max_depth=request.max_depth)
+    except NotIJson as error:
+        return Outcome.NOT_I_JSON, [error.detail, error.pointer]
+    except MalformedJson as error:
+        return Outcome.MALFORMED, [error.detail, error.line, error.column]
+    name = request.schema.decode()
+    return Outcome.PARSED, member_span(request.content.decode(), name) if name else None
 
 
 def _work(state: mmap.mmap, replies: int, memory_bytes: int) -> NoReturn:

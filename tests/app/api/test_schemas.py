@@ -93,7 +93,7 @@ async def test_a_schema_that_cannot_be_used_is_refused_with_its_place(
         ("POST", "", {"json": {"name": "n", "schema": {}, "project_id": "no"}}, 404, "not-found"),
         ("GET", "/nothing", {}, 404, "not-found"),
         ("GET", "/%00", {}, 404, "not-found"),
-        ("GET", "?project_id=%00", {}, 404, "not-found"),
+        ("GET", "?project_id=%00", {}, 400, "invalid-parameter"),
         ("GET", "?limit=0", {}, 400, "invalid-parameter"),
         ("GET", "?cursor=!", {}, 400, "invalid-parameter"),
         ("GET", "?surprise=1", {}, 400, "invalid-parameter"),

@@ -20,7 +20,7 @@ import psutil
 import pytest
 
 from app.validation.pool import ValidationBusy, ValidatorPool, ValidatorsUnavailable
-from domain.errors import BrokenInvariant
+from domain.errors import BrokenInvariant, MalformedJson, NotIJson
 from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
 
 STRING = '{"type": "string"}'
@@ -220,7 +220,7 @@ async def test_a_worker_that_hangs_is_given_up_by_the_clock() -> None:
     async with ValidatorPool(workers=1, cpu_s=0.2, prewarm=True) as pool:
         (outer,) = pool.worker_pids
         inner(outer).suspend()
-        with pytest.raises(SchemaTooExpensive, match="too long"):
+        with pytest.raises(ValidatorsUnavailable, match="no processor time"):
             await pool.validate(STRING, b"1", tenant="a")
         assert await pool.validate(STRING, b'"text"', tenant="a") == []
         assert pool.worker_pids != [outer]
@@ -289,3 +289,28 @@ asyncio.run(main())
         single.register(descriptor, select.POLLIN)
         assert single.poll(10_000), "a worker outlived its parent"
         os.close(descriptor)
+
+
+async def test_a_large_document_is_checked_and_a_member_found_in_its_text(
+    pool: ValidatorPool,
+) -> None:
+    text = '{ "a" : "\u00e4{", "schema":\n { "b": [1.0e1, "}"] } , "c": {} }'
+    span = await pool.check_json(text.encode(), tenant="a", member="schema")
+    assert span is not None
+    assert text[slice(*span)] == '{ "b": [1.0e1, "}"] }'
+    assert await pool.check_json(text.encode(), tenant="a", member="nothing") is None
+    assert await pool.check_json(b"[1]", tenant="a", member="schema") is None
+    with pytest.raises(MalformedJson) as malformed:
+        await pool.check_json(b'{"a":\n nope}', tenant="a")
+    assert (malformed.value.line, malformed.value.column) == (2, 2)
+    with pytest.raises(NotIJson) as refused:
+        await pool.check_json(b'{"a": [1, 12345678901234567890]}', tenant="a")
+    assert refused.value.pointer == "/a/1"
+    assert await pool.check_json(b"[" * 101 + b"]" * 101, tenant="a", max_depth=101) is None
+    with pytest.raises(NotIJson):
+        await pool.check_json(b"[" * 101 + b"]" * 101, tenant="a")
+
+
+async def test_the_costliest_document_is_within_the_time_that_it_gets(pool: ValidatorPool) -> None:
+    empty_arrays = b"[" + b"[]," * 85_000 + b"[]]"
+    assert await pool.check_json(empty_arrays, tenant="a") is None

@@ -1,7 +1,7 @@
-"""The text of one member of a JSON body, exactly as it was sent.
+"""Where a member of a JSON document stands in its text.
 
-For what must come back as it was given (a schema): parsing and writing again would change
-white space and the way numbers are written.
+For what must come back exactly as it was given (a schema): parsing and writing again would
+change white space and the way numbers are written.
 """
 
 from __future__ import annotations
@@ -13,12 +13,16 @@ _SPACE = re.compile(r"[ \t\n\r]*")
 _DECODER = json.JSONDecoder()
 
 
-def member_source(document: str, name: str) -> str | None:
-    """The source text of the value under `name` in a JSON object; None if it has no such member.
+def member_span(document: str, name: str) -> tuple[int, int] | None:
+    """First and last character (exclusive) of the value under `name` in a JSON object.
 
-    `document` is an object that was parsed before: nothing is checked here.
+    None if it has no such member, or is no object. `document` was parsed before: nothing is
+    checked here.
     """
-    at = _skip(document, _skip(document, 0) + 1)
+    at = _skip(document, 0)
+    if document[at] != "{":
+        return None
+    at = _skip(document, at + 1)
     while document[at] != "}":
         if document[at] == ",":
             at = _skip(document, at + 1)
@@ -26,7 +30,7 @@ def member_source(document: str, name: str) -> str | None:
         start = _skip(document, _skip(document, at) + 1)
         _, end = _DECODER.raw_decode(document, start)
         if member == name:
-            return document[start:end]
+            return start, end
         at = _skip(document, end)
     return None
 
