@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { newActId, rollBack } from "../api/commit";
 import { asProblem } from "../api/problem";
-import { applyChanges, useConfig, useRevision, useRevisions } from "../api/queries";
+import { applyChanges, useConfig, useConfigs, useRevision, useRevisions } from "../api/queries";
 import { Failure, Loading, Notice } from "../components/basics";
 import { DiffView } from "../editor/DiffView";
 import { useAddress } from "../lib/address";
@@ -24,7 +24,10 @@ export function RollbackDialog({
   toVersion: number;
   onClose: () => void;
 }) {
-  const live = useConfig(project, configKey);
+  const list = useConfigs(project, null).data;
+  // After a deletion the old answer may still be held: the list knows first that it is gone.
+  const there = !list?.complete || list.items.some((each) => each.key === configKey);
+  const live = useConfig(project, configKey, {}, there);
   const revisions = useRevisions(project, configKey);
   const old = useRevision(project, configKey, toVersion);
   const [, address] = useAddress();
@@ -32,13 +35,14 @@ export function RollbackDialog({
   const [actId] = useState(newActId);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const gone = live.error !== null && asProblem(live.error).status === 404;
+  const gone = !there || (live.error !== null && asProblem(live.error).status === 404);
   // A deleted config is at the version of its tombstone.
   const current = gone ? revisions.data?.pages[0]?.items[0]?.version : live.data?.version;
   const rehearsal = useQuery({
     queryKey: ["rollback", project, configKey, toVersion, current],
     queryFn: () => rollBack(project, configKey, toVersion, current ?? 0, { comment: "", dryRun: true, actId: "" }),
-    enabled: current !== undefined,
+    // Once it is sent, the version moves on: there is nothing left to ask.
+    enabled: current !== undefined && !busy,
     retry: false,
     staleTime: 0,
   });
