@@ -34,8 +34,10 @@ SELECT
      CROSS JOIN LATERAL (SELECT version, event FROM config_revisions
          WHERE project_id = k.project_id AND config_key = k.key
          ORDER BY version DESC LIMIT 1) AS r) AS heads,
-    (SELECT array_agg((h.project_id, h.revisions, h.head_hash, h.head_position))
-     FROM audit_heads h WHERE h.project_id = ANY($1::text[])) AS chains,
+    (SELECT array_agg((h.project_id, h.revisions, h.head_hash, h.head_position, r.hash))
+     FROM audit_heads h
+     LEFT JOIN config_revisions r ON r.sequence = h.head_sequence AND r.project_id = h.project_id
+     WHERE h.project_id = ANY($1::text[])) AS chains,
     (SELECT array_agg(change_id) FROM config_revisions
      WHERE change_id = ANY($5::text[]) AND change_index = 0) AS applied,
     (SELECT array_agg(change_id) FROM rejected_changes
@@ -60,13 +62,17 @@ SET revisions = excluded.revisions, head_hash = excluded.head_hash,
 """
 
 
+class BrokenChain(BrokenInvariant):
+    """What is recorded of a project is not what was recorded; nothing may be put on top."""
+
+
 async def apply_batch(
     connection: Connection, before: Checkpoint, decoded: Sequence[DecodedEntry]
 ) -> Checkpoint:
     """Apply entries that follow `before` directly, in one transaction; return the new checkpoint.
 
     Raises BrokenInvariant if the database's checkpoint is not `before`: somebody else
-    writes here, against the advisory lock.
+    writes here, against the advisory lock. Raises BrokenChain if the history was changed.
     """
     async with connection.transaction():
         # Locked, so that a rebuild's last step and this batch never interleave.
@@ -114,8 +120,18 @@ async def _gather(
     world.known_changes.update(row["applied"] or (), row["rejected"] or ())
     for project_id, key, version, topic in row["heads"] or ():
         world.heads[config_id(project_id, key)] = Head(version, topic == Config.Deleted.TOPIC)
-    for project_id, revisions, head_hash, head_position in row["chains"] or ():
+    for project_id, revisions, head_hash, head_position, last_hash in row["chains"] or ():
+        if head_hash != last_hash:
+            found = "not there" if last_hash is None else last_hash.hex()
+            raise BrokenChain(
+                f"the hash chain of project {project_id} ends in {head_hash.hex()} at position"
+                f" {head_position}, but that revision is {found}"
+            )
         world.chains[project_id] = Chain(revisions, head_hash, head_position)
+    for originator_id in world.heads:
+        project_id, _ = split_config_id(originator_id)
+        if project_id in world.projects and project_id not in world.chains:
+            raise BrokenChain(f"project {project_id} has revisions, but no end of its hash chain")
     return world
 
 

@@ -29,7 +29,7 @@ class ProjectorHalted(BrokenInvariant):
     """The projector stopped for good; an operator must act (docs/RUNBOOK.md).
 
     `reason` is one of: log-behind-checkpoint, log-diverged, undecodable-entry,
-    broken-invariant.
+    broken-chain, broken-invariant.
     """
 
     def __init__(self, reason: str, detail: str, position: int | None) -> None:

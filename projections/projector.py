@@ -17,7 +17,7 @@ import structlog
 
 from consensus.log import Entry, Log, LogCorrupt, LogUnavailable
 from domain.errors import BrokenInvariant, UndecodableEntry
-from projections.apply import apply_batch
+from projections.apply import BrokenChain, apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
 from projections.halts import Halt, clear_halt, read_halt, record_halt
@@ -164,12 +164,13 @@ class Projector:
     ) -> Checkpoint:
         try:
             return await apply_batch(connection, checkpoint, decoded)
-        except _REFUSED as error:
+        except (BrokenChain, *_REFUSED) as error:
             if len(decoded) == 1:
                 position = decoded[0].entry.position
+                chain = isinstance(error, BrokenChain)
                 raise ProjectorHalted(
-                    "broken-invariant",
-                    f"the database refuses the entry at {position}: {error}",
+                    "broken-chain" if chain else "broken-invariant",
+                    str(error) if chain else f"the database refuses entry {position}: {error}",
                     position,
                 ) from error
         # One by one: what comes before the entry that is refused is applied, and it is named.

@@ -432,16 +432,44 @@ async def test_an_entry_that_postgresql_refuses_halts_at_it_and_not_before(
 async def test_a_constraint_that_the_rows_violate_halts_at_the_entry(world: World) -> None:
     await world.append(write("a", 1))
     await world.project_all()
-    # Somebody removed history with a superuser's rights: the next version collides elsewhere.
+    # Somebody renumbered history with a superuser's rights: the next revision collides.
     await world.connection.execute(
         "SET session_replication_role = replica;"
         "UPDATE config_revisions SET sequence = sequence + 1;"
+        "UPDATE audit_heads SET head_sequence = head_sequence + 1;"
         "SET session_replication_role = origin"
     )
     bad = await world.append(write("a", 2))
     halted = await world.halted()
     assert (halted.reason, halted.position) == ("broken-invariant", bad)
     assert "config_revisions_sequence_key" in halted.detail
+
+
+CHAIN_DAMAGES = {
+    "last hash changed": "UPDATE config_revisions SET hash = 'x' WHERE config_key = 'a'",
+    "last revision gone": "DELETE FROM config_revisions WHERE config_key = 'a'",
+    "head changed": "UPDATE audit_heads SET head_hash = 'x'",
+    "head gone": "DELETE FROM audit_heads",
+}
+
+
+@pytest.mark.parametrize("damage", CHAIN_DAMAGES)
+async def test_a_broken_hash_chain_halts_before_anything_is_put_on_top(
+    world: World, damage: str
+) -> None:
+    await world.append(write("b", 1))
+    await world.append(write("a", 1))
+    await world.project_all()
+    await world.connection.execute(
+        f"SET session_replication_role = replica; {CHAIN_DAMAGES[damage]};"
+        "SET session_replication_role = origin"
+    )
+    bad = await world.append(write("b", 2))
+    await world.append(write("b", 3))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("broken-chain", bad)
+    assert "project p" in halted.detail
+    assert ("b", 2, bad) not in await world.versions()
 
 
 # What is deleted while its entries are in flight
