@@ -212,6 +212,20 @@ _DATABASE_PROBLEM = Problem(
 _BUG = Problem("internal-error", 500, "Something broke in the service")
 
 
+_HTTP_SLUGS = {
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "content-too-large",
+}
+PROBLEM_STATUSES: Mapping[str, int] = {
+    **{slug: status for status, slug in _HTTP_SLUGS.items()},
+    "malformed-request": 400,
+    _BUG.slug: _BUG.status,
+    **{problem.slug: problem.status for problem in PROBLEMS.values()},
+}
+"""Every slug that an answer can have, with its status. Each has a page in app.api.problem_pages."""
+
+
 def problem_response(
     request: web.Request, problem: Problem, detail: str, error: BaseException | None = None
 ) -> web.Response:
@@ -257,8 +271,7 @@ def _from_exception(request: web.Request, error: Exception) -> web.Response:
 
 
 def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:
-    slugs = {404: "not-found", 405: "method-not-allowed", 413: "content-too-large"}
-    slug = slugs.get(error.status, "malformed-request")
+    slug = _HTTP_SLUGS.get(error.status, "malformed-request")
     response = problem_response(
         request, Problem(slug, error.status, error.reason), error.text or error.reason
     )

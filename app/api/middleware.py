@@ -23,8 +23,8 @@ from app.api.requests import storable
 from app.errors import NotFound, Unavailable
 from app.services import SERVICES
 
-HANDLER_TIMEOUT_S = 90.0
-"""Longer than any wait that a caller can ask for (60 s)."""
+HANDLER_TIMEOUT_S = 150.0
+"""Longer than any wait that a caller can ask for (120 s)."""
 CLIENT_LEFT = 499
 QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/assets/{name}"})
 STREAMS = frozenset({"/v1/projects/{project}/watch"})

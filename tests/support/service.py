@@ -54,7 +54,7 @@ class Client:
         leaks.note(kwargs.get("json"))
         async with self.session.request(method, url, headers=headers, **kwargs) as response:
             answer = Answer(response.status, response.headers, await response.read())
-        if answer.headers.get("Content-Type", "").startswith("application/json"):
+        if path.startswith("/v1/") and answer.headers.get("Content-Type") == "application/json":
             leaks.note(answer.json)
         return answer
 

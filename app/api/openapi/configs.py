@@ -1,0 +1,304 @@
+"""Configs, their changes, their history, and the watch."""
+
+from __future__ import annotations
+
+from app.api.openapi import parameters as p
+from app.api.openapi.components import ANY, COMMENT, ID, POSITION, TEXT, TIME, VERSION
+from app.api.openapi.model import (
+    Answer,
+    Body,
+    Json,
+    Needs,
+    Operation,
+    Parameter,
+    array,
+    json_body,
+    nullable,
+    ok,
+    page_of,
+    ref,
+)
+
+_PROJECT = "/v1/projects/{project}"
+_ALL = _PROJECT + "/configs"
+_ONE = _ALL + "/{key}"
+_STATE = ("ETag", "Guardian-Position")
+_NOT_MODIFIED = {304: Answer("It is still that version.", headers=_STATE)}
+
+_WRITE_PROBLEMS = (
+    "version-conflict",
+    "schema-violation",
+    "schema-too-expensive",
+    "invalid-schema",
+    "unknown-schema",
+    "content-too-large",
+    "change-set-too-large",
+    "idempotency-key-reused",
+    "outcome-pending",
+    "invalid-key",
+)
+_OF_ONE = ("config-not-found", "version-required")
+_READ_PROBLEMS = ("invalid-key", "config-not-found", "revision-not-found")
+
+
+def _written(name: str) -> dict[int, Answer]:
+    """A config that was made or changed; with dry_run what would be."""
+    either: Json = {"anyOf": [ref(name), ref(f"Rehearsed{name}")]}
+    return {
+        200: Answer("The new version; with `dry_run` what it would be.", either, headers=_STATE),
+        201: Answer("The new config.", ref(name), headers=(*_STATE, "Location")),
+    }
+
+
+_READS = (
+    Operation(
+        "GET",
+        _ALL,
+        "Configs",
+        "The live configs of a project, by key",
+        Needs.VIEWER,
+        ok(page_of("Config"), headers=("Guardian-Position",)),
+        parameters=(
+            p.PREFIX,
+            Parameter("match", TEXT, "JSON that the content contains, as PostgreSQL's `@>`."),
+            *p.PAGED,
+            p.AT,
+            p.AT_POSITION,
+            *p.READ,
+        ),
+        problems=("malformed-json", "not-i-json"),
+    ),
+    Operation(
+        "GET",
+        _ONE,
+        "Configs",
+        "One config, as it is or as it stood",
+        Needs.VIEWER,
+        {**ok(ref("Config"), headers=_STATE), **_NOT_MODIFIED},
+        parameters=(p.AT_VERSION, p.AT, p.AT_POSITION, p.WAIT, p.IF_NONE_MATCH, *p.READ),
+        problems=_READ_PROBLEMS,
+    ),
+    Operation(
+        "GET",
+        _ONE + "/content",
+        "Configs",
+        "The bare content of a config",
+        Needs.VIEWER,
+        {**ok(ANY, headers=_STATE), **_NOT_MODIFIED},
+        parameters=(p.AT_VERSION, p.AT, p.AT_POSITION, p.WAIT, p.IF_NONE_MATCH, *p.READ),
+        problems=_READ_PROBLEMS,
+    ),
+    Operation(
+        "GET",
+        _PROJECT + "/watch",
+        "Configs",
+        "Every change from now on, or from a position on, as server-sent events",
+        Needs.VIEWER,
+        ok(
+            {"type": "string"},
+            "A stream without an end.",
+            media="text/event-stream",
+            headers=("Guardian-Position",),
+        ),
+        "`id:` is the position; `event:` is `change`, `snapshot` or `lagging`. Resumes exactly"
+        " behind `Last-Event-ID`.",
+        parameters=(
+            p.PREFIX,
+            Parameter("keys", TEXT, "Only these keys, with commas."),
+            Parameter("from", POSITION, "From behind this position on."),
+            Parameter("snapshot", {"type": "boolean"}, "First all that matches, as it is now."),
+            Parameter(
+                "Last-Event-ID",
+                {"type": "string", "pattern": "^[0-9]{1,18}$"},
+                "As `from`.",
+                "header",
+            ),
+        ),
+        problems=("invalid-key",),
+    ),
+)
+
+_CHANGES = (
+    Operation(
+        "PUT",
+        _ONE,
+        "Configs",
+        "Create or update a config",
+        Needs.EDITOR,
+        _written("Config"),
+        "The version that the change was made for comes in If-Match, If-None-Match or the body."
+        " Leaving `schema_id` out keeps the binding; null removes it.",
+        parameters=(p.IF_MATCH, p.IF_NEW, p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        body=json_body(
+            {
+                "content": ANY,
+                "schema_id": nullable({**ID, "minLength": 1, "maxLength": 1000}),
+                "comment": COMMENT,
+                "version": {"type": "integer", "minimum": 0},
+            },
+            optional=("schema_id", "comment", "version"),
+        ),
+        problems=(*_WRITE_PROBLEMS, *_OF_ONE),
+    ),
+    Operation(
+        "PATCH",
+        _ONE,
+        "Configs",
+        "Change a part of a config's content",
+        Needs.EDITOR,
+        _written("Config"),
+        "Without If-Match the patch is applied to the newest version, again if another change"
+        " came between.",
+        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.COMMENT, p.DRY_RUN),
+        body=Body(
+            {
+                "application/merge-patch+json": ANY,
+                "application/json-patch+json": array(ref("PatchStep")),
+            }
+        ),
+        problems=(*_WRITE_PROBLEMS, "config-not-found", "patch-failed"),
+    ),
+    Operation(
+        "DELETE",
+        _ONE,
+        "Configs",
+        "Delete a config",
+        Needs.EDITOR,
+        ok(
+            {"anyOf": [ref("Tombstone"), ref("RehearsedTombstone")]},
+            "The tombstone, itself a version.",
+            headers=("Guardian-Position",),
+        ),
+        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.COMMENT, p.DRY_RUN),
+        problems=(*_WRITE_PROBLEMS, *_OF_ONE),
+    ),
+    Operation(
+        "POST",
+        _ONE + "/rollback",
+        "Configs",
+        "Make a new version with the content of an old one",
+        Needs.EDITOR,
+        _written("Config"),
+        "The old content is held to today's schema.",
+        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        body=json_body(
+            {
+                "to_version": VERSION,
+                "comment": COMMENT,
+                "version": {"type": "integer", "minimum": 0},
+            },
+            optional=("comment", "version"),
+        ),
+        problems=(*_WRITE_PROBLEMS, *_OF_ONE, "revision-not-found"),
+    ),
+    Operation(
+        "POST",
+        _PROJECT + "/changes",
+        "Change sets",
+        "Change several configs together or not at all",
+        Needs.EDITOR,
+        ok(
+            {"anyOf": [ref("ChangeSet"), ref("RehearsedChangeSet")]},
+            headers=("Guardian-Position",),
+        ),
+        parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        body=json_body(
+            {"changes": array(ref("Change"), minItems=1, maxItems=500), "comment": COMMENT},
+            optional=("comment",),
+        ),
+        problems=(*_WRITE_PROBLEMS, "config-not-found"),
+    ),
+    Operation(
+        "POST",
+        _PROJECT + "/rollback",
+        "Change sets",
+        "Make a project's configs what they were at a moment",
+        Needs.EDITOR,
+        ok(
+            {"anyOf": [ref("ChangeSet"), ref("RehearsedChangeSet")]},
+            headers=("Guardian-Position",),
+        ),
+        "Either `position` or `at`. What was made since is deleted, what was deleted lives again.",
+        parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        body=json_body(
+            {"position": nullable(POSITION), "at": nullable(TIME), "comment": COMMENT},
+            optional=("position", "at", "comment"),
+        ),
+        problems=(*_WRITE_PROBLEMS, "config-not-found", "too-many-changes"),
+    ),
+    Operation(
+        "GET",
+        "/v1/changes/{id}",
+        "Change sets",
+        "What became of a change set",
+        Needs.CALLER,
+        ok(ref("ChangeStatus")),
+        "For changes that were answered 202, or not at all.",
+    ),
+)
+
+_HISTORY = (
+    Operation(
+        "GET",
+        _ONE + "/revisions",
+        "History",
+        "The revisions of a config, newest first",
+        Needs.VIEWER,
+        ok(page_of("Revision"), headers=("Guardian-Position",)),
+        parameters=(*p.PAGED, p.MIN_POSITION),
+        problems=_READ_PROBLEMS,
+    ),
+    Operation(
+        "GET",
+        _ONE + "/revisions/{version}",
+        "History",
+        "One revision, with its content",
+        Needs.VIEWER,
+        ok(ref("RevisionWithContent")),
+        parameters=(p.MIN_POSITION,),
+        problems=_READ_PROBLEMS,
+    ),
+    Operation(
+        "GET",
+        _ONE + "/diff",
+        "History",
+        "The JSON patch that makes one version of another",
+        Needs.VIEWER,
+        ok(ref("Difference")),
+        parameters=(
+            Parameter("from", VERSION, "The old version.", required=True),
+            Parameter("to", VERSION, "The new version.", required=True),
+            p.MIN_POSITION,
+        ),
+        problems=_READ_PROBLEMS,
+    ),
+    Operation(
+        "GET",
+        _PROJECT + "/revisions",
+        "History",
+        "Who changed what in a project, when",
+        Needs.VIEWER,
+        ok(page_of("Revision"), headers=("Guardian-Position",)),
+        parameters=(
+            Parameter("from_position", POSITION, "From this position on."),
+            Parameter("user", {**TEXT, "minLength": 1, "maxLength": 100}, "Only by this user."),
+            Parameter("key", TEXT, "Only of this config."),
+            Parameter("order", {"type": "string", "enum": ["asc", "desc"]}, "By position."),
+            *p.PAGED,
+            p.MIN_POSITION,
+        ),
+        problems=("invalid-key",),
+    ),
+    Operation(
+        "GET",
+        _PROJECT + "/audit/verify",
+        "History",
+        "Walk the hash chain of a project",
+        Needs.VIEWER,
+        ok(ref("Verdict")),
+        "A key with a prefix may not: the chain runs through all configs.",
+        problems=("not-allowed",),
+    ),
+)
+
+OPERATIONS = (*_READS, *_CHANGES, *_HISTORY)
