@@ -56,6 +56,8 @@ class Clients:
     """When each write was acknowledged, for the pauses."""
     stale_read_at: list[float] = field(default_factory=list)
     default_read_at: list[float] = field(default_factory=list)
+    awake_at: list[float] = field(default_factory=list)
+    """When the clients themselves ran: what they could not see, they cannot blame on anybody."""
     _believed: dict[Register, int] = field(default_factory=dict)
     """The last version that any client saw; 0: no live config. May be old."""
     _seeds: random.Random = field(default_factory=random.Random)
@@ -80,6 +82,7 @@ class Clients:
         self._tasks += [
             asyncio.create_task(self._probe(Level.STALE, self.stale_read_at)),
             asyncio.create_task(self._probe(Level.DEFAULT, self.default_read_at)),
+            asyncio.create_task(self._tick()),
         ]
 
     async def stop(self) -> None:
@@ -121,6 +124,11 @@ class Clients:
         while not self._stopping:
             if await self._read_once(rng, level, timeout=1.0):
                 times.append(clock())
+            await asyncio.sleep(0.02)
+
+    async def _tick(self) -> None:
+        while not self._stopping:
+            self.awake_at.append(clock())
             await asyncio.sleep(0.02)
 
     def _pick(self, rng: random.Random) -> Register:

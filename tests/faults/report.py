@@ -23,6 +23,8 @@ class Row:
     default_reads_s: float = 0.0
     """Longest pause between two answered reads, by whichever process answers."""
     stale_reads_s: float = 0.0
+    own_s: float = 0.0
+    """Longest time that the clients themselves did not run: part of every pause beside it."""
     all_writes_s: list[float] = field(default_factory=list)
 
 
@@ -57,18 +59,19 @@ def rows(happened: list[Happened], clients: Clients) -> list[Row]:
         row.stale_reads_s = max(
             row.stale_reads_s, longest_gap(clients.stale_read_at, fault.begun, ended)
         )
+        row.own_s = max(row.own_s, longest_gap(clients.awake_at, fault.begun, ended))
     return sorted(found.values(), key=lambda row: -row.writes_s)
 
 
 def table(found: list[Row]) -> str:
-    """As Markdown."""
+    """As Markdown; the longest pauses. `clients`: of the harness itself, part of the others."""
     lines = [
-        "| Fault | times | operations | longest pause of writes | of reads (default) | (stale) |",
-        "|---|--:|--:|--:|--:|--:|",
+        "| Fault | times | operations | pause of writes | default reads | stale reads | clients |",
+        "|---|--:|--:|--:|--:|--:|--:|",
     ]
     lines += [
         f"| {row.kind} | {row.times} | {row.operations} | {row.writes_s:.1f} s"
-        f" | {row.default_reads_s:.1f} s | {row.stale_reads_s:.1f} s |"
+        f" | {row.default_reads_s:.1f} s | {row.stale_reads_s:.1f} s | {row.own_s:.1f} s |"
         for row in found
     ]
     return "\n".join(lines)

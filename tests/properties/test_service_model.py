@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Coroutine
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 
 import asyncpg
 import orjson
@@ -32,81 +29,13 @@ from projections.rebuild import rebuild_configs, verify_configs
 from projections.replay import replay
 from tests.domain.test_json_document import same
 from tests.properties.documents import documents
+from tests.properties.service_model import Project, Version, World, holds
 from tests.support.servers import ask
-from tests.support.service import Answer, Client, Service, run_service, settings_for
+from tests.support.service import Answer, Service
 
-T = TypeVar("T")
 KEYS = ("a", "a.b", "c-_9")
 TYPES = ("integer", "string", "object")
 CONTENTS = st.one_of(st.integers(0, 9), st.sampled_from(["x", {}, {"n": 1}]), documents())
-BIG_STEP_TIMEOUT_S = 30.0
-
-
-@dataclass(frozen=True)
-class Version:
-    """One version of one config; `deleted`: a tombstone."""
-
-    content: Any
-    schema_id: str | None = None
-    deleted: bool = False
-
-
-@dataclass
-class Project:
-    """What the model knows of a project."""
-
-    path: str
-    histories: dict[str, list[Version]] = field(default_factory=dict)
-    moments: list[tuple[int, dict[str, Version]]] = field(default_factory=list)
-    """Positions, with what was live there."""
-
-    def live(self, key: str) -> Version | None:
-        history = self.histories.get(key)
-        return history[-1] if history and not history[-1].deleted else None
-
-    def version(self, key: str) -> int:
-        return len(self.histories.get(key, []))
-
-    def push(self, key: str, version: Version) -> None:
-        self.histories.setdefault(key, []).append(version)
-
-    def all_live(self) -> dict[str, Version]:
-        return {k: found for k in self.histories if (found := self.live(k)) is not None}
-
-
-def holds(kind: str | None, content: Any) -> bool:
-    """Whether a content is of a JSON Schema type of the model; None: there is no schema."""
-    match kind:
-        case "integer":
-            is_whole = isinstance(content, float) and content.is_integer()
-            return (isinstance(content, int) and not isinstance(content, bool)) or is_whole
-        case "string":
-            return isinstance(content, str)
-        case "object":
-            return isinstance(content, dict)
-    return True
-
-
-class World:
-    """The running service, and an event loop to ask it in."""
-
-    def __init__(self, database_url: str, nats_url: str, stream: str) -> None:
-        self.loop = asyncio.new_event_loop()
-        self.stack = AsyncExitStack()
-        self.url = database_url
-        self.service: Service = self.run(
-            self.stack.enter_async_context(
-                run_service(settings_for(database_url, nats_url, stream))
-            )
-        )
-        self.admin: Client = self.run(self.service.anonymous.sign_in())
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.loop.run_until_complete(asyncio.wait_for(work, BIG_STEP_TIMEOUT_S))
-
-    def close(self) -> None:
-        self.run(self.stack.aclose())
-        self.loop.close()
 
 
 class ServiceMachine(RuleBasedStateMachine):

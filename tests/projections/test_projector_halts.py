@@ -1,0 +1,227 @@
+"""Each contradiction between log and database halts the projector, with the evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+
+import pytest
+
+from consensus.memory import MemoryLog
+from domain.change_set import ChangeSet, encode_change_set
+from domain.codec import encode_event
+from domain.config import ConfigEvent
+from projections.halts import read_halt
+from projections.skips import add_skip
+from tests.projections.projector_world import TIMEOUT_S, UNDECODABLE, World, write
+
+# Halts
+
+
+async def test_an_undecodable_entry_halts_behind_what_came_before_it(world: World) -> None:
+    before = await world.append(write("a", 1))
+    bad = await world.append_raw(UNDECODABLE)
+    await world.append(write("a", 2))
+    for _ in range(2):  # and again after a restart
+        halted = await world.halted()
+        assert (halted.reason, halted.position) == ("undecodable-entry", bad)
+        assert "entry format 99; this software knows 1" in halted.detail
+        assert await world.versions() == [("a", 1, before)]
+        halt = await read_halt(world.connection)
+        assert halt is not None
+        assert (halt.reason, halt.position) == ("undecodable-entry", bad)
+
+
+async def test_a_halt_stays_on_record_until_its_place_is_passed(world: World) -> None:
+    """A standby that takes over must not hide the reason while it fails as well."""
+    bad = await world.append_raw(UNDECODABLE)
+    await world.halted()
+    world.log.set_available(False)
+    async with world.projector():
+        await asyncio.sleep(0.2)
+        assert await read_halt(world.connection) is not None
+    world.log.set_available(True)
+    world.log.replace(bad, b"")  # as an upgrade that can read it
+    world.log.replace(bad, encode_change_set(ChangeSet("c", "p", (encode_event(write("a", 1)),))))
+    await world.project_all()
+    assert await read_halt(world.connection) is None
+
+
+async def test_an_entry_that_an_operator_skipped_is_passed_over_and_counted(world: World) -> None:
+    await world.append(write("a", 1))
+    bad = await world.append_raw(UNDECODABLE)
+    after = await world.append(write("a", 2))
+    await world.halted()
+    entry = await world.log.entry_at(bad)
+    assert entry is not None
+    assert await add_skip(world.connection, entry, "made by a broken script", "ops")
+    assert not await add_skip(world.connection, entry, "again", "ops")
+    await world.project_all()
+    assert [v for _, v, _ in await world.versions()] == [1, 2]
+    assert await world.skipped() == 1
+    assert await read_halt(world.connection) is None
+    assert world.applied.change_position == after
+
+
+async def test_a_skipped_last_entry_is_no_divergence(world: World) -> None:
+    await world.append(write("a", 1))
+    bad = await world.append_raw(UNDECODABLE)
+    await world.halted()
+    entry = await world.log.entry_at(bad)
+    assert entry is not None
+    await add_skip(world.connection, entry, "why", "ops")
+    await world.project_all()
+    assert world.applied.change_position == bad
+    assert world.applied.change_digest == hashlib.sha256(UNDECODABLE).digest()
+    async with world.projector():
+        await world.reach(await world.append(write("a", 2)))
+
+
+async def test_a_skip_of_other_bytes_halts(world: World) -> None:
+    bad = await world.append_raw(UNDECODABLE)
+    await world.halted()
+    entry = await world.log.entry_at(bad)
+    assert entry is not None
+    await add_skip(world.connection, entry, "why", "ops")
+    world.log.replace(bad, UNDECODABLE + b" ")
+    halted = await world.halted()
+    assert halted.reason == "broken-invariant"
+    assert "not the one that an operator decided to skip" in halted.detail
+
+
+async def test_a_log_behind_the_checkpoint_halts(world: World) -> None:
+    await world.append(write("a", 1))
+    kept = await world.append(write("a", 2))
+    await world.append(write("a", 3))
+    await world.project_all()
+    world.log.truncate(kept - 1)
+    halted = await world.halted()
+    assert halted.reason == "log-behind-checkpoint"
+    assert halted.position == 3
+    assert [v for _, v, _ in await world.versions()] == [1, 2, 3]
+
+
+async def test_a_log_that_lost_its_end_and_grew_past_the_checkpoint_halts(world: World) -> None:
+    """Positions alone would not tell: every barrier moves them on."""
+    for version in (1, 2, 3):
+        await world.append(write("a", version))
+    await world.project_all()
+    world.log.truncate(1)
+    for version in (2, 3, 4):
+        await world.append(write("a", version, content="another"))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("log-diverged", 3)
+    assert [v for _, v, _ in await world.versions()] == [1, 2, 3]
+
+
+async def test_a_log_that_lost_barriers_and_put_a_change_in_their_place_halts(
+    world: World,
+) -> None:
+    await world.append(write("a", 1))
+    for _ in range(3):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    assert world.applied.position == 4
+    world.log.truncate(1)
+    for version in range(2, 7):
+        await world.append(write("a", version))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("log-diverged", 2)
+    assert "was not applied" in halted.detail
+
+
+async def test_other_bytes_at_the_checkpoint_halt(world: World) -> None:
+    position = await world.append(write("a", 1))
+    await world.project_all()
+    entry = await world.log.entry_at(position)
+    assert entry is not None
+    world.log.replace(position, entry.data.replace(b'"content":1', b'"content":2'))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("log-diverged", position)
+    assert hashlib.sha256(entry.data).hexdigest() in halted.detail
+
+
+async def test_another_empty_log_halts(world: World) -> None:
+    await world.append(write("a", 1))
+    await world.project_all()
+    world.log = MemoryLog()
+    assert (await world.halted()).reason == "log-behind-checkpoint"
+
+
+async def test_expired_barriers_are_no_divergence(world: World) -> None:
+    await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    world.log.expire_barriers()
+    async with world.projector():
+        await world.reach(await world.append(write("a", 1)))
+        await world.reach(await world.log.barrier(timeout=TIMEOUT_S))
+    world.log.expire_barriers()
+    async with world.projector():
+        await world.reach(await world.append(write("a", 2)))
+
+
+@pytest.mark.parametrize(
+    "poison",
+    [
+        write("bad", 1, comment="nul \x00 byte"),
+        write("bad", 1, schema_id="s", schema_version=2**40),
+    ],
+)
+async def test_an_entry_that_postgresql_refuses_halts_at_it_and_not_before(
+    world: World, poison: ConfigEvent
+) -> None:
+    """The web processes let none of these through; whoever writes to the log directly might."""
+    await world.append(write("a", 1))
+    bad = await world.append(poison)
+    await world.append(write("a", 2))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("broken-invariant", bad)
+    assert [v for _, v, _ in await world.versions()] == [1]
+    entry = await world.log.entry_at(bad)
+    assert entry is not None
+    await add_skip(world.connection, entry, "poison", "ops")
+    await world.project_all()
+    assert [v for _, v, _ in await world.versions()] == [1, 2]
+
+
+async def test_a_constraint_that_the_rows_violate_halts_at_the_entry(world: World) -> None:
+    await world.append(write("a", 1))
+    await world.project_all()
+    # Somebody renumbered history with a superuser's rights: the next revision collides.
+    await world.connection.execute(
+        "SET session_replication_role = replica;"
+        "UPDATE config_revisions SET sequence = sequence + 1;"
+        "UPDATE audit_heads SET head_sequence = head_sequence + 1;"
+        "SET session_replication_role = origin"
+    )
+    bad = await world.append(write("a", 2))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("broken-invariant", bad)
+    assert "config_revisions_sequence_key" in halted.detail
+
+
+CHAIN_DAMAGES = {
+    "last hash changed": "UPDATE config_revisions SET hash = 'x' WHERE config_key = 'a'",
+    "last revision gone": "DELETE FROM config_revisions WHERE config_key = 'a'",
+    "head changed": "UPDATE audit_heads SET head_hash = 'x'",
+    "head gone": "DELETE FROM audit_heads",
+}
+
+
+@pytest.mark.parametrize("damage", CHAIN_DAMAGES)
+async def test_a_broken_hash_chain_halts_before_anything_is_put_on_top(
+    world: World, damage: str
+) -> None:
+    await world.append(write("b", 1))
+    await world.append(write("a", 1))
+    await world.project_all()
+    await world.connection.execute(
+        f"SET session_replication_role = replica; {CHAIN_DAMAGES[damage]};"
+        "SET session_replication_role = origin"
+    )
+    bad = await world.append(write("b", 2))
+    await world.append(write("b", 3))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("broken-chain", bad)
+    assert "project p" in halted.detail
+    assert ("b", 2, bad) not in await world.versions()
