@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Coroutine
+from typing import Any
 
 import asyncpg
 import uuid6
@@ -34,9 +37,14 @@ from app.tables import schemas
 from app.tables.schemas import Schema, Viewer
 from domain.errors import ContentTooLarge
 from domain.json_document import encode_json
+from domain.schema_outcomes import Violation
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,100}", re.ASCII)
 MAX_VERSION = 2**31 - 1
+LOOK_S = 0.5
+"""How often a waiting request looks whether its client is still there."""
+CLIENT_GONE = 499
+"""Nobody reads it; as nginx counts it."""
 
 
 async def list_schemas(request: web.Request) -> web.Response:
@@ -136,10 +144,28 @@ async def validate_content(request: web.Request) -> web.Response:
     content = encode_json((await read_object(request, "content")).any("content"))
     if len(content) > services.settings.max_content_bytes:
         raise ContentTooLarge(len(content), services.settings.max_content_bytes)
-    violations = await services.validators.validate(
-        schema.text, content, tenant=tenant_of(principal)
+    violations = await _unless_gone(
+        request,
+        services.validators.validate(schema.text, content, tenant=tenant_of(principal)),
     )
+    if violations is None:
+        return web.Response(status=CLIENT_GONE)
     return json_response({"valid": not violations, "errors": violations})
+
+
+async def _unless_gone(
+    request: web.Request, work: Coroutine[Any, Any, list[Violation]]
+) -> list[Violation] | None:
+    """The outcome of `work`; None if the client hung up: then it leaves its place in the queue."""
+    task = asyncio.create_task(work)
+    try:
+        while not task.done():
+            await asyncio.wait([task], timeout=LOOK_S)
+            if not task.done() and (request.transport is None or request.transport.is_closing()):
+                return None
+        return task.result()
+    finally:
+        task.cancel()
 
 
 async def list_usage(request: web.Request) -> web.Response:

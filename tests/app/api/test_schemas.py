@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.services import SERVICES
 from tests.support.service import Answer, Client, Service
 
 LIMITS = {"type": "object", "properties": {"limit": {"type": "integer", "maximum": 10}}}
@@ -313,3 +314,24 @@ async def test_what_is_too_expensive_is_refused_while_others_go_on(
     for answer in (await hostile, await asked):
         assert (answer.status, answer.json["type"]) == (422, "/problems/schema-too-expensive")
     assert (await admin("GET", f"{configs}/a")).status == 404
+
+
+async def test_a_client_that_hung_up_leaves_its_place_in_the_queue(
+    service: Service, admin: Client
+) -> None:
+    """Else the bombs of one who left keep their tenant's honest requests out for minutes."""
+    path = await new_schema(admin, {"pattern": "^(?!x)(a+)+$"})
+    validators = service.app[SERVICES].validators
+    body = {"content": "a" * 60 + "!"}
+    left = [asyncio.create_task(admin("POST", f"{path}/validate", json=body)) for _ in range(20)]
+    async with asyncio.timeout(30):
+        while validators.waiting < 10:  # noqa: ASYNC110 - the server's side of other tasks
+            await asyncio.sleep(0.01)
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        gone_at = asyncio.get_running_loop().time()
+        while validators.waiting:  # noqa: ASYNC110 - the server's side of other tasks
+            await asyncio.sleep(0.01)
+    # Run out one after the other they would have taken 10 s of processor time and more.
+    assert asyncio.get_running_loop().time() - gone_at < 8
