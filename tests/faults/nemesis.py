@@ -20,6 +20,8 @@ from tests.faults.cluster import FAKETIME, SKEWED, Cluster
 clock = time.monotonic
 SETTLE_TIMEOUT_S = 90.0
 HEAL_AGAIN_S = 15.0
+IN_FLIGHT_S = 1.0
+"""A write that was applied before a fault may be acknowledged a moment after it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +177,7 @@ async def _freeze_projector(nemesis: Nemesis, planned: Planned, done: Happened) 
     """Frozen for good: the standby takes over without it."""
     done.whom = await nemesis.cluster.active_projector()
     nemesis.cluster.children[done.whom].send(signal.SIGSTOP)
+    await asyncio.sleep(IN_FLIGHT_S)
     if not await nemesis.clients.wait_for_write(SETTLE_TIMEOUT_S):
         raise AssertionError("no standby took over from a frozen projector")
 
