@@ -116,6 +116,8 @@ class Person:
     url: str
     expected_statuses: set[int] = field(default_factory=set)
     """Refusals that the test provokes; the browser reports each as a console error."""
+    expected_texts: list[str] = field(default_factory=list)
+    """Parts of other console errors that the test provokes."""
     complaints: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -127,6 +129,8 @@ class Person:
             return
         refused = _NETWORK_ERROR.search(message.text)
         if refused and int(refused.group(1)) in self.expected_statuses:
+            return
+        if any(text in message.text for text in self.expected_texts):
             return
         self.complaints.append(f"{message.text} ({message.location.get('url', '')})")
 

@@ -21,6 +21,7 @@ def test_edits_are_collected_and_committed_together(admin: Api, project: str, an
     person.page.get_by_role("link", name="Change set").click()
     expect(person.page.get_by_role("region", name="Edit of a")).to_contain_text("version 2")
     expect(person.page.get_by_text("would accept these together")).to_be_visible()
+    expect(person.page.get_by_test_id("diff")).to_have_count(2)
     person.page.get_by_label("Comment").fill("both at once")
     person.shot("change-set")
     assert person.axe() == []

@@ -54,25 +54,38 @@ def test_a_change_that_comes_while_typing_is_told_and_merged_and_nothing_is_lost
     assert admin.content(project, "limit") == {"daily": 9, "monthly": 20, "currency": "USD"}
 
 
+def test_a_change_that_comes_during_the_review_holds_the_commit_back(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1, "monthly": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"daily": 1, "monthly": 7}')
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The service would accept this")
+    admin.put(project, "limit", {"daily": 3, "monthly": 1}, 1)
+    expect(dialog).to_contain_text("Version 2 came in while you reviewed")
+    expect(person.button("Commit version 2")).to_be_disabled()
+    dialog.get_by_role("button", name="Merge").click()
+    expect(dialog.get_by_label("Result of the merge")).to_contain_text('"daily": 3')
+
+
 def test_a_conflict_at_the_commit_itself_opens_the_merge(
     admin: Api, project: str, ana: Open
 ) -> None:
-    # Method: the change of the other comes after the review has been accepted.
+    # Method: the watch is cut off, so that only the commit's 409 can tell of the other's change.
     admin.put(project, "limit", {"daily": 1, "monthly": 1})
-    person = ana(f"/p/{project}/configs/limit")
+    person = ana("/projects")
+    person.page.route("**/watch*", lambda route: route.abort())
+    person.expected_texts.append("net::ERR_FAILED")
     person.expected_statuses.add(409)
+    person.open(f"/p/{project}/configs/limit")
     person.type_document('{"daily": 1, "monthly": 7}')
     person.button("Review version 2").click()
     expect(person.page.get_by_role("dialog")).to_contain_text("The service would accept this")
-    commit = person.button("Commit version 2")
-    expect(commit).to_be_enabled()
     admin.put(project, "limit", {"daily": 3, "monthly": 1}, 1)
-    # Either the commit is refused, or the watch was quicker and the button is off already.
-    if commit.is_enabled():
-        commit.click()
-    else:
-        person.button("Go on editing").click()
-        person.button("Merge").click()
+    person.button("Commit version 2").click()
     dialog = person.page.get_by_role("dialog", name=re.compile("^Merge version 2"))
     expect(dialog.get_by_label("Result of the merge")).to_contain_text('"monthly": 7')
     expect(dialog.get_by_label("Result of the merge")).to_contain_text('"daily": 3')

@@ -110,6 +110,8 @@ export function JsonEditor({
       }),
     });
     view.current = editor;
+    // The lines are measured anew when the font has come, or the numbers stand beside them.
+    void document.fonts.ready.then(() => view.current?.requestMeasure());
     return () => {
       editor.destroy();
       view.current = null;

@@ -16,7 +16,7 @@ const colours = HighlightStyle.define([
 const look = EditorView.theme({
   "&": { backgroundColor: "transparent", color: "inherit" },
   "&.cm-focused": { outline: "none" },
-  ".cm-scroller": { fontFamily: "var(--g-mono)", lineHeight: "1.55" },
+  ".cm-scroller": { fontFamily: "var(--g-mono)", lineHeight: "1.25rem" },
   ".cm-content": { caretColor: "var(--mantine-color-text)", padding: "8px 0" },
   ".cm-cursor": { borderLeftColor: "var(--mantine-color-text)" },
   ".cm-gutters": {
@@ -82,6 +82,7 @@ const look = EditorView.theme({
   ".cm-deletedChunk .cm-deletedText": { background: "var(--g-del-strong) !important" },
   ".cm-changedLineGutter": { background: "var(--g-good)" },
   "&.cm-merge-a .cm-changedLineGutter": { background: "var(--g-bad)" },
+  ".cm-collapsedLines::before, .cm-collapsedLines::after": { content: '"⋯"' },
   ".cm-collapsedLines": {
     background: "var(--g-sunken)",
     color: "var(--mantine-color-dimmed)",

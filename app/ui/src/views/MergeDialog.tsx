@@ -83,7 +83,7 @@ function Merge({
       <div className="three">
         <Pane title={draft.baseVersion === 0 ? "Before: nothing" : `Before: version ${draft.baseVersion}`} text={base === undefined ? "" : formatJson(base)} />
         <Pane title={`Theirs: version ${live.version}`} text={formatJson(live.content)} />
-        <Pane title="Mine" text={draft.text} />
+        <Pane title="Mine" text={mine ? formatJson(mine.value) : draft.text} />
       </div>
       {merged ? (
         <div className="row wrap">

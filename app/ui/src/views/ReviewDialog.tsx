@@ -47,7 +47,7 @@ export function ReviewDialog({
   const behind = live !== null && live.version > draft.baseVersion;
 
   const commit = async () => {
-    if (verdict.state !== "fine" || busy) return;
+    if (verdict.state !== "fine" || behind || busy) return;
     setBusy(true);
     setError(null);
     try {
@@ -78,7 +78,18 @@ export function ReviewDialog({
           afterLabel={draft.op === "delete" ? "deleted" : `yours, version ${version}`}
         />
         <SchemaLine live={live} draft={draft} />
-        <Said verdict={verdict} />
+        {behind ? (
+          <Notice tone="warn" boxed live>
+            <div className="row wrap">
+              <span>Version {live.version} came in while you reviewed. Nothing was committed.</span>
+              <Button size="compact-xs" onClick={onConflict}>
+                Merge
+              </Button>
+            </div>
+          </Notice>
+        ) : (
+          <Said verdict={verdict} />
+        )}
         <Textarea
           label="Comment"
           description="Why, for whoever reads the history at night (optional)"
