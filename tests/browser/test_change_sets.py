@@ -42,6 +42,8 @@ def test_one_conflict_holds_back_all_and_says_which(admin: Api, project: str, an
     person.page.get_by_role("treeitem", name="b").click()
     person.type_document('{"n": 2}', "Content of b")
     person.page.get_by_role("link", name="Change set").click()
+    # A rehearsal that is under way at this moment is refused, rightly.
+    person.expected_statuses.add(409)
     admin.put(project, "b", {"n": 3}, 1)
     edit = person.page.get_by_role("region", name="Edit of b")
     expect(edit).to_contain_text("version 2 came in: merge it first")
