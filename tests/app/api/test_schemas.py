@@ -285,12 +285,12 @@ def doubling_references() -> dict[str, Any]:
     return {"$defs": steps, "$ref": "#/$defs/s59"}
 
 
-CONTAINS = {"contains": {"contains": {"contains": {"contains": False}}}}
+MANY_BY_MANY = {"items": {"anyOf": [{"const": n} for n in range(3000)]}}
 HOSTILE: list[tuple[str, Any, Any]] = [
     ("references that double", doubling_references(), 1),
     ("a lookahead", {"pattern": "^(?!x)(a+)+$"}, "a" * 60 + "!"),
     ("recursion", {"anyOf": [{"type": "string"}, {"$ref": "#"}]}, 1),
-    ("nested contains", CONTAINS, [[[[1] * 30] * 30] * 30] * 30),
+    ("many by many", MANY_BY_MANY, ["x" * 20] * 10_000),
 ]
 
 
