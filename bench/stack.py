@@ -57,6 +57,8 @@ def running_stack(**extra: str) -> Iterator[Stack]:
             "GUARDIAN_ADMIN_EMAIL": EMAIL,
             "GUARDIAN_ADMIN_PASSWORD": PASSWORD,
             "GUARDIAN_LOG_LEVEL": "warning",
+            # One caller loads the service here as many would.
+            "GUARDIAN_REQUESTS_PER_SECOND": "0",
             **extra,
         }
         environ.pop("DATABASE_URL", None)
