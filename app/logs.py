@@ -12,6 +12,7 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any, TextIO
 
+import orjson
 import structlog
 
 OWN_MODULES = ("app.", "consensus.", "domain.", "projections.")
@@ -30,7 +31,7 @@ def configure_logs(level: str) -> None:
 def structlog_settings(level: int, stream: TextIO) -> dict[str, Any]:
     """What `structlog.configure` takes for our own events."""
     return {
-        "processors": [*_shared(), structlog.processors.JSONRenderer()],
+        "processors": [*_shared(), structlog.processors.JSONRenderer(_as_json)],
         "wrapper_class": structlog.make_filtering_bound_logger(level),
         "logger_factory": structlog.PrintLoggerFactory(stream),
     }
@@ -41,10 +42,14 @@ def library_handler(stream: TextIO) -> logging.Handler:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processor=structlog.processors.JSONRenderer(), foreign_pre_chain=_shared()
+            processor=structlog.processors.JSONRenderer(_as_json), foreign_pre_chain=_shared()
         )
     )
     return handler
+
+
+def _as_json(event: Any, **_: object) -> str:
+    return orjson.dumps(event, default=repr).decode()
 
 
 def _shared() -> list[Any]:

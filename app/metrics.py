@@ -56,6 +56,8 @@ class Metrics:
             buckets=REQUEST_BUCKETS,
             registry=self.registry,
         )
+        # To find a series by its labels takes longer than to count in it.
+        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self.in_flight = Gauge(
             "guardian_http_requests_in_flight",
             "Requests that are being answered, streams included.",
@@ -73,10 +75,14 @@ class Metrics:
         self, method: str, route: str, status: int, seconds: float, *, stream: bool
     ) -> None:
         """Count a request. `route` is a pattern of ours, never an address as it was asked for."""
-        method = method if method in METHODS else "other"
-        self._requests.labels(method, route, str(status)).inc()
+        key = (method if method in METHODS else "other", route, status)
+        series = self._series.get(key)
+        if series is None:
+            count = self._requests.labels(key[0], route, str(status))
+            series = self._series[key] = (count, self._seconds.labels(key[0], route))
+        series[0].inc()
         if not stream:
-            self._seconds.labels(method, route).observe(seconds)
+            series[1].observe(seconds)
 
     def dependency(self, name: str, operation: str, outcome: str, seconds: float) -> None:
         """Count one question to a dependency."""

@@ -20,6 +20,7 @@ from app.embedded.postgres import Postgres
 from app.embedded.processes import die_with
 from app.embedded.raft import RaftGroup
 from tests.support.broker import ADDRESS_VARIABLE, CONTROLLER_VARIABLE, Broker
+from tests.support.leaks import LogCollector, collected_logs
 from tests.support.servers import PostgresAddress, RaftAddress, ask
 
 _BROKER = pytest.StashKey[Broker]()
@@ -39,6 +40,14 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     if (broker := config.stash.get(_BROKER, None)) is not None:
         broker.stop()
+
+
+@pytest.fixture(autouse=True)
+def logs() -> Iterator[LogCollector]:
+    """The log of the test; none may leave a password's hash, a token or a key in it."""
+    with collected_logs(noting=False) as collector:
+        yield collector
+    assert collector.leaks() == []
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,8 @@ def is_https(request: web.Request) -> bool:
     settings = request.app[SERVICES].settings
     if request.secure or (settings.public_url or "").startswith("https://"):
         return True
+    if not settings.trusted_proxies:
+        return False
     peer = _peer(request)
     forwarded = request.headers.get("X-Forwarded-Proto", "")
     return peer is not None and _trusted(request, peer) and forwarded.lower() == "https"

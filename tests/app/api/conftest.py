@@ -14,7 +14,7 @@ from tests.support.service import Client, Service, run_service, settings_for
 @pytest.fixture(autouse=True)
 def logs() -> Iterator[LogCollector]:
     """The log of the test; no test of the API may leave a secret or a content in it."""
-    with collected_logs() as collector:
+    with collected_logs(noting=True) as collector:
         yield collector
     assert collector.leaks() == []
 
