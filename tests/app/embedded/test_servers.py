@@ -131,7 +131,7 @@ async def test_the_raft_group_keeps_its_log_and_its_ports(short_path: Path) -> N
     group.start()
     url = group.url
     client = await nats.connect(url.split(","))
-    engine = client.jetstream()
+    engine = client.jetstream(timeout=60)
     await engine.add_stream(name="log", subjects=["log.>"], num_replicas=MEMBERS)
     await client.close()
     group.stop()
@@ -141,7 +141,7 @@ async def test_the_raft_group_keeps_its_log_and_its_ports(short_path: Path) -> N
     again.start()
     try:
         client = await nats.connect(url.split(","))
-        info = await client.jetstream().stream_info("log")
+        info = await client.jetstream(timeout=60).stream_info("log")
         assert info.config.num_replicas == MEMBERS
         await client.close()
     finally:
