@@ -13,8 +13,7 @@ from tests.browser.support import Api, Person
 
 Open = Callable[..., Person]
 KEYS = 5_000
-# The promise is 100 ms and 1 s on a quiet machine; here only a far miss fails (no timed tests).
-FILTER_MS = 500
+FILTER_MS = 100
 FIRST_VIEW_S = 1.0
 
 
@@ -75,7 +74,7 @@ def test_a_document_of_256_kib_is_edited_without_waiting(
     began = time.monotonic()
     person.page.keyboard.insert_text('\n  "typed": true,')
     expect(person.editor()).to_contain_text('"typed": true')
-    assert time.monotonic() - began < 5.0
+    assert time.monotonic() - began < 1.0
     person.button("Review version 2").click()
     expect(person.page.get_by_test_id("diff")).to_contain_text("typed")
     person.button("Commit version 2").click()
