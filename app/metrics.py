@@ -14,7 +14,6 @@ from typing import Any
 
 from prometheus_client import (
     CollectorRegistry,
-    Counter,
     Gauge,
     Histogram,
     ProcessCollector,
@@ -22,6 +21,7 @@ from prometheus_client import (
 )
 
 from app.access.directory import DATABASE_AWAY
+from app.request_metrics import RequestMetrics
 from consensus.log import (
     AppendOutcomeUnknown,
     Entry,
@@ -32,8 +32,6 @@ from consensus.log import (
     LogUnavailable,
 )
 
-METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-REQUEST_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 DEPENDENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
 
 
@@ -43,21 +41,10 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
-        self._requests = Counter(
-            "guardian_http_requests",
-            "Requests that were answered; status 499: the client left first.",
-            ("method", "route", "status"),
-            registry=self.registry,
-        )
-        self._seconds = Histogram(
-            "guardian_http_request_seconds",
-            "Time to the whole answer; streams are left out.",
-            ("method", "route"),
-            buckets=REQUEST_BUCKETS,
-            registry=self.registry,
-        )
-        # To find a series by its labels takes longer than to count in it.
-        self._series: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._requests = RequestMetrics()
+        self.registry.register(self._requests)
+        self.answered = self._requests.answered
+        """Count a request."""
         self.in_flight = Gauge(
             "guardian_http_requests_in_flight",
             "Requests that are being answered, streams included.",
@@ -70,19 +57,6 @@ class Metrics:
             buckets=DEPENDENCY_BUCKETS,
             registry=self.registry,
         )
-
-    def answered(
-        self, method: str, route: str, status: int, seconds: float, *, stream: bool
-    ) -> None:
-        """Count a request. `route` is a pattern of ours, never an address as it was asked for."""
-        key = (method if method in METHODS else "other", route, status)
-        series = self._series.get(key)
-        if series is None:
-            count = self._requests.labels(key[0], route, str(status))
-            series = self._series[key] = (count, self._seconds.labels(key[0], route))
-        series[0].inc()
-        if not stream:
-            series[1].observe(seconds)
 
     def dependency(self, name: str, operation: str, outcome: str, seconds: float) -> None:
         """Count one question to a dependency."""

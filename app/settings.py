@@ -63,6 +63,11 @@ class Settings:
         return self.database_url is None or self.nats_url is None
 
     @property
+    def speaks_tls(self) -> bool:
+        """Whether every client reaches the service by TLS."""
+        return (self.public_url or "").startswith("https://")
+
+    @property
     def nats_servers(self) -> list[str]:
         """`nats_url` as a list; raises SettingsError when it is not set."""
         return [url.strip() for url in self.require_nats_url().split(",")]

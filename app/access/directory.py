@@ -154,6 +154,19 @@ class Directory:
         assert isinstance(application, Application)
         return application
 
+    def known_application(self, plain: str) -> Application | None:
+        """As `application_of_key`, if nobody need be asked; None: ask, or be refused, there."""
+        place = "key", hash_api_key(plain)
+        kept = self._kept.get(place)
+        if kept is None or kept.generation != self._generation or not self._hearing:
+            return None
+        self._kept.move_to_end(place)
+        application, expires_at = kept.value
+        if expires_at is not None and expires_at <= datetime.now(UTC):
+            return None
+        assert isinstance(application, Application)
+        return application
+
     async def _find_application(
         self, plain: str, key_hash: str
     ) -> tuple[Application, datetime | None] | None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import ipaddress
 
 from aiohttp import web
+from aiohttp.web_request import BaseRequest
 
 from app.services import SERVICES
+from app.settings import Settings
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPV6_SITE_BITS = 64
@@ -21,8 +23,8 @@ def client_address(request: web.Request) -> str:
     peer = _peer(request)
     if peer is None:
         return "local"
-    address = peer
-    if _trusted(request, peer):
+    address, settings = peer, request.app[SERVICES].settings
+    if _trusted(settings, peer):
         # From the right: each proxy appends whom it was called by; the first that is not
         # one of ours was written by ours, everything left of it by strangers.
         for text in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
@@ -30,33 +32,31 @@ def client_address(request: web.Request) -> str:
             if hop is None:
                 break
             address = hop
-            if not _trusted(request, hop):
+            if not _trusted(settings, hop):
                 break
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((address, IPV6_SITE_BITS), strict=False))
     return str(address)
 
 
-def is_https(request: web.Request) -> bool:
+def is_https(request: BaseRequest, settings: Settings) -> bool:
     """Whether the client speaks TLS, to us or to a trusted proxy; or a setting says so."""
-    settings = request.app[SERVICES].settings
-    if request.secure or (settings.public_url or "").startswith("https://"):
+    if request.secure or settings.speaks_tls:
         return True
     if not settings.trusted_proxies:
         return False
     peer = _peer(request)
     forwarded = request.headers.get("X-Forwarded-Proto", "")
-    return peer is not None and _trusted(request, peer) and forwarded.lower() == "https"
+    return peer is not None and _trusted(settings, peer) and forwarded.lower() == "https"
 
 
-def _peer(request: web.Request) -> Address | None:
+def _peer(request: BaseRequest) -> Address | None:
     name = request.transport.get_extra_info("peername") if request.transport else None
     return _parse(name[0]) if isinstance(name, tuple) else None
 
 
-def _trusted(request: web.Request, address: Address) -> bool:
-    networks = request.app[SERVICES].settings.trusted_proxies
-    return any(address in network for network in networks)
+def _trusted(settings: Settings, address: Address) -> bool:
+    return any(address in network for network in settings.trusted_proxies)
 
 
 def _parse(text: str) -> Address | None:

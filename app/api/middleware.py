@@ -11,9 +11,11 @@ import itertools
 import re
 import secrets
 import time
+from collections.abc import Mapping
 
 import structlog
 from aiohttp import web
+from multidict import CIMultiDict
 
 from app.access.principal import Application
 from app.api.access import CALLER, PROJECT
@@ -22,10 +24,12 @@ from app.api.errors import REQUEST_ID, Handler
 from app.api.requests import storable
 from app.errors import NotFound, Unavailable
 from app.services import SERVICES
+from app.settings import Settings
 
 HANDLER_TIMEOUT_S = 150.0
 """Longer than any wait that a caller can ask for (120 s)."""
 CLIENT_LEFT = 499
+SERVER = "config-guardian"
 QUIET = frozenset({"/healthz", "/readyz", "/metrics", "/assets/{name}"})
 STREAMS = frozenset({"/v1/projects/{project}/watch"})
 UNHURRIED = STREAMS | {
@@ -58,15 +62,21 @@ _SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "private, no-cache",
 }
+STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000"}
 
 logger = structlog.get_logger(__name__)
+
+
+def request_id_for(headers: Mapping[str, str]) -> str:
+    """The caller's own id if it is a sane one, else a new one."""
+    given = headers.get("X-Request-Id")
+    return given if given is not None and _SANE_REQUEST_ID.fullmatch(given) else _request_ids()
 
 
 @web.middleware
 async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id, and write one line and one count when it is over."""
-    given = request.headers.get("X-Request-Id", "")
-    request[REQUEST_ID] = given if _SANE_REQUEST_ID.fullmatch(given) else _request_ids()
+    request[REQUEST_ID] = request_id_for(request.headers)
     metrics = request.app[SERVICES].metrics
     start, status = time.perf_counter(), CLIENT_LEFT
     with structlog.contextvars.bound_contextvars(request_id=request[REQUEST_ID]):
@@ -134,20 +144,31 @@ async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
         raise Unavailable("the request took too long and was ended") from None
 
 
+def fixed_headers(settings: Settings) -> CIMultiDict[str]:
+    """What `complete_headers` adds whoever asks, while no browser's other origin does."""
+    headers = CIMultiDict({**_SECURITY_HEADERS, "Server": SERVER})
+    if settings.speaks_tls:
+        headers.update(STRICT_TRANSPORT)
+    if settings.cors_origins:
+        headers["Vary"] = "Origin"
+    return headers
+
+
 async def complete_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Add to every answer, streams and files too, what its handler did not set."""
     headers = response.headers
+    settings = request.app[SERVICES].settings
     for name, value in _SECURITY_HEADERS.items():
         headers.setdefault(name, value)
-    headers["Server"] = "config-guardian"
+    headers["Server"] = SERVER
     if (request_id := request.get(REQUEST_ID)) is not None:
         headers["X-Request-Id"] = request_id
-    if is_https(request):
-        headers["Strict-Transport-Security"] = "max-age=31536000"
+    if is_https(request, settings):
+        headers.update(STRICT_TRANSPORT)
     if _allowed_origin(request) is not None:
         headers["Access-Control-Allow-Origin"] = request.headers["Origin"]
         headers["Access-Control-Expose-Headers"] = _CORS_ANSWER_HEADERS
-    if request.app[SERVICES].settings.cors_origins:
+    if settings.cors_origins:
         headers.add("Vary", "Origin")
 
 

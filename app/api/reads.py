@@ -11,7 +11,7 @@ from app.access.principal import Application
 from app.api.access import Access
 from app.api.requests import parse_etags, query_integer, query_time
 from app.config_reader import READ_TIMEOUT_S, Consistency
-from app.errors import InvalidParameter
+from app.errors import InvalidParameter, Unavailable
 from app.services import SERVICES
 from app.tables.history import Moment, moment_at_position, moment_at_time
 from domain.config import MAX_KEY_LENGTH, check_key
@@ -20,6 +20,9 @@ CONSISTENCY = ("consistency", "timeout")
 """Query parameters that `prepare_read` takes."""
 MOMENT = ("at", "position")
 """Query parameters that `moment_of` takes."""
+
+NO_BARRIER: web.RequestKey[Unavailable] = web.RequestKey("no_barrier", Unavailable)
+"""Where `app.api.hot_reads` leaves why no barrier came: a request waits for one only once."""
 
 _PREFIX = re.compile(r"[A-Za-z0-9_.-]*")
 
@@ -59,6 +62,8 @@ async def prepare_read(request: web.Request, at_least: int = 0) -> int:
         raise InvalidParameter("Guardian-Min-Position", "must be a log position")
     timeout_s = query_integer(request, "timeout", READ_TIMEOUT_S, 0, 60)
     at_least = max(at_least, int(text) if text else 0)
+    if (failed := request.get(NO_BARRIER)) is not None:
+        raise failed
     return await request.app[SERVICES].reader.prepare(consistency, at_least or None, timeout_s)
 
 

@@ -201,7 +201,7 @@ def _set_cookie(request: web.Request, response: web.Response, value: str, max_ag
         path=COOKIE_PATH,
         httponly=True,
         samesite="Strict",
-        secure=is_https(request),
+        secure=is_https(request, request.app[SERVICES].settings),
     )
 
 

@@ -11,8 +11,8 @@ from aiohttp import web
 
 from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
 from app.logs import configure_logs
+from app.serve import serve
 from app.settings import SettingsError, load_settings
-from app.web import create_app
 from consensus.log import LogError
 
 GC_THRESHOLDS = (50_000, 20, 50)
@@ -30,16 +30,9 @@ def command(embedded: bool) -> None:
         if not embedded:
             refuse_weak_keys(KeyRing.parse(settings.require_secret_key()))
         configure_logs(settings.log_level)
-        uvloop.install()
         gc.set_threshold(*GC_THRESHOLDS)
-        web.run_app(
-            create_app(settings),
-            host=settings.host,
-            port=settings.port,
-            print=None,
-            access_log=None,
-            reuse_port=settings.web_concurrency > 1 or None,
-            shutdown_timeout=5.0,
-        )
+        uvloop.run(serve(settings))
+    except web.GracefulExit:
+        pass
     except (SettingsError, SecretKeyUnusable, LogError, OSError) as error:
         raise click.ClickException(str(error)) from error

@@ -18,8 +18,9 @@ import orjson
 from aiohttp import web
 
 from app.first_user import ensure_first_superuser
+from app.serve import start_runner
 from app.settings import Settings
-from app.web import connect_log, create_app
+from app.web import connect_log
 from consensus.log import Log
 from projections.projector import Projector
 from tests.support import leaks
@@ -103,14 +104,12 @@ def settings_for(database_url: str, nats_url: str, stream: str) -> Settings:
 @asynccontextmanager
 async def run_web(settings: Settings) -> AsyncIterator[tuple[web.Application, str]]:
     """One web process's application, served on a free port of the loopback."""
-    app = create_app(settings)
-    runner = web.AppRunner(app, shutdown_timeout=1.0)
-    await runner.setup()
+    runner = await start_runner(settings, shutdown_timeout=1.0)
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
         await site.start()
         host, port = runner.addresses[0][:2]
-        yield app, f"http://{host}:{port}"
+        yield runner.app, f"http://{host}:{port}"
     finally:
         await runner.cleanup()
 

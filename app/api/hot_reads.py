@@ -1,0 +1,145 @@
+"""The reads that a service's users make on every request of their own: a config by an API key.
+
+What is answered here is answered by the handlers of `app.api.configs` too, with the same bytes;
+this only gets there without the router, the middlewares and a task's waits, because nothing in it
+can wait. Must never refuse anything: whatever is not plainly a 200 or a 304 from memory goes the
+whole way, which knows every reason and every word.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from aiohttp import web
+from aiohttp.web_request import BaseRequest
+
+from app.access.principal import Application
+from app.api.client_address import is_https
+from app.api.middleware import STRICT_TRANSPORT, fixed_headers, request_id_for
+from app.api.reads import NO_BARRIER
+from app.api.requests import POSITION_HEADER, etag
+from app.api.views import config_body
+from app.config_reader import READ_TIMEOUT_S
+from app.errors import TooManyRequests, Unavailable
+from app.services import SERVICES
+from projections.read_model import RecordedRevision
+
+Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
+
+_CONFIG = "/v1/projects/{project}/configs/{key}"
+_ENDS: tuple[list[str], ...] = ([], ["content"])
+_LINEARIZABLE = "consistency=linearizable"
+_OURS = re.compile(r'"[1-9][0-9]{0,17}"', re.ASCII)
+"""One version's entity tag as we write them: no list, no `*`, nothing weak."""
+
+logger = structlog.get_logger("app.api.middleware")
+
+
+class HotReads:
+    """A server's request handler: answers what it can at once, and hands on all else."""
+
+    def __init__(self, app: web.Application, otherwise: Handler) -> None:
+        self._services = services = app[SERVICES]
+        self._otherwise = otherwise
+        self._headers_304 = fixed_headers(services.settings)
+        self._headers_200 = self._headers_304.copy()
+        self._headers_200["Content-Type"] = "application/json"
+        self._tls_depends = bool(services.settings.trusted_proxies)
+        self._logs = services.settings.log_level in ("debug", "info")
+
+    async def __call__(self, request: BaseRequest) -> web.StreamResponse:
+        """Answer one request. From the look into memory to the answer nothing can come between."""
+        if request.method != "GET":
+            return await self._otherwise(request)
+        start = time.perf_counter()
+        path, _, query = request.raw_path.partition("?")
+        if query == _LINEARIZABLE and self._find(request, path) is not None:
+            try:
+                await self._services.barrier.wait(READ_TIMEOUT_S)
+            except Unavailable as error:
+                request[NO_BARRIER] = error
+                return await self._otherwise(request)
+        elif query:
+            return await self._otherwise(request)
+        return self._from_memory(request, path, start) or await self._otherwise(request)
+
+    def _from_memory(self, request: BaseRequest, path: str, start: float) -> web.Response | None:
+        found = self._find(request, path)
+        if found is None:
+            return None
+        application, revision, bare = found
+        tag, given = etag(revision.version), request.headers.get("If-None-Match")
+        if given is not None and given != tag and not _OURS.fullmatch(given):
+            return None
+        services = self._services
+        try:
+            services.caller_rate.count(application)
+        except TooManyRequests:
+            return None
+        services.upkeep.used(application)
+        if given == tag:
+            response = web.Response(status=304, headers=self._headers_304)
+        else:
+            body = revision.content if bare else config_body(revision)
+            response = web.Response(body=body, headers=self._headers_200)
+        headers, request_id = response.headers, request_id_for(request.headers)
+        headers["ETag"] = tag
+        headers[POSITION_HEADER] = str(services.model.position)
+        headers["X-Request-Id"] = request_id
+        if self._tls_depends and is_https(request, services.settings):
+            headers.update(STRICT_TRANSPORT)
+        self._report(application, bare, response.status, start, request_id)
+        return response
+
+    def _find(
+        self, request: BaseRequest, path: str
+    ) -> tuple[Application, RecordedRevision, bool] | None:
+        """The caller and the live config, if both are known here and belong together; and
+        whether the bare content is asked for."""
+        headers = request.headers
+        plain = headers.get("X-API-Key")
+        parts = path.split("/")
+        if (
+            plain is None
+            or len(parts) < 6
+            or parts[4] != "configs"
+            or "Authorization" in headers
+            or "Guardian-Min-Position" in headers
+            or "Origin" in headers
+            or "Expect" in headers
+        ):
+            return None
+        prefix, version, projects, project_id, _, key, *rest = parts
+        if (prefix, version, projects) != ("", "v1", "projects") or rest not in _ENDS:
+            return None
+        model = self._services.model
+        application = self._services.directory.known_application(plain)
+        if application is None or application.project_id != project_id or not model.live:
+            return None
+        if application.prefix is not None and not key.startswith(application.prefix):
+            return None
+        revision = model.get(project_id, key)
+        if revision is None or revision.deleted:
+            return None
+        return application, revision, bool(rest)
+
+    def _report(
+        self, application: Application, bare: bool, status: int, start: float, request_id: str
+    ) -> None:
+        route = _CONFIG + "/content" if bare else _CONFIG
+        seconds = time.perf_counter() - start
+        self._services.metrics.answered("GET", route, status, seconds, stream=False)
+        if self._logs:
+            logger.info(
+                "request",
+                request_id=request_id,
+                method="GET",
+                route=route,
+                status=status,
+                ms=round(seconds * 1000, 2),
+                key_id=application.key_id,
+                project=application.project_id,
+            )

@@ -1,0 +1,42 @@
+"""One web process on its port: the application, and in front of it the reads from memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from aiohttp import web
+
+from app.api.hot_reads import HotReads
+from app.settings import Settings
+from app.web import create_app
+
+SHUTDOWN_TIMEOUT_S = 5.0
+
+
+async def start_runner(settings: Settings, **options: Any) -> web.AppRunner:
+    """The started application, ready to be given its sites. `options` are the runner's."""
+    app = create_app(settings)
+    runner = web.AppRunner(app, access_log=None, **options)
+    await runner.setup()
+    server = runner.server
+    assert server is not None
+    server.request_handler = HotReads(app, server.request_handler)
+    return runner
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or Ctrl-C raise GracefulExit, also while it starts."""
+    runner = await start_runner(settings, handle_signals=True, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    try:
+        site = web.TCPSite(
+            runner,
+            settings.host,
+            settings.port,
+            reuse_port=settings.web_concurrency > 1 or None,
+        )
+        await site.start()
+        await asyncio.Event().wait()
+    finally:
+        # The loop cancels us on its way out; what is under way finishes here.
+        await runner.cleanup()
