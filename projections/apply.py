@@ -11,20 +11,36 @@ from dataclasses import asdict
 
 import orjson
 
+from consensus.log import EntryKind
 from domain.change_set import Head
 from domain.config import Config, config_id, split_config_id
 from domain.errors import BrokenInvariant
-from projections.batch import BatchResult, Chain, DecodedEntry, World, apply_entries
-from projections.checkpoint import Checkpoint, move_checkpoint, read_checkpoint
+from projections.batch import (
+    BatchResult,
+    Chain,
+    DecodedEntry,
+    Rejection,
+    World,
+    apply_entries,
+)
+from projections.checkpoint import COLUMNS as CHECKPOINT_COLUMNS
+from projections.checkpoint import ChainEnd, Checkpoint, move_checkpoint
 from projections.configs import project_revisions
-from projections.revisions import Connection, append_revisions
+from projections.revisions import APPLICATION, Connection, append_revisions
 
-# One round trip for all that the rule needs. Where a config stands is asked of its revisions,
-# never of `configs`: a projection that somebody damaged must not change an outcome. The rows
-# that foreign keys will need are locked, so that a project or user that is deleted meanwhile
-# waits for this batch or is not seen by it.
-_GATHER = """
-WITH held_projects AS (SELECT id FROM projects WHERE id = ANY($1::text[]) FOR KEY SHARE),
+BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+"""Settings of a session that applies batches. Its statements are planned once, perhaps while the
+tables are empty, and then every row looks cheap to read; all they need is found by an index."""
+
+# One round trip for all that the rule needs. The checkpoint is locked, so that the last step of a
+# rebuild and a batch never interleave. Where a config stands is asked of its revisions, never of
+# `configs`: a projection that somebody damaged must not change an outcome. The rows that foreign
+# keys will need are locked, so that a project or user that is deleted meanwhile waits for this
+# batch or is not seen by it.
+GATHER = f"""
+WITH locked AS (
+    SELECT {CHECKPOINT_COLUMNS} FROM checkpoints WHERE application_name = $6 FOR UPDATE),
+held_projects AS (SELECT id FROM projects WHERE id = ANY($1::text[]) FOR KEY SHARE),
 held_users AS (SELECT id FROM users WHERE id = ANY($2::text[]) FOR KEY SHARE)
 SELECT
     (SELECT array_agg(id) FROM held_projects) AS projects,
@@ -41,24 +57,16 @@ SELECT
     (SELECT array_agg(change_id) FROM config_revisions
      WHERE change_id = ANY($5::text[]) AND change_index = 0) AS applied,
     (SELECT array_agg(change_id) FROM rejected_changes
-     WHERE change_id = ANY($5::text[])) AS rejected
-"""
+     WHERE change_id = ANY($5::text[])) AS rejected,
+    locked.*
+FROM locked
+"""  # noqa: S608
 
 _REJECT = """
 INSERT INTO rejected_changes (change_id, project_id, position, conflicts, created_at)
 SELECT r.change_id, r.project_id, r.position, r.conflicts::jsonb, r.created_at
 FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[])
 AS r (change_id, project_id, position, conflicts, created_at)
-"""
-
-_MOVE_HEADS = """
-INSERT INTO audit_heads (project_id, revisions, head_hash, head_position, head_sequence)
-SELECT h.project_id, h.revisions, h.head_hash, h.head_position, h.head_sequence
-FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[])
-AS h (project_id, revisions, head_hash, head_position, head_sequence)
-ON CONFLICT (project_id) DO UPDATE
-SET revisions = excluded.revisions, head_hash = excluded.head_hash,
-    head_position = excluded.head_position, head_sequence = excluded.head_sequence
 """
 
 
@@ -74,26 +82,45 @@ async def apply_batch(
     Raises BrokenInvariant if the database's checkpoint is not `before`: somebody else
     writes here, against the advisory lock. Raises BrokenChain if the history was changed.
     """
+    if all(item.entry.kind is EntryKind.BARRIER for item in decoded):
+        return await _pass_barriers(connection, before, decoded)
     async with connection.transaction():
-        # Locked, so that a rebuild's last step and this batch never interleave.
-        if (stored := await read_checkpoint(connection, lock=True)) != before:
-            raise BrokenInvariant(f"the checkpoint is {stored}, the projector left {before}")
         world = await _gather(connection, before, decoded)
         result = apply_entries(world, decoded)
         if result.revisions:
             await append_revisions(connection, result.revisions, before.last_sequence)
             await project_revisions(connection, result.revisions)
-        await _record_outcomes(connection, before, result)
-        after = Checkpoint(
-            position=result.position,
-            last_sequence=before.last_sequence + len(result.revisions),
-            change_position=result.change_position or before.change_position,
-            change_digest=result.change_digest or before.change_digest,
-            last_time=result.last_time,
-            skipped=before.skipped + result.skipped,
+        if result.rejections:
+            await _reject(connection, result.rejections)
+        after = _after(before, result)
+        await move_checkpoint(
+            connection,
+            before,
+            after,
+            chain_ends=_chain_ends(before, result),
+            rejections=len(result.rejections),
         )
-        await move_checkpoint(connection, after, len(result.rejections))
     return after
+
+
+async def _pass_barriers(
+    connection: Connection, before: Checkpoint, decoded: Sequence[DecodedEntry]
+) -> Checkpoint:
+    """Move over what changes nothing in one round trip: readers wait for it."""
+    after = _after(before, apply_entries(World(last_time=before.last_time), decoded))
+    await move_checkpoint(connection, before, after)
+    return after
+
+
+def _after(before: Checkpoint, result: BatchResult) -> Checkpoint:
+    return Checkpoint(
+        position=result.position,
+        last_sequence=before.last_sequence + len(result.revisions),
+        change_position=result.change_position or before.change_position,
+        change_digest=result.change_digest or before.change_digest,
+        last_time=result.last_time,
+        skipped=before.skipped + result.skipped,
+    )
 
 
 async def _gather(
@@ -101,20 +128,21 @@ async def _gather(
 ) -> World:
     world = World(last_time=before.last_time)
     changes = [item.change_set for item in decoded if item.change_set is not None]
-    if not changes:
-        return world
     users = {event.actor.get("user_id") for item in decoded for event in item.events} - {None}
     keys = {str(event.originator_id) for change in changes for event in change.events}
     pairs = [originator.partition("/") for originator in keys]
     row = await connection.fetchrow(
-        _GATHER,
+        GATHER,
         list({change.project_id for change in changes}),
         list(users),
         [pair[0] for pair in pairs],
         [pair[2] for pair in pairs],
         [change.id for change in changes],
+        APPLICATION,
     )
-    assert row is not None
+    stored = Checkpoint(*row[6:]) if row else None
+    if row is None or stored != before:
+        raise BrokenInvariant(f"the checkpoint is {stored}, the projector left {before}")
     world.projects.update(row["projects"] or ())
     world.users.update(row["users"] or ())
     world.known_changes.update(row["applied"] or (), row["rejected"] or ())
@@ -135,27 +163,27 @@ async def _gather(
     return world
 
 
-async def _record_outcomes(connection: Connection, before: Checkpoint, result: BatchResult) -> None:
-    if result.rejections:
-        rows = [
-            (
-                r.change_id,
-                r.project_id,
-                r.position,
-                orjson.dumps([asdict(conflict) for conflict in r.conflicts]).decode(),
-                r.created_at,
-            )
-            for r in result.rejections
-        ]
-        await connection.execute(_REJECT, *map(list, zip(*rows, strict=True)))
-    if result.chains:
-        # Of a project's own last revision, so that it does not depend on how the log was cut.
-        sequences = {
-            split_config_id(str(revision.originator_id))[0]: before.last_sequence + number
-            for number, revision in enumerate(result.revisions, start=1)
-        }
-        heads = [
-            (project, chain.revisions, chain.head_hash, chain.head_position, sequences[project])
-            for project, chain in result.chains.items()
-        ]
-        await connection.execute(_MOVE_HEADS, *map(list, zip(*heads, strict=True)))
+async def _reject(connection: Connection, rejections: Sequence[Rejection]) -> None:
+    rows = [
+        (
+            r.change_id,
+            r.project_id,
+            r.position,
+            orjson.dumps([asdict(conflict) for conflict in r.conflicts]).decode(),
+            r.created_at,
+        )
+        for r in rejections
+    ]
+    await connection.execute(_REJECT, *map(list, zip(*rows, strict=True)))
+
+
+def _chain_ends(before: Checkpoint, result: BatchResult) -> list[ChainEnd]:
+    # Of a project's own last revision, so that it does not depend on how the log was cut.
+    sequences = {
+        split_config_id(str(revision.originator_id))[0]: before.last_sequence + number
+        for number, revision in enumerate(result.revisions, start=1)
+    }
+    return [
+        (project, chain.revisions, chain.head_hash, chain.head_position, sequences[project])
+        for project, chain in result.chains.items()
+    ]
