@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -97,12 +96,13 @@ class ChangeWriter:
             outcome = await self._decided(change_id) if ids else None
             try:
                 if outcome is None:
-                    async with self._admitted(project_id, changes, deadline) as prospects:
+                    met = await self._met(project_id, changes, deadline)
+                    async with self._gate.admit(project_id, met, deadline) as prospects:
                         if prospects:
-                            change_set = self._change_set(
+                            change_set, entry = self._change_set(
                                 change_id, project_id, prospects, actor, comment
                             )
-                            outcome = await self._propose(change_set, deadline)
+                            outcome = await self._propose(change_set, entry, deadline)
                         elif ids is None or (outcome := await self._decided(change_id)) is None:
                             return Committed(None, self._model.position, ())
             except (DomainError, ServiceError) as refusal:
@@ -130,7 +130,8 @@ class ChangeWriter:
     ) -> Sequence[Prospect]:
         """Everything but the commit: what each change would do. Raises what `commit` raises."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
-        async with self._admitted(project_id, changes, deadline) as prospects:
+        met = await self._met(project_id, changes, deadline)
+        async with self._gate.admit(project_id, met, deadline) as prospects:
             if prospects:
                 self._change_set(str(uuid6.uuid7()), project_id, prospects, actor, comment)
             return prospects
@@ -146,21 +147,16 @@ class ChangeWriter:
             raise OutcomePending(change_id) from None
         return found.outcome
 
-    @asynccontextmanager
-    async def _admitted(
+    async def _met(
         self, project_id: str, changes: Sequence[Change] | Plan, deadline: float
-    ) -> AsyncIterator[Sequence[Prospect]]:
-        """What the changes meet, held to its schemas, which stay as they are until the block ends.
-
-        Refuses early what would be rejected; only on a state that is surely not old.
-        """
+    ) -> Sequence[Prospect]:
+        """What the changes meet. Refuses early what would be rejected; only on a state that is
+        surely not old."""
         try:
-            prospects = await self._meet(project_id, changes, deadline)
+            return await self._meet(project_id, changes, deadline)
         except (VersionConflict, ConfigNotFound, PatchFailed):
             await self._barrier.wait(max(0.1, deadline - asyncio.get_running_loop().time()))
-            prospects = await self._meet(project_id, changes, deadline)
-        async with self._gate.admit(project_id, prospects, deadline) as admitted:
-            yield admitted
+            return await self._meet(project_id, changes, deadline)
 
     async def _meet(
         self, project_id: str, changes: Sequence[Change] | Plan, deadline: float
@@ -205,16 +201,17 @@ class ChangeWriter:
         prospects: Sequence[Prospect],
         actor: Actor,
         comment: str | None,
-    ) -> ChangeSet:
+    ) -> tuple[ChangeSet, bytes]:
+        """The change set, and the bytes of its entry."""
         now, who = datetime.now(UTC), actor.as_dict()
         events = (_event(project_id, prospect, now, who, comment) for prospect in prospects)
         change_set = ChangeSet(change_id, project_id, tuple(map(encode_event, events)))
-        size, limit = len(encode_change_set(change_set)), self._log.max_entry_bytes
-        if size > limit:
-            raise ChangeSetTooLarge(size, limit)
-        return change_set
+        entry, limit = encode_change_set(change_set), self._log.max_entry_bytes
+        if len(entry) > limit:
+            raise ChangeSetTooLarge(len(entry), limit)
+        return change_set, entry
 
-    async def _propose(self, change_set: ChangeSet, deadline: float) -> Outcome:
+    async def _propose(self, change_set: ChangeSet, entry: bytes, deadline: float) -> Outcome:
         if not self._model.live:
             raise Unavailable("the database is away; nothing was changed")
         loop = asyncio.get_running_loop()
@@ -224,12 +221,12 @@ class ChangeWriter:
                 try:
                     position = await self._log.append(
                         change_set.id,
-                        encode_change_set(change_set),
+                        entry,
                         timeout=max(0.1, deadline - loop.time() - 0.5),
                     )
                 except AppendOutcomeUnknown:
                     return await asyncio.shield(future)
-                await self._model.wait_for(position, deadline - loop.time())
+                await self._model.wait_for(position)
                 if future.done():
                     return future.result()
                 # Nobody here waited when it was applied: the same change came before, through
@@ -241,8 +238,7 @@ class ChangeWriter:
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}; nothing was changed", 2) from error
         except EntryTooLarge as error:
-            size = len(encode_change_set(change_set))
-            raise ChangeSetTooLarge(size, self._log.max_entry_bytes) from error
+            raise ChangeSetTooLarge(len(entry), self._log.max_entry_bytes) from error
         except DATABASE_AWAY:  # a deadline that passed is one of these
             self.pending.add(change_set.id, change_set.project_id)
             raise OutcomePending(change_set.id) from None

@@ -8,8 +8,7 @@ not thereby learn who uses the service.
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from typing import Any
 
 from prometheus_client import (
@@ -29,7 +28,6 @@ from consensus.log import (
     Log,
     LogReader,
     LogStatus,
-    LogUnavailable,
 )
 
 DEPENDENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
@@ -45,10 +43,11 @@ class Metrics:
         self.registry.register(self._requests)
         self.answered = self._requests.answered
         """Count a request."""
-        self.in_flight = Gauge(
+        self.in_flight = 0
+        self.gauge(
             "guardian_http_requests_in_flight",
             "Requests that are being answered, streams included.",
-            registry=self.registry,
+            lambda: self.in_flight,
         )
         self._dependency = Histogram(
             "guardian_dependency_seconds",
@@ -57,10 +56,16 @@ class Metrics:
             buckets=DEPENDENCY_BUCKETS,
             registry=self.registry,
         )
+        # To find a series by its labels takes longer than to count in it.
+        self._series: dict[tuple[str, str, str], Histogram] = {}
 
     def dependency(self, name: str, operation: str, outcome: str, seconds: float) -> None:
         """Count one question to a dependency."""
-        self._dependency.labels(name, operation, outcome).observe(seconds)
+        series = self._series.get((name, operation, outcome))
+        if series is None:
+            series = self._dependency.labels(name, operation, outcome)
+            self._series[name, operation, outcome] = series
+        series.observe(seconds)
 
     def gauge(self, name: str, what: str, value: Callable[[], float]) -> None:
         """A number that is looked at when Prometheus asks."""
@@ -74,7 +79,7 @@ class Metrics:
         outcome = "ok"
         if query.exception is not None:
             outcome = "away" if isinstance(query.exception, DATABASE_AWAY) else "refused"
-        self._dependency.labels("database", "query", outcome).observe(query.elapsed)
+        self.dependency("database", "query", outcome, query.elapsed)
 
     def render(self) -> bytes:
         """The text that Prometheus reads."""
@@ -95,12 +100,12 @@ class MeteredLog:
 
     async def append(self, message_id: str, data: bytes, *, timeout: float) -> int:
         """As `Log.append`."""
-        async with self._timed("append"):
+        with self._timed("append"):
             return await self._log.append(message_id, data, timeout=timeout)
 
     async def barrier(self, *, timeout: float) -> int:
         """As `Log.barrier`."""
-        async with self._timed("barrier"):
+        with self._timed("barrier"):
             return await self._log.barrier(timeout=timeout)
 
     def reader(self, after: int) -> LogReader:
@@ -109,31 +114,41 @@ class MeteredLog:
 
     async def entry_at(self, position: int) -> Entry | None:
         """As `Log.entry_at`."""
-        async with self._timed("entry"):
+        with self._timed("entry"):
             return await self._log.entry_at(position)
 
     async def status(self) -> LogStatus:
         """As `Log.status`."""
-        async with self._timed("status"):
+        with self._timed("status"):
             return await self._log.status()
 
     async def close(self) -> None:
         """As `Log.close`."""
         await self._log.close()
 
-    @asynccontextmanager
-    async def _timed(self, operation: str) -> AsyncIterator[None]:
-        start, outcome = time.perf_counter(), "away"
-        try:
-            yield
-            outcome = "ok"
-        except AppendOutcomeUnknown:
-            outcome = "unknown"
-            raise
-        except EntryTooLarge:
-            outcome = "refused"
-            raise
-        except LogUnavailable:
-            raise
-        finally:
-            self._metrics.dependency("log", operation, outcome, time.perf_counter() - start)
+    def _timed(self, operation: str) -> _Timed:
+        return _Timed(self._metrics, operation)
+
+
+class _Timed:
+    """Counts one question to the log when its block ends."""
+
+    __slots__ = ("_metrics", "_operation", "_start")
+
+    def __init__(self, metrics: Metrics, operation: str) -> None:
+        self._metrics = metrics
+        self._operation = operation
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        outcome = "ok" if kind is None else _OUTCOMES.get(kind, "away")
+        seconds = time.perf_counter() - self._start
+        self._metrics.dependency("log", self._operation, outcome, seconds)
+
+
+_OUTCOMES: dict[type[BaseException], str] = {
+    AppendOutcomeUnknown: "unknown",
+    EntryTooLarge: "refused",
+}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -50,11 +50,10 @@ class SchemaGate:
         self._validators = validators
         self._texts = _Texts()
 
-    @asynccontextmanager
-    async def admit(
+    def admit(
         self, project_id: str, prospects: Sequence[Prospect], deadline: float
-    ) -> AsyncIterator[Sequence[Prospect]]:
-        """Yield the prospects with the schema versions that they passed; propose in the block.
+    ) -> AbstractAsyncContextManager[Sequence[Prospect]]:
+        """Gives the prospects with the schema versions that they passed; propose in the block.
 
         The first await in the block must be the proposal, and its outcome (or that there is
         none in time) must be known at the end of the block. `deadline` is the loop's time.
@@ -63,9 +62,21 @@ class SchemaGate:
         InvalidSchema, ValidationBusy, ValidatorsUnavailable, or Unavailable.
         """
         bound = [each for each in prospects if not each.change.delete and each.schema_id]
+        if not bound:
+            return nullcontext(prospects)
+        return self._admit(project_id, prospects, bound, deadline)
+
+    @asynccontextmanager
+    async def _admit(
+        self,
+        project_id: str,
+        prospects: Sequence[Prospect],
+        bound: Sequence[Prospect],
+        deadline: float,
+    ) -> AsyncIterator[Sequence[Prospect]]:
         schema_ids = {each.schema_id for each in bound if each.schema_id}
         loop = asyncio.get_running_loop()
-        while schema_ids:
+        while True:
             # What validation and locks may take of the time that is left; the rest proposes.
             until = loop.time() + (deadline - loop.time()) * ADMISSION_SHARE
             known = await self._known(project_id, bound)
@@ -78,7 +89,6 @@ class SchemaGate:
                         lease.check()
                     yield [_passed(each, known) for each in prospects]
                     return
-        yield prospects
 
     async def _known(self, project_id: str, bound: Sequence[Prospect]) -> Mapping[str, SchemaText]:
         """The schemas as this process knows them. Raises UnknownSchema."""

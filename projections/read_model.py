@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -119,14 +120,17 @@ class ReadModel:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    async def wait_for(self, position: int, timeout: float) -> None:
-        """Return when `position` is reached; TimeoutError after `timeout` seconds."""
+    async def wait_for(self, position: int, timeout: float | None = None) -> None:
+        """Return when `position` is reached; TimeoutError after `timeout` seconds.
+
+        None: the caller keeps to a time of its own.
+        """
         if self.position >= position:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiters, (position, next(self._order), future))
         try:
-            async with asyncio.timeout(timeout):
+            async with nullcontext() if timeout is None else asyncio.timeout(timeout):
                 await future
         finally:
             if future.cancelled():

@@ -10,6 +10,7 @@ import base64
 import binascii
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -48,9 +49,13 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
         raise UnsupportedMediaType(f"charset {request.charset}", accepted)
     if limit_bytes is None:
         limit_bytes = request._client_max_size
+    else:
+        request = request.clone(client_max_size=limit_bytes)
+    # A small body came together with its headers: then there is nothing to wait for.
+    whole = request.content.is_eof()
     try:
-        async with asyncio.timeout(BODY_TIMEOUT_S):
-            body = await request.clone(client_max_size=limit_bytes).read()
+        async with nullcontext() if whole else asyncio.timeout(BODY_TIMEOUT_S):
+            body = await request.read()
     except TimeoutError:
         raise BodyTooSlow(f"the request body took more than {BODY_TIMEOUT_S:g} s") from None
     except web.HTTPRequestEntityTooLarge:

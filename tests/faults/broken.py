@@ -107,10 +107,10 @@ def ack_before_commit() -> None:
     real: Any = ChangeWriter._propose
     running: set[asyncio.Task[Any]] = set()
 
-    async def propose(self: Any, change_set: ChangeSet, deadline: float) -> Any:
+    async def propose(self: Any, change_set: ChangeSet, entry: bytes, deadline: float) -> Any:
         if random.random() < 0.8:
-            return await real(self, change_set, deadline)
-        task = asyncio.create_task(real(self, change_set, deadline))
+            return await real(self, change_set, entry, deadline)
+        task = asyncio.create_task(real(self, change_set, entry, deadline))
         running.add(task)
         task.add_done_callback(running.discard)
         await asyncio.sleep(0)
