@@ -18,6 +18,7 @@ import uuid6
 from app.access.directory import DATABASE_AWAY
 from app.barrier import SharedBarrier
 from app.changes import Change, ChangeIds, Committed, Expected, Keep, Plan, Prospect
+from app.config_reader import ConfigReader
 from app.errors import (
     ChangeSetTooLarge,
     InvalidParameter,
@@ -42,7 +43,7 @@ from domain.errors import (
     VersionConflict,
 )
 from domain.json_document import encode_json
-from projections.read_model import Applied, Outcome, ReadModel
+from projections.read_model import Applied, Outcome, RecordedRevision
 
 WRITE_TIMEOUT_S = 10.0
 """How long a change may take before its caller is told that the outcome is not known yet."""
@@ -54,7 +55,7 @@ class ChangeWriter:
     def __init__(
         self,
         log: Log,
-        model: ReadModel,
+        reader: ConfigReader,
         barrier: SharedBarrier,
         pool: asyncpg.Pool,
         gate: SchemaGate,
@@ -63,7 +64,8 @@ class ChangeWriter:
         timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         self._log = log
-        self._model = model
+        self._reader = reader
+        self._model = reader.model
         self._barrier = barrier
         self._pool = pool
         self._gate = gate
@@ -164,8 +166,9 @@ class ChangeWriter:
         while True:
             planned = await changes() if callable(changes) else changes
             self._check(planned)
+            before = await self._reader.newest_of(project_id, [change.key for change in planned])
             # No await from here on: the configs are seen at one moment.
-            prospects = [self._prospect(project_id, change) for change in planned]
+            prospects = [_prospect(change, before.get(change.key)) for change in planned]
             conflicts = [found for p in prospects if (found := _conflict(p)) is not None]
             if not conflicts:
                 return prospects
@@ -184,15 +187,6 @@ class ChangeWriter:
                 size = len(encode_json(change.content))
                 if size > self._max_content_bytes:
                     raise ContentTooLarge(size, self._max_content_bytes)
-
-    def _prospect(self, project_id: str, change: Change) -> Prospect:
-        before = self._model.get(project_id, change.key)
-        if change.delete:
-            return Prospect(change, before, None)
-        bound = before.schema_id if before else None
-        return Prospect(
-            change, before, bound if change.schema_id is Keep.BINDING else change.schema_id
-        )
 
     def _change_set(
         self,
@@ -249,6 +243,13 @@ class ChangeWriter:
 def _is_blind(changes: Sequence[Change] | Plan) -> bool:
     """Whether the caller left it to us which version the changes are made for."""
     return callable(changes) or all(c.expected is Expected.ANYTHING for c in changes)
+
+
+def _prospect(change: Change, before: RecordedRevision | None) -> Prospect:
+    if change.delete:
+        return Prospect(change, before, None)
+    bound = before.schema_id if before else None
+    return Prospect(change, before, bound if change.schema_id is Keep.BINDING else change.schema_id)
 
 
 def _conflict(prospect: Prospect) -> Conflict | None:

@@ -47,6 +47,8 @@ class Settings:
     admin_email: str | None = None
     admin_password: str | None = field(default=None, repr=False)
     max_content_bytes: int = 262_144
+    read_model_bytes: int = 512 * 1024 * 1024
+    """What a web process keeps of configs in memory, about."""
     cors_origins: tuple[str, ...] = ()
     public_url: str | None = None
     """Where browsers reach the service; https makes the session's cookie Secure."""
@@ -103,6 +105,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         admin_email=read.text("GUARDIAN_ADMIN_EMAIL"),
         admin_password=read.text("GUARDIAN_ADMIN_PASSWORD"),
         max_content_bytes=read.whole("GUARDIAN_MAX_CONTENT_BYTES", 262_144, 1, 4 * 1024 * 1024),
+        read_model_bytes=read.whole("GUARDIAN_READ_MODEL_MB", 512, 1, 1_000_000) * 1024 * 1024,
         cors_origins=read.url_list("GUARDIAN_CORS_ORIGINS"),
         public_url=read.url("GUARDIAN_PUBLIC_URL"),
         trusted_proxies=read.networks("GUARDIAN_TRUSTED_PROXIES"),

@@ -193,11 +193,13 @@ class WatchHub:
         return max(self.last_change(project_id), self._model.position)
 
     def last_change(self, project_id: str) -> int:
-        """The position of the project's newest revision that this process knows."""
+        """The position of the project's newest revision that this process knows, or behind it."""
         last = self._heard.get(project_id)
         if last is None:
-            newest = self._model.project(project_id).values()
-            last = max((revision.position for revision in newest), default=0)
+            last = self._model.position
+            if self._model.complete:
+                newest = self._model.project(project_id).values()
+                last = max((revision.position for revision in newest), default=0)
             self._heard[project_id] = last
         return last
 

@@ -97,13 +97,14 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         init=metrics.watch_connection,
     )
     stack.callback(pool.terminate)
-    model = ReadModel()
+    model = ReadModel(settings.read_model_bytes)
     follower = Follower(dsn, model)
     directory = Directory(pool, dsn, ring)
     watch_hub, watch_guard = WatchHub(model), AccessGuard(directory)
     upkeep = Upkeep(pool)
     for work in (
         follower.run(),
+        follower.warm(),
         directory.run(),
         watch_hub.run(),
         watch_guard.run(),
@@ -113,6 +114,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     await follower.ready.wait()
     metrics.gauge("guardian_read_model_position", "Log position.", lambda: model.position)
     metrics.gauge("guardian_read_model_live", "1: follows the database.", lambda: model.live)
+    metrics.gauge("guardian_read_model_bytes", "Of configs in memory.", lambda: model.bytes)
+    metrics.gauge("guardian_read_model_warm", "1: took in what fits.", follower.warmed.is_set)
+    metrics.gauge("guardian_read_model_complete", "1: holds all.", lambda: model.complete)
     metrics.gauge("guardian_database_connections", "Of the pool.", pool.get_size)
     barrier = SharedBarrier(log, model)
     validators = await stack.enter_async_context(ValidatorPool())
@@ -120,6 +124,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     leases = SchemaLeases(dsn)
     stack.push_async_callback(leases.close)
     gate = SchemaGate(pool, leases, validators)
+    reader = ConfigReader(model, barrier, pool)
     return Services(
         settings=settings,
         pool=pool,
@@ -137,9 +142,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         parsers=parsers,
         schema_changes=SchemaChanges(pool, barrier, validators),
         writer=ChangeWriter(
-            log, model, barrier, pool, gate, max_content_bytes=settings.max_content_bytes
+            log, reader, barrier, pool, gate, max_content_bytes=settings.max_content_bytes
         ),
-        reader=ConfigReader(model, barrier),
+        reader=reader,
         barrier=barrier,
         turns=Turns(pool),
         differ=Differ(),

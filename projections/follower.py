@@ -1,4 +1,5 @@
-"""Keeps a `ReadModel` behind `config_revisions`: loads it, then follows the projector's NOTIFY.
+"""Keeps a `ReadModel` behind `config_revisions`: follows the projector's NOTIFY, and fills it with
+what is there already.
 
 Reads only what is committed, in order, each revision once; survives the database's absence by
 starting anew behind the last sequence that it has seen.
@@ -23,6 +24,8 @@ CHECK_INTERVAL_S = 5.0
 """A NOTIFY that got lost with a connection is made up for after at most this long."""
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 PAGE = 5000
+WARM_PAGE = 200
+"""Revisions that are taken in at once; between two pages the process answers requests."""
 
 _LOAD = f"""
 SELECT {COLUMNS} FROM configs c
@@ -80,9 +83,11 @@ class Follower:
     def __init__(self, dsn: str, model: ReadModel) -> None:
         self._dsn = dsn
         self._model = model
-        self._loaded = False
+        self._started = False
         self.ready = asyncio.Event()
-        """Set when the model was loaded once."""
+        """Set when the model follows: what it does not hold can be read from the table."""
+        self.warmed = asyncio.Event()
+        """Set when all that fits was taken in."""
 
     async def run(self) -> None:
         """Follow until cancelled; while the database is away the model stays as it is."""
@@ -99,6 +104,39 @@ class Follower:
             finally:
                 self._model.live = False
 
+    async def warm(self) -> None:
+        """Take in the newest revision of every config, as far as they fit, then return.
+
+        Begins behind the model's start, so that whatever is newer than what is read here comes by
+        `advance`.
+        """
+        await self.ready.wait()
+        while not self.warmed.is_set():
+            try:
+                await self._warm()
+            except _DATABASE_AWAY as error:
+                logger.warning("warming_interrupted", error=repr(error))
+                await asyncio.sleep(RETRY_DELAYS_S[-1])
+
+    async def _warm(self) -> None:
+        connection = await asyncpg.connect(
+            self._dsn, server_settings={"application_name": "guardian-warmer"}
+        )
+        try:
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                checkpoint = await read_checkpoint(connection)
+                cursor = await connection.cursor(_LOAD)
+                while rows := await cursor.fetch(WARM_PAGE):
+                    if not self._model.warm(map(from_row, rows)):
+                        break
+            if not rows:
+                await self._model.wait_for(checkpoint.position)
+                self._model.warmed()
+        finally:
+            connection.terminate()
+        self.warmed.set()
+        logger.info("read_model_warm", bytes=self._model.bytes, complete=self._model.complete)
+
     async def _follow(self) -> None:
         connection = await asyncpg.connect(
             self._dsn, server_settings={"application_name": "guardian-follower"}
@@ -113,8 +151,10 @@ class Follower:
 
             connection.add_termination_listener(lambda _: news.set())
             await connection.add_listener(CHANNEL, heard)
-            if not self._loaded:
-                await self._load(connection)
+            if not self._started:
+                checkpoint = await read_checkpoint(connection)
+                self._model.start(checkpoint.position, checkpoint.last_sequence)
+                self._started = True
             while True:
                 news.clear()
                 position, last_sequence, rejected = told.take()
@@ -135,13 +175,6 @@ class Follower:
                     pass
         finally:
             connection.terminate()
-
-    async def _load(self, connection: Connection) -> None:
-        async with connection.transaction(isolation="repeatable_read", readonly=True):
-            checkpoint = await read_checkpoint(connection)
-            revisions = [from_row(row) async for row in connection.cursor(_LOAD, prefetch=PAGE)]
-        self._model.load(revisions, checkpoint.position, checkpoint.last_sequence)
-        self._loaded = True
 
     async def _catch_up(
         self, connection: Connection, position: int, last_sequence: int, rejected: bool

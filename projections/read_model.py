@@ -1,7 +1,9 @@
-"""Every config at its newest version, in the memory of a web process, with its position.
+"""Configs at their newest version, in the memory of a web process, with its position.
 
-Filled and moved on by `projections.follower` alone; everything else reads or waits. Must
-never be ahead of what is committed in `config_revisions`.
+Moved on by `projections.follower` alone; everything else reads or waits. Must never be ahead of
+what is committed in `config_revisions`, nor hold an older version of a config than its position
+says. Bounded in bytes: what was read least lately falls out, and `app.config_reader` reads it
+from the table again.
 """
 
 from __future__ import annotations
@@ -9,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +20,9 @@ from datetime import datetime
 from domain.change_set import ABSENT, Head
 from domain.config import Config
 from domain.errors import Conflict
+
+REVISION_BYTES = 1_600
+"""Of a revision beside its content, with the answer's other members (measured: `bench sizes`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,8 @@ class RecordedRevision:
     hash: bytes
     body: bytes | None = field(default=None, init=False, compare=False, repr=False)
     """The answer that `app.api.views.config_body` made of it, once it was asked for."""
+    read: bool = field(default=False, init=False, compare=False, repr=False)
+    """Whether it was read since the model last thought of dropping it."""
 
     @property
     def deleted(self) -> bool:
@@ -53,6 +61,11 @@ class RecordedRevision:
     def head(self) -> Head:
         """Where the config stands with this revision."""
         return Head(self.version, self.deleted)
+
+    @property
+    def bytes(self) -> int:
+        """About what it takes in memory: the content, and the same again in the answer."""
+        return REVISION_BYTES + 2 * len(self.content or b"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +97,22 @@ class _Awaited:
 class ReadModel:
     """Newest revisions by project and key; the position that they reflect; who waits for more."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_bytes: int) -> None:
         self.position = 0
         """The log position that this process has seen applied."""
         self.sequence = 0
         self.live = False
         """Whether the follower is connected; if not, answers may be old."""
+        self.complete = False
+        """Whether every config is here, so that what is not was never there."""
+        self.bytes = 0
+        self._max_bytes = max_bytes
         self._projects: dict[str, dict[str, RecordedRevision]] = {}
+        self._clock: deque[RecordedRevision] = deque()
+        """What may fall out, in order; also what a newer version has replaced meanwhile."""
+        self._replaced = 0
+        self._newest_dropped = 0
+        """The highest sequence that ever fell out; 0: none did."""
         self._waiters: list[tuple[int, int, asyncio.Future[None]]] = []
         self._abandoned = 0
         """Waiters who left since the heap was last cleaned; some of them may be popped already."""
@@ -99,21 +121,88 @@ class ReadModel:
         self._listeners: list[Callable[[Sequence[RecordedRevision]], None]] = []
 
     def get(self, project_id: str, key: str) -> RecordedRevision | None:
-        """The newest revision of a config, tombstones included; None if it never was."""
-        return self._projects.get(project_id, {}).get(key)
+        """The newest revision of a config, tombstones included; None if it is not held here.
+
+        If the model is complete, what is not here never was; else `app.config_reader` knows.
+        """
+        revision = self._projects.get(project_id, {}).get(key)
+        if revision is not None and not revision.read:
+            # A revision never changes; this and `body` are marks that are put on it.
+            object.__setattr__(revision, "read", True)
+        return revision
 
     def head(self, project_id: str, key: str) -> Head:
         """Where a config stands, as far as this process knows."""
         revision = self.get(project_id, key)
         return revision.head if revision else ABSENT
 
-    def project(self, project_id: str) -> dict[str, RecordedRevision]:
-        """All newest revisions of a project by key, tombstones included. Not to be changed."""
+    def project(self, project_id: str) -> Mapping[str, RecordedRevision]:
+        """The revisions of a project that are held here, by key, tombstones included."""
         return self._projects.get(project_id, {})
 
-    def forget_project(self, project_id: str) -> None:
-        """Free the memory of a project that was deleted."""
-        self._projects.pop(project_id, None)
+    def keep(self, revisions: Iterable[RecordedRevision], sequence: int) -> bool:
+        """Take in what was read from the table as it stood at `sequence`, where nothing newer is.
+
+        False: something as new as that fell out since it was read, so it may be old by now; then
+        nothing is taken.
+        """
+        if self._newest_dropped > sequence:
+            return False
+        for revision in revisions:
+            if revision.key not in self.project(revision.project_id):
+                self._hold(revision)
+        self._shrink()
+        return True
+
+    def warm(self, revisions: Iterable[RecordedRevision]) -> bool:
+        """Take in what the table held after the start, where nothing is yet; False: it is full.
+
+        What is ahead of the model is left out: it comes by `advance`.
+        """
+        for revision in revisions:
+            if self._newest_dropped or self.bytes + revision.bytes > self._max_bytes:
+                return False
+            if revision.sequence <= self.sequence and revision.key not in self.project(
+                revision.project_id
+            ):
+                self._hold(revision)
+        return True
+
+    def warmed(self) -> None:
+        """All that the table held was taken in; complete, if nothing fell out meanwhile."""
+        self.complete = not self._newest_dropped
+
+    def _hold(self, revision: RecordedRevision) -> None:
+        of_project = self._projects.setdefault(revision.project_id, {})
+        before = of_project.get(revision.key)
+        if before is not None:
+            self.bytes -= before.bytes
+            self._replaced += 1
+        of_project[revision.key] = revision
+        self.bytes += revision.bytes
+        self._clock.append(revision)
+
+    def _shrink(self) -> None:
+        """Drop revisions until the rest fits: the first of the queue that was not read since it
+        was last there (the second-chance algorithm, Corbató 1968)."""
+        while self.bytes > self._max_bytes:
+            revision = self._clock.popleft()
+            of_project = self._projects.get(revision.project_id, {})
+            if of_project.get(revision.key) is not revision:
+                self._replaced -= 1
+            elif revision.read:
+                object.__setattr__(revision, "read", False)
+                self._clock.append(revision)
+            else:
+                del of_project[revision.key]
+                if not of_project:
+                    del self._projects[revision.project_id]
+                self.bytes -= revision.bytes
+                self.complete = False
+                self._newest_dropped = max(self._newest_dropped, revision.sequence)
+        if self._replaced * 2 > len(self._clock):
+            self._clock = deque(r for kept in self._projects.values() for r in kept.values())
+            self._replaced = 0
 
     def listen(self, listener: Callable[[Sequence[RecordedRevision]], None]) -> Callable[[], None]:
         """Call `listener` with every batch of new revisions; returns how to stop that."""
@@ -167,11 +256,8 @@ class ReadModel:
         if awaited.waiters == 0:
             del self._outcomes[change_id]
 
-    def load(self, revisions: Iterable[RecordedRevision], position: int, sequence: int) -> None:
-        """Replace everything by a snapshot (start, or after a long cut)."""
-        self._projects = {}
-        for revision in revisions:
-            self._projects.setdefault(revision.project_id, {})[revision.key] = revision
+    def start(self, position: int, sequence: int) -> None:
+        """Begin at a checkpoint; what is behind it comes by `advance`, the rest when it is read."""
         self.sequence = sequence
         self._reach(position)
 
@@ -184,7 +270,7 @@ class ReadModel:
         """Take over what was recorded up to `position`, then wake whoever waited for it."""
         by_change: dict[str, list[RecordedRevision]] = {}
         for revision in revisions:
-            self._projects.setdefault(revision.project_id, {})[revision.key] = revision
+            self._hold(revision)
             self.sequence = revision.sequence
             if revision.change_id in self._outcomes:
                 by_change.setdefault(revision.change_id, []).append(revision)
@@ -195,6 +281,7 @@ class ReadModel:
         for change_id, rejected in rejections:
             self._settle(change_id, rejected)
         self._reach(position)
+        self._shrink()
 
     def _settle(self, change_id: str, outcome: Outcome) -> None:
         awaited = self._outcomes.pop(change_id, None)

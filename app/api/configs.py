@@ -69,11 +69,11 @@ async def _read(request: web.Request) -> tuple[RecordedRevision, dict[str, str]]
         revision, position = await past.past_config(request, access, key)
     else:
         position = await prepare_read(request)
-        revision = live_config(request, access.project_id, key)
+        revision = await live_config(request, access.project_id, key)
         if wait_s and not_modified(request, revision.version):
             await held(request, access, key)
             position = await prepare_read(request)
-            revision = live_config(request, access.project_id, key)
+            revision = await live_config(request, access.project_id, key)
     return revision, {"ETag": etag(revision.version), POSITION_HEADER: str(position)}
 
 
@@ -86,7 +86,10 @@ async def list_configs(request: web.Request) -> web.Response:
     prefix, limit = request.query.get("prefix", ""), limit_of(request)
     after = key_cursor(request)
     position = await prepare_read(request)
-    configs = request.app[SERVICES].reader.model.project(access.project_id)
+    reader = request.app[SERVICES].reader
+    if not reader.model.complete:
+        return await past.list_at(request, access, reader.here())
+    configs = reader.model.project(access.project_id)
     keys = sorted(
         key
         for key, revision in configs.items()
@@ -140,9 +143,9 @@ async def delete_config(request: web.Request) -> web.Response:
     )
 
 
-def live_config(request: web.Request, project_id: str, key: str) -> RecordedRevision:
+async def live_config(request: web.Request, project_id: str, key: str) -> RecordedRevision:
     """The newest revision of a config that is not deleted. Raises ConfigNotFound."""
-    revision = request.app[SERVICES].reader.model.get(project_id, key)
+    revision = await request.app[SERVICES].reader.newest(project_id, key)
     if revision is None or revision.deleted:
         raise ConfigNotFound(key)
     return revision

@@ -19,6 +19,7 @@ from app.api.views import config_view
 from app.errors import InvalidParameter
 from app.services import SERVICES
 from app.tables.history import (
+    Moment,
     Slice,
     config_at,
     matching_configs,
@@ -82,9 +83,21 @@ async def list_past(request: web.Request, access: Access) -> web.Response:
     else:
         moment = await moment_of(request, access)
         assert moment is not None
-        position = moment.position
-        if prefix is not None:
-            found = await project_at(pool, access.project_id, moment, prefix, after, limit)
+        return await list_at(request, access, moment)
+    return _page(request, found, position)
+
+
+async def list_at(request: web.Request, access: Access, moment: Moment) -> web.Response:
+    """A page of a project's configs at a moment."""
+    limit, after = limit_of(request), key_cursor(request)
+    prefix, found = seen_prefix(request, access), Slice([], None)
+    if prefix is not None:
+        pool = request.app[SERVICES].pool
+        found = await project_at(pool, access.project_id, moment, prefix, after, limit)
+    return _page(request, found, moment.position)
+
+
+def _page(request: web.Request, found: Slice, position: int) -> web.Response:
     return json_response(
         page(request, [config_view(revision) for revision in found.revisions], found.next_key),
         headers={POSITION_HEADER: str(position)},

@@ -49,7 +49,7 @@ async def patch_config(request: web.Request) -> web.Response:
         return json_patch(content, patch, max_bytes=max_bytes)
 
     async def plan() -> Sequence[Change]:
-        current = services.model.get(access.project_id, key)
+        current = await services.reader.newest(access.project_id, key)
         if current is None or current.content is None:
             raise ConfigNotFound(key)
         if isinstance(expected, int) and expected != current.version:

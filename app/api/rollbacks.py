@@ -27,7 +27,13 @@ from app.api.writes import (
 from app.changes import Change, Expected, Keep
 from app.errors import InvalidParameter, TooManyChanges
 from app.services import SERVICES, Services
-from app.tables.history import Moment, configs_at, existing_schemas, versions_of_config
+from app.tables.history import (
+    Moment,
+    changed_keys,
+    configs_at,
+    existing_schemas,
+    versions_of_config,
+)
 from domain.errors import ConfigNotFound, Conflict, RevisionNotFound, VersionConflict
 from domain.json_document import decode_json
 from projections.read_model import RecordedRevision
@@ -54,7 +60,7 @@ async def roll_back_config(request: web.Request) -> web.Response:
     services = request.app[SERVICES]
 
     async def plan() -> Sequence[Change]:
-        current = services.model.get(access.project_id, key)
+        current = await services.reader.newest(access.project_id, key)
         if current is None:
             raise ConfigNotFound(key)
         live_version = 0 if current.deleted else current.version
@@ -108,16 +114,15 @@ async def roll_back_project(request: web.Request) -> web.Response:
 
 async def _as_it_stood(services: Services, access: Access, moment: Moment) -> Sequence[Change]:
     """What makes the project of now that of the moment. Raises TooManyChanges."""
-    now = {
-        key: revision
-        for key, revision in services.model.project(access.project_id).items()
-        if revision.sequence > moment.sequence and access.sees(key)
-    }
+    keys_behind = await changed_keys(
+        services.pool, access.project_id, moment, services.reader.here()
+    )
     changes: list[Change] = []
-    touched = iter(sorted(now))
+    touched = iter(sorted(filter(access.sees, keys_behind)))
     # In parts, so that the memory is bounded by what changes, not by what was touched.
     while keys := list(islice(touched, CHUNK)):
         then = await configs_at(services.pool, access.project_id, keys, moment)
+        now = await services.reader.newest_of(access.project_id, keys)
         schemas = await _schemas(services, then.values())
         changes += [
             change

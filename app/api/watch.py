@@ -21,12 +21,16 @@ from app.api.reads import own_prefix, seen_prefix
 from app.api.requests import POSITION_HEADER, check_query, query_boolean, query_integer
 from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn, Unavailable
 from app.services import SERVICES, Services
+from app.tables.history import Moment, configs_at, project_at
 from app.watch_events import PIECE_BYTES, Filter, hello, snapshot
 from app.watch_history import Page
 from app.watch_hub import Watcher
 from domain.config import check_key
+from projections.read_model import RecordedRevision
 
 MAX_KEYS = 500
+PART = 500
+"""Configs of a snapshot that are read from the table at once."""
 CATCH_UP_TIMEOUT_S = 5.0
 UNACKNOWLEDGED_MS = 60_000
 """A connection whose peer acknowledges nothing for this long is gone."""
@@ -98,15 +102,35 @@ class _Stream:
         """Write the project's matching live configs; the position that they reflect."""
         # One moment of the read model: nothing waits between here and the list of revisions.
         position = self.services.watch_hub.position(self.project_id)
-        newest = self.services.model.project(self.project_id)
-        matching = [
-            newest[key]
-            for key in sorted(newest)
-            if not newest[key].deleted and self.wanted.matches(key)
-        ]
+        model = self.services.model
+        if model.complete:
+            newest = model.project(self.project_id)
+            matching = [
+                newest[key]
+                for key in sorted(newest)
+                if not newest[key].deleted and self.wanted.matches(key)
+            ]
+        else:
+            matching = await self._live_at(self.services.reader.here())
         for piece in snapshot(position, matching):
             await response.write(piece)
         return position
+
+    async def _live_at(self, moment: Moment) -> list[RecordedRevision]:
+        """The matching live configs at a moment, from the table."""
+        if self.wanted.keys is not None:
+            keys = sorted(filter(self.wanted.matches, self.wanted.keys))
+            found = await configs_at(self.services.pool, self.project_id, keys, moment)
+            return [found[key] for key in keys if key in found and not found[key].deleted]
+        matching: list[RecordedRevision] = []
+        after: str | None = ""
+        while after is not None:
+            part = await project_at(
+                self.services.pool, self.project_id, moment, self.wanted.prefix, after, PART
+            )
+            matching += part.revisions
+            after = part.next_key
+        return matching
 
     async def _history(
         self, response: web.StreamResponse, position: int, page: Page | None

@@ -45,6 +45,10 @@ SELECT {COLUMNS} FROM unnest($2::text[]) AS k (key) CROSS JOIN LATERAL (
     WHERE project_id = $1 AND config_key = k.key AND sequence <= $3
     ORDER BY sequence DESC LIMIT 1) AS r
 """  # noqa: S608
+_CHANGED_KEYS = """
+SELECT DISTINCT config_key FROM config_revisions
+WHERE project_id = $1 AND sequence > $2 AND sequence <= $3
+"""
 
 # `configs` has a row for every key that ever was. Which revisions make the page is decided
 # before any content is loaded. Ordered by `place`, joined by `key`: an equality in the collation
@@ -163,6 +167,14 @@ async def configs_at(
     """Some configs as they stood, tombstones too; those that were not there are left out."""
     rows = await pool.fetch(_CONFIGS_AT, project_id, keys, moment.sequence)
     return {row["config_key"]: from_row(row) for row in rows}
+
+
+async def changed_keys(
+    pool: asyncpg.Pool, project_id: str, after: Moment, up_to: Moment
+) -> list[str]:
+    """The configs of a project that have a revision between two moments."""
+    rows = await pool.fetch(_CHANGED_KEYS, project_id, after.sequence, up_to.sequence)
+    return [row["config_key"] for row in rows]
 
 
 async def project_at(
