@@ -21,7 +21,7 @@ from domain.change_set import ABSENT, Head
 from domain.config import Config
 from domain.errors import Conflict
 
-REVISION_BYTES = 1_600
+REVISION_BYTES = 1_100
 """Of a revision beside its content, with the answer's other members (measured: `bench sizes`)."""
 
 

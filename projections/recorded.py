@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from sys import intern
 from typing import Any
 
 import orjson
 
 from domain.config import Config
+from domain.json_document import trimmed
 from projections.read_model import RecordedRevision
 
 COLUMNS = """r.sequence, r.position, r.change_id, r.change_index, r.project_id, r.config_key,
@@ -25,7 +27,7 @@ def content_of(topic: str, state: bytes | None) -> bytes | None:
     """
     if state is None or topic == Config.Deleted.TOPIC:
         return None
-    return orjson.dumps(orjson.loads(state)["content"])
+    return trimmed(orjson.dumps(orjson.loads(state)["content"]))
 
 
 def from_row(row: Any) -> RecordedRevision:
@@ -35,16 +37,21 @@ def from_row(row: Any) -> RecordedRevision:
         position=row["position"],
         change_id=row["change_id"],
         change_index=row["change_index"],
-        project_id=row["project_id"],
+        project_id=intern(row["project_id"]),
         key=row["config_key"],
         version=row["version"],
-        event=row["event"],
+        event=intern(row["event"]),
         content=content_of(row["event"], row["state"]),
-        schema_id=row["schema_id"],
+        schema_id=_shared(row["schema_id"]),
         schema_version=row["schema_version"],
         comment=row["comment"],
-        user_id=row["created_by_user_id"],
-        user_email=row["created_by_email"],
+        user_id=_shared(row["created_by_user_id"]),
+        user_email=_shared(row["created_by_email"]),
         created_at=row["created_at"],
         hash=row["hash"],
     )
+
+
+def _shared(text: str | None) -> str | None:
+    """One string for all revisions that hold it: many are kept, of few users and schemas."""
+    return None if text is None else intern(text)

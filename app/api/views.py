@@ -9,6 +9,7 @@ import orjson
 from app.schema_errors import BoundConfig, Breakage
 from app.tables.schemas import Schema
 from domain.config import EVENT_NAMES
+from domain.json_document import trimmed
 from projections.read_model import RecordedRevision
 
 
@@ -31,7 +32,7 @@ def config_view(revision: RecordedRevision) -> dict[str, Any]:
 def config_body(revision: RecordedRevision) -> bytes:
     """`config_view` as JSON, made once for each revision: the same is read again and again."""
     if revision.body is None:
-        body = orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z)
+        body = trimmed(orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z))
         # A revision never changes, so neither does this; it is the one field set later.
         object.__setattr__(revision, "body", body)
         return body
