@@ -101,7 +101,7 @@ test-browser: $(DEV) ui ## the management page in a real browser
 
 # ---- measure -----------------------------------------------------------------
 
-.PHONY: bench bench-check bench-watch bench-hostile
+.PHONY: bench bench-check bench-watch bench-flame bench-hostile
 bench: $(DEV) ## measure writes, reads, rebuild; write the numbers down
 	$(PY) -m bench $(ARGS)
 
@@ -110,6 +110,9 @@ bench-check: $(DEV) ## measure and compare with the numbers that we promise
 
 bench-watch: $(DEV) ## many watchers at once
 	$(PY) -m bench.watch $(ARGS)
+
+bench-flame: $(DEV) ## flame graphs of the read and the write path, into docs/flame/
+	$(PY) -m bench.flame $(ARGS)
 
 bench-hostile: $(DEV) ## hostile load: what one client can do to the others
 	$(PY) -m bench.hostile $(ARGS)

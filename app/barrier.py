@@ -33,7 +33,9 @@ class SharedBarrier:
                     self._next = asyncio.create_task(self._publish())
                     self._next.add_done_callback(_noticed)
                 position = await asyncio.shield(self._next)
-                await self._model.wait_for(position)
+                # All that was committed before the barrier is before its position; the barrier
+                # itself need not be applied.
+                await self._model.wait_for(position - 1)
         except TimeoutError:
             raise Unavailable("this process could not catch up with the log in time") from None
         except LogUnavailable as error:

@@ -14,6 +14,7 @@ from bench.reads import measure_reads
 from bench.rebuild import measure_history_and_rebuild
 from bench.results import Row, save, show
 from bench.sizes import measure_sizes
+from bench.watch import measure_watch
 from bench.writes import measure_writes
 
 RESULTS = Path("test-output/bench.json")
@@ -22,6 +23,7 @@ PARTS = {
     "writes": measure_writes,
     "rebuild": measure_history_and_rebuild,
     "sizes": measure_sizes,
+    "watch": measure_watch,
 }
 
 

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -181,4 +181,40 @@ def test_up_uses_the_servers_that_are_named(
     up.wait_for(READY)
     names = {process.name() for process in family(up.process.pid)}
     assert not names & {"postgres", "nats-server"}
+    assert up.end() == 0
+
+
+def _wait_until(holds: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.02)
+
+
+def test_two_web_processes_share_the_port(
+    data: Path, started: list[Command], database_url: str, nats_url: str, stream_name: str
+) -> None:
+    servers = {"DATABASE_URL": database_url, "NATS_URL": nats_url, "GUARDIAN_STREAM": stream_name}
+    up = _up(data, started, WEB_CONCURRENCY="2", **servers)
+    address = _address(up.wait_for(READY))
+    port = int(address.rpartition(":")[2])
+
+    def serving() -> list[psutil.Process]:
+        return [
+            process
+            for process in psutil.Process(up.process.pid).children()
+            if process.status() != psutil.STATUS_ZOMBIE
+            and any(
+                connection.laddr.port == port and connection.status == psutil.CONN_LISTEN
+                for connection in process.net_connections(kind="inet")
+            )
+        ]
+
+    _wait_until(lambda: len(serving()) == 2, "both listen on the port")
+    # One of them dies: the other answers, and it comes back.
+    dead = serving()[0]
+    dead.kill()
+    dead.wait(10)
+    assert get(f"{address}/healthz")[0] == 200
+    _wait_until(lambda: len(serving()) == 2, "another one came")
     assert up.end() == 0
