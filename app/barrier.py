@@ -24,6 +24,8 @@ class SharedBarrier:
         self._model = model
         self._next: asyncio.Task[int] | None = None
         self._in_flight = asyncio.Lock()
+        self._nothing_new_up_to = 0
+        """Up to here the log holds nothing but barriers that the model does not hold."""
 
     async def wait(self, timeout_s: float) -> None:
         """Return when the read model has caught up. Raises Unavailable after `timeout_s`."""
@@ -33,9 +35,11 @@ class SharedBarrier:
                     self._next = asyncio.create_task(self._publish())
                     self._next.add_done_callback(_noticed)
                 position = await asyncio.shield(self._next)
-                # All that was committed before the barrier is before its position; the barrier
-                # itself need not be applied.
-                await self._model.wait_for(position - 1)
+                # All that was committed before the barrier is before its position, so neither the
+                # barrier itself need be applied, nor those of ours directly before it.
+                if self._nothing_new_up_to < position - 1:
+                    await self._model.wait_for(position - 1)
+                self._nothing_new_up_to = max(self._nothing_new_up_to, position)
         except TimeoutError:
             raise Unavailable("this process could not catch up with the log in time") from None
         except LogUnavailable as error:
