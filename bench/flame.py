@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,9 @@ def _sample(process: psutil.Process, file: Path) -> None:
     where = ["--pid", str(process.pid), "--output", str(file)]
     how = ["--duration", str(RECORD_S), "--rate", str(RATE_HZ), "--gil", "--function"]
     subprocess.run([program, "record", *where, *how, "--format", "flamegraph"], check=True)
+    # Its title is the command line, with the folders of this machine.
+    graph = re.sub(r'(<text id="title"[^>]*>)[^<]*', rf"\g<1>{file.stem}", file.read_text())
+    file.write_text(graph)
 
 
 def main() -> None:
