@@ -52,6 +52,8 @@ _SILENT_S: Final = 3.0
 
 _NO_MESSAGE_FOUND: Final = 10037
 _PAUSE_S: Final = 0.1
+_FIRST_QUESTION_S: Final = 0.25
+"""A stream without a leader answers nothing, later neither: what was asked meanwhile is lost."""
 _DEFAULT_ACCOUNT: Final = "$G"
 
 
@@ -278,12 +280,14 @@ async def _await_stream(
 ) -> api.StreamInfo:
     """`ensure_stream`, asked again while the group elects its leaders."""
     loop = asyncio.get_running_loop()
+    patience = _FIRST_QUESTION_S
     while True:
         try:
-            return await ensure_stream(connection.jetstream(), stream, replicas)
+            return await ensure_stream(connection.jetstream(patience), stream, replicas)
         except nats.errors.Error as error:
             if not is_transient(error):
                 raise LogError(f"the servers refuse the stream {stream!r}: {error}") from error
             if loop.time() + _PAUSE_S >= deadline:
                 raise LogUnavailable(f"the Raft group is not ready: {error}") from error
+        patience = min(2 * patience, API_TIMEOUT_S)
         await asyncio.sleep(_PAUSE_S)

@@ -94,7 +94,12 @@ class RaftGroup:
         self.wait_for_leader()
 
     def wait_for_leader(self) -> None:
-        """Wait until all members see a leader of the group: 0.3 s, after a stop 4 to 9 s."""
+        """Wait until all members see a leader of the group: 0.3 s, after a stop 4 to 9 s.
+
+        A stream elects a leader of its own, up to some seconds later, and until then what is
+        asked about it gets no answer at all, though every member calls itself healthy. So no
+        waiting here would do: who asks must ask again, as `consensus.jetstream` does.
+        """
         for index in range(MEMBERS):
             wait_until(self._has_leader(index), self.child(index), START_TIMEOUT_S)
 
