@@ -152,7 +152,6 @@ class Projector:
         if decoded:
             checkpoint = await self._commit(connection, checkpoint, decoded)
             if self._halted_at is not None:
-                await clear_halt(connection, checkpoint.position)
                 self._halted_at = await read_halt(connection)
             if self._on_applied is not None:
                 self._on_applied(checkpoint)
@@ -164,7 +163,13 @@ class Projector:
         self, connection: asyncpg.Connection, checkpoint: Checkpoint, decoded: list[DecodedEntry]
     ) -> Checkpoint:
         try:
-            return await apply_batch(connection, checkpoint, decoded)
+            if self._halted_at is None:
+                return await apply_batch(connection, checkpoint, decoded)
+            # With the batch: whoever was told of a change behind a halt finds no halt any more.
+            async with connection.transaction():
+                after = await apply_batch(connection, checkpoint, decoded)
+                await clear_halt(connection, after.position)
+            return after
         except (BrokenChain, *_REFUSED) as error:
             if len(decoded) == 1:
                 position = decoded[0].entry.position

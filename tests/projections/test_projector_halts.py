@@ -11,7 +11,10 @@ from consensus.memory import MemoryLog
 from domain.change_set import ChangeSet, encode_change_set
 from domain.codec import encode_event
 from domain.config import ConfigEvent
-from projections.halts import read_halt
+from projections import projector
+from projections.checkpoint import read_checkpoint
+from projections.halts import clear_halt, read_halt
+from projections.revisions import Connection
 from projections.skips import add_skip
 from tests.projections.projector_world import TIMEOUT_S, UNDECODABLE, World, write
 
@@ -44,6 +47,26 @@ async def test_a_halt_stays_on_record_until_its_place_is_passed(world: World) ->
     world.log.replace(bad, b"")  # as an upgrade that can read it
     world.log.replace(bad, encode_change_set(ChangeSet("c", "p", (encode_event(write("a", 1)),))))
     await world.project_all()
+    assert await read_halt(world.connection) is None
+
+
+async def test_a_halt_goes_with_the_batch_that_passes_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Race: a change behind a halt was acknowledged, and /readyz still told of the halt."""
+    bad = await world.append_raw(UNDECODABLE)
+    await world.halted()
+    world.log.replace(bad, encode_change_set(ChangeSet("c", "p", (encode_event(write("a", 1)),))))
+    seen = []
+
+    async def clear(connection: Connection, passed: int) -> None:
+        if passed >= bad:
+            seen.append((await read_checkpoint(world.connection)).position)
+        await clear_halt(connection, passed)
+
+    monkeypatch.setattr(projector, "clear_halt", clear)
+    await world.project_all()
+    assert seen == [bad - 1], "others saw the batch before the halt was gone"
     assert await read_halt(world.connection) is None
 
 
