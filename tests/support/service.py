@@ -7,6 +7,7 @@ must look behind (`service.app`, `service.projector`).
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import asyncpg
 import orjson
+import uuid6
 from aiohttp import web
 
-from app.first_user import ensure_first_superuser
+from app.access.passwords import PasswordHashing
 from app.serve import start_runner
 from app.settings import Settings
+from app.tables import users
 from app.web import connect_log
 from consensus.log import Log
 from projections.projector import Projector
@@ -114,10 +118,25 @@ async def run_web(settings: Settings) -> AsyncIterator[tuple[web.Application, st
         await runner.cleanup()
 
 
+@functools.cache
+def _password_hash() -> str:
+    """A hash as dear as the product's; made once, since every test begins with this password."""
+    return PasswordHashing().hash_password(PASSWORD)
+
+
+async def _ensure_superuser(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        if not await users.count_superusers(connection):
+            await users.insert_user(connection, str(uuid6.uuid7()), EMAIL, _password_hash(), True)
+    finally:
+        await connection.close()
+
+
 @asynccontextmanager
 async def run_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its first superuser, EMAIL and PASSWORD."""
-    await ensure_first_superuser(settings.require_database_url(), settings)
+    await _ensure_superuser(settings.require_database_url())
     log = await connect_log(settings)
     projector = Projector(log, settings.require_database_url())
     task = asyncio.create_task(projector.run())
