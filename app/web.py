@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import asyncpg
+import structlog
 from aiohttp import web
 
 from app.access.caller_rate import CallerRate
-from app.access.directory import Directory
+from app.access.directory import DATABASE_AWAY, Directory
 from app.access.passwords import PasswordPool
 from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
@@ -21,10 +21,12 @@ from app.api.errors import problems
 from app.api.middleware import install, limited, observed
 from app.api.pages import page_addresses
 from app.api.routes import all_routes
+from app.background import Background
 from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
+from app.errors import Unavailable
 from app.long_poll import LongPolls
 from app.metrics import MeteredLog, Metrics
 from app.schema_changes import SchemaChanges
@@ -44,8 +46,13 @@ from projections.read_model import ReadModel
 
 POOL_SIZE = 10
 COMMAND_TIMEOUT_S = 30.0
+START_TIMEOUT_S = 30.0
+"""How long a process that starts waits for PostgreSQL, and for the Raft group."""
+START_RETRY_S = 0.25
 BODY_OVERHEAD_BYTES = 64 * 1024
 """What a request may hold beside the content."""
+
+logger = structlog.get_logger(__name__)
 
 
 async def connect_log(settings: Settings) -> Log:
@@ -57,7 +64,38 @@ async def connect_log(settings: Settings) -> Log:
         monitor_urls=settings.nats_monitor_urls,
         credentials=settings.nats_credentials,
         tls=tls,
+        timeout=START_TIMEOUT_S,
     )
+
+
+async def connect_pool(
+    dsn: str, metrics: Metrics, *, timeout_s: float = START_TIMEOUT_S
+) -> asyncpg.Pool:
+    """The connections for requests. Waits for a database that is away or just starting.
+
+    Raises Unavailable after `timeout_s` seconds, and at once what waiting does not change:
+    PostgresError when the server refuses us, ClientConfigurationError for a URL that is none.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + timeout_s
+    while True:
+        try:
+            return await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=POOL_SIZE,
+                command_timeout=COMMAND_TIMEOUT_S,
+                init=metrics.watch_connection,
+            )
+        except asyncpg.exceptions.ClientConfigurationError:
+            raise
+        except DATABASE_AWAY as error:
+            if loop.time() >= deadline:
+                raise Unavailable(
+                    f"cannot connect to PostgreSQL within {timeout_s:g} s: {error!r}"
+                ) from error
+            logger.warning("database_awaited", error=repr(error))
+            await asyncio.sleep(START_RETRY_S)
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -89,19 +127,15 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     metrics = Metrics()
     log = MeteredLog(await connect_log(settings), metrics)
     stack.push_async_callback(log.close)
-    pool = await asyncpg.create_pool(
-        dsn,
-        min_size=1,
-        max_size=POOL_SIZE,
-        command_timeout=COMMAND_TIMEOUT_S,
-        init=metrics.watch_connection,
-    )
+    pool = await connect_pool(dsn, metrics)
     stack.callback(pool.terminate)
     model = ReadModel(settings.read_model_bytes)
     follower = Follower(dsn, model)
     directory = Directory(pool, dsn, ring)
     watch_hub, watch_guard = WatchHub(model), AccessGuard(directory)
     upkeep = Upkeep(pool)
+    background = Background()
+    stack.push_async_callback(background.stop)
     for work in (
         follower.run(),
         follower.warm(),
@@ -110,8 +144,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         watch_guard.run(),
         upkeep.run(),
     ):
-        _background(stack, work)
-    await follower.ready.wait()
+        background.start(work)
+    await background.started(follower.ready)
     metrics.gauge("guardian_read_model_position", "Log position.", lambda: model.position)
     metrics.gauge("guardian_read_model_live", "1: follows the database.", lambda: model.live)
     metrics.gauge("guardian_read_model_bytes", "Of configs in memory.", lambda: model.bytes)
@@ -153,20 +187,3 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         watch_history=WatchHistory(pool, model),
         watch_guard=watch_guard,
     )
-
-
-def _background(stack: AsyncExitStack, work: Coroutine[Any, Any, None]) -> None:
-    """Run a task until the application ends; if it dies before, so does the process."""
-    task = asyncio.create_task(work)
-
-    def ended(task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            raise SystemExit(f"a background task ended: {error!r}") from error
-
-    task.add_done_callback(ended)
-
-    async def stop() -> None:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-    stack.push_async_callback(stop)

@@ -20,6 +20,7 @@ from domain.errors import BrokenInvariant, UndecodableEntry
 from projections.apply import BY_INDEX, BrokenChain, apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
+from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN
 from projections.halts import Halt, clear_halt, read_halt, record_halt
 from projections.halts import ProjectorHalted as ProjectorHalted
 from projections.log_check import compare_with_log
@@ -35,16 +36,6 @@ FROZEN_AFTER_MS = 8000
 long (its process is frozen, or its host unreachable), so that a standby takes over."""
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
-_DATABASE_AWAY = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server ended the session while nobody listened
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.ReadOnlySQLTransactionError,  # a standby, until it is promoted
-)
-_TRY_AGAIN = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _CONTRADICTIONS = (LogCorrupt, UndecodableEntry, BrokenInvariant)
 _REFUSED = (
     asyncpg.IntegrityConstraintViolationError,
@@ -78,7 +69,7 @@ class Projector:
         while True:
             try:
                 await self._run_on_one_connection()
-            except (*_DATABASE_AWAY, *_TRY_AGAIN, LogUnavailable) as error:
+            except (*DATABASE_AWAY, *UNDONE_TRY_AGAIN, LogUnavailable) as error:
                 delay = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)]
                 failures = 0 if self.active.is_set() else failures + 1
                 logger.warning("projector_interrupted", error=repr(error), retry_in_s=delay)

@@ -23,22 +23,13 @@ from app.access.api_keys import hash_api_key, looks_like_api_key, matches_hash
 from app.access.principal import ROLE_LEVELS, Application, Principal, Role, User
 from app.access.tokens import AccessClaims, KeyRing, TokenRefused, verify_access_token
 from app.tables import access
+from projections.database import DATABASE_AWAY as DATABASE_AWAY
 
 CHANNEL = "guardian_access"
 MAX_ENTRIES = 50_000
 UNHEARD_TTL_S = 0.5
 """While no NOTIFY can reach us, what was looked up longer ago is asked again (if it can be)."""
 RETRY_DELAY_S = 0.5
-
-DATABASE_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server ended the session while nobody listened
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
 
 logger = structlog.get_logger(__name__)
 

@@ -11,13 +11,15 @@ from datetime import UTC, datetime
 import asyncpg
 import structlog
 
-from app.access.directory import DATABASE_AWAY
 from app.access.principal import Application
 from app.tables import keys, sessions, throttle
+from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN
 
 FLUSH_INTERVAL_S = 30.0
 SWEEP_EVERY_FLUSHES = 120
 MAX_USES = 100_000
+POSTPONED = (*DATABASE_AWAY, *UNDONE_TRY_AGAIN)
+"""The processes note the uses of the same keys, each in its own order: they may deadlock."""
 
 logger = structlog.get_logger(__name__)
 
@@ -45,13 +47,13 @@ class Upkeep:
                     await self.flush()
                     if flushes % SWEEP_EVERY_FLUSHES == 1:
                         await self.sweep()
-                except DATABASE_AWAY as error:
+                except POSTPONED as error:
                     logger.warning("upkeep_postponed", error=type(error).__name__)
         finally:
             try:
                 async with asyncio.timeout(2.0):
                     await self.flush()
-            except DATABASE_AWAY:
+            except POSTPONED:
                 logger.warning("key_uses_lost", keys=len(self._uses))
 
     async def flush(self) -> None:
@@ -61,7 +63,7 @@ class Upkeep:
             return
         try:
             await keys.store_uses(self._pool, uses)
-        except DATABASE_AWAY:
+        except POSTPONED:
             self._uses = uses | self._uses
             raise
 

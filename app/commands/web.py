@@ -5,11 +5,14 @@ from __future__ import annotations
 import gc
 import os
 
+import asyncpg
 import click
 import uvloop
 from aiohttp import web
 
 from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
+from app.commands import Failure
+from app.errors import Unavailable
 from app.logs import configure_logs
 from app.serve import serve
 from app.settings import SettingsError, load_settings
@@ -34,5 +37,9 @@ def command(embedded: bool) -> None:
         uvloop.run(serve(settings))
     except web.GracefulExit:
         pass
-    except (SettingsError, SecretKeyUnusable, LogError, OSError) as error:
-        raise click.ClickException(str(error)) from error
+    except asyncpg.UndefinedTableError as error:
+        raise Failure(f"the database is not migrated (`guardian release`): {error}") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Failure(f"PostgreSQL refuses us: {error}") from error
+    except (SettingsError, SecretKeyUnusable, LogError, Unavailable, OSError) as error:
+        raise Failure(str(error)) from error

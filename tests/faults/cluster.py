@@ -35,7 +35,7 @@ STREAM = "guardian"
 PROCESSES = ("web1", "web2", "projector1", "projector2")
 READY_TIMEOUT_S = 90.0
 DISK_BYTES = {"postgres": 2048 * 1024 * 1024, "n3": 1024 * 1024 * 1024}
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), Path("/nowhere"))
 SKEWED = ("web2", "projector2")
 """The processes whose clock can be set."""
 
@@ -215,7 +215,10 @@ class Cluster:
         """Do what a supervisor does, for ever: start again what ended by itself."""
         while True:
             await asyncio.sleep(0.25)
-            for name, child in list(self.children.items()):
+            for name in PROCESSES:
+                # Looked at now: a start further up took time, in which this one may have been
+                # killed and started again on purpose.
+                child = self.children[name]
                 if name not in self._down and (code := child.exit_code) is not None:
                     self.ends.append(f"{name} ended with {code}: {child.last_words()[-600:]}")
                     await self.start(name)

@@ -310,7 +310,9 @@ def kinds_here(cluster: Cluster) -> list[str]:
         kinds.remove("disk full: PostgreSQL")
     if not FAKETIME.exists():
         kinds.remove("clock jump")
-        cluster.notes.append("clock jump: libfaketime is not installed (apt-get install faketime)")
+        cluster.notes.append(
+            "clock jump: libfaketime is not installed (apt-get install libfaketime)"
+        )
     return kinds
 
 

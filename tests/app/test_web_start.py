@@ -1,0 +1,108 @@
+"""Goal: a web process waits for its dependencies, or ends with one line that says why.
+
+Method: the real command beside a PostgreSQL that comes late, refuses or is not migrated. That a
+background task which breaks ends the process is shown on the tasks' holder itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Iterator
+from functools import partial
+
+import asyncpg
+import pytest
+
+from app import migrations
+from app.background import Background
+from app.embedded.postgres import Postgres
+from tests.consensus.contract import eventually
+from tests.support.processes import Command
+
+
+@pytest.fixture
+def started() -> Iterator[list[Command]]:
+    commands: list[Command] = []
+    yield commands
+    for command in commands:
+        command.process.kill()
+        command.process.wait()
+
+
+def _web(started: list[Command], database_url: str, nats_url: str, stream: str) -> Command:
+    environ = {
+        "DATABASE_URL": database_url,
+        "NATS_URL": nats_url,
+        "GUARDIAN_STREAM": stream,
+        "GUARDIAN_PORT": "0",
+        "GUARDIAN_SECRET_KEY": "a secret key of the tests that is long enough",
+    }
+    started.append(Command("web", "--embedded", environ=environ))
+    return started[-1]
+
+
+def test_it_waits_for_a_database_that_comes_late(
+    private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
+) -> None:
+    """Race: PostgreSQL still refused connections, and the web process died of it."""
+    asyncio.run(migrations.up(private_postgres.url()))
+    private_postgres.stop()
+    web = _web(started, private_postgres.url(), nats_url, stream_name)
+    web.wait_for("database_awaited")
+    private_postgres.start()
+    # It follows the database as soon as it has one, which only a process that lives does.
+    asyncio.run(_followed(private_postgres))
+    assert web.process.poll() is None
+    assert web.end(signal.SIGTERM) == 0
+
+
+async def _followed(server: Postgres) -> None:
+    connection = await asyncpg.connect(server.url())
+    query = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'guardian-follower'"
+    await eventually(partial(connection.fetchval, query))
+    await connection.close()
+
+
+def test_a_database_without_tables_is_one_line(
+    private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
+) -> None:
+    asyncio.run(migrations.create_database(private_postgres.url()))
+    web = _web(started, private_postgres.url(), nats_url, stream_name)
+    web.wait_for("error: the database is not migrated (`guardian release`): ")
+    assert web.process.wait(30) == 1
+    assert not any("Traceback" in line for line in web.lines)
+
+
+def test_a_database_that_is_not_there_is_one_line(
+    private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
+) -> None:
+    web = _web(started, private_postgres.url("nowhere"), nats_url, stream_name)
+    web.wait_for('error: PostgreSQL refuses us: database "nowhere" does not exist')
+    assert web.process.wait(30) == 1
+    assert not any("Traceback" in line for line in web.lines)
+
+
+async def test_what_breaks_while_it_starts_is_raised_to_who_starts_it() -> None:
+    background = Background()
+    background.start(_break())
+    with pytest.raises(LookupError, match="a bug"):
+        await background.started(asyncio.Event())
+    await background.stop()
+
+
+def test_what_breaks_later_ends_the_process() -> None:
+    async def main() -> None:
+        background = Background()
+        ready, never = asyncio.Event(), asyncio.Event()
+        ready.set()
+        await background.started(ready)
+        background.start(_break())
+        await never.wait()
+
+    with pytest.raises(SystemExit, match="a background task broke: LookupError"):
+        asyncio.run(main())
+
+
+async def _break() -> None:
+    raise LookupError("a bug")
