@@ -6,17 +6,15 @@ instead of one that is started here.
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import suppress
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.browser.running import RunningService, run_in_thread
 from tests.browser.support import (
     CHROMIUM_ARGS,
     ROOT,
@@ -27,7 +25,7 @@ from tests.browser.support import (
     new_person,
 )
 from tests.support.servers import ask
-from tests.support.service import EMAIL, PASSWORD, run_service, settings_for
+from tests.support.service import EMAIL, PASSWORD, settings_for
 
 expect.set_options(timeout=TIMEOUT_MS)
 
@@ -43,44 +41,31 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def service_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """A running service with its page; it lives in a thread's own event loop."""
-    if given := os.environ.get("TEST_SERVICE_URL"):
-        yield given
-        return
+def running(request: pytest.FixtureRequest) -> Iterator[RunningService]:
+    """A service that tests can reach into; it lives in a thread's own event loop."""
+    if os.environ.get("TEST_SERVICE_URL"):
+        pytest.skip("needs a service of its own")
     if not (ROOT / "app" / "static" / "index.html").is_file():
         pytest.fail("the page is not built: run make ui")
     raft = ask("raft")
     database, stream = f"test_{uuid.uuid4().hex}", f"t_{uuid.uuid4().hex[:12]}_browser"
     settings = settings_for(ask("create_database", database), raft["url"], stream)
-    started: Future[str] = Future()
-    stop = asyncio.Event()
-    loop = asyncio.new_event_loop()
-
-    async def serve() -> None:
-        async with run_service(settings) as service:
-            started.set_result(service.anonymous.base_url)
-            await stop.wait()
-
-    def run() -> None:
-        try:
-            loop.run_until_complete(serve())
-        except BaseException as error:
-            if started.done():
-                raise
-            started.set_exception(error)
-
-    thread = threading.Thread(target=run, name="service")
-    thread.start()
     try:
-        yield started.result(timeout=60)
+        with run_in_thread(settings) as service:
+            yield service
     finally:
-        loop.call_soon_threadsafe(stop.set)
-        thread.join()
-        loop.close()
         with suppress(Exception):  # the run's servers may be gone before us
             ask("delete_streams", stream)
             ask("drop_database", database)
+
+
+@pytest.fixture(scope="session")
+def service_url(request: pytest.FixtureRequest) -> str:
+    """A running service with its page."""
+    if given := os.environ.get("TEST_SERVICE_URL"):
+        return given
+    running: RunningService = request.getfixturevalue("running")
+    return running.url
 
 
 @pytest.fixture(scope="session")

@@ -160,6 +160,11 @@ class Person:
         self.page.keyboard.press("ControlOrMeta+a")
         self.page.keyboard.insert_text(text)
 
+    def slow_down(self, times: int) -> None:
+        """Let the page run on a machine that is so many times slower."""
+        debugger = self.context.new_cdp_session(self.page)
+        debugger.send("Emulation.setCPUThrottlingRate", {"rate": times})
+
     def shot(self, name: str) -> None:
         """Keep what is seen now in both themes, as test output."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

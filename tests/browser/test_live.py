@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from tests.browser.support import Api, Person
 
@@ -66,9 +66,69 @@ def test_a_change_that_comes_during_the_review_holds_the_commit_back(
     expect(dialog).to_contain_text("The service would accept this")
     admin.put(project, "limit", {"daily": 3, "monthly": 1}, 1)
     expect(dialog).to_contain_text("Version 2 came in while you reviewed")
-    expect(person.button("Commit version 2")).to_be_disabled()
-    dialog.get_by_role("button", name="Merge").click()
+    expect(dialog).to_contain_text("yours, made on version 1")
+    expect(person.button(re.compile("^Commit"))).to_have_count(0)
+    person.page.keyboard.press("ControlOrMeta+Enter")
+    person.shot("review-overtaken")
+    assert person.axe() == []
+    person.button("Merge version 2 first").click()
     expect(dialog.get_by_label("Result of the merge")).to_contain_text('"daily": 3')
+    assert admin.content(project, "limit") == {"daily": 3, "monthly": 1}
+
+
+def test_our_own_version_is_no_news_while_its_answer_is_awaited(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Goal: the watch may tell of our commit before its answer comes; nobody came in between.
+    # Method: the answer of the PUT is held until the tree shows what the watch told.
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "PUT" and "dry_run" not in route.request.url:
+            held.append((route, route.fetch()))
+        else:
+            route.continue_()
+
+    person.page.route("**/configs/limit*", hold)
+    person.type_document('{"daily": 2}')
+    person.button("Review version 2").click()
+    person.button("Commit version 2").click()
+    expect(person.page.locator(".tree-row", has_text="limit")).to_contain_text("v2")
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("live, version 1")
+    expect(dialog).not_to_contain_text("came in")
+    assert person.page.get_by_text("while you edited").count() == 0
+    [(route, answer)] = held
+    route.fulfill(response=answer)
+    expect(dialog).to_have_count(0)
+    expect(person.editor()).to_contain_text('"daily": 2')
+
+
+def test_a_merge_that_is_under_way_stays_what_it_was_when_a_third_version_comes(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Goal: a result that was edited for version 2 must never pass for one made on version 3.
+    admin.put(project, "limit", {"daily": 1, "monthly": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"daily": 1, "monthly": 7}')
+    admin.put(project, "limit", {"daily": 2, "monthly": 1}, 1)
+    person.button("Merge").click()
+    dialog = person.page.get_by_role("dialog", name=re.compile("^Merge version 2"))
+    expect(dialog.get_by_label("Result of the merge")).to_contain_text('"daily": 2')
+    person.type_document('{"daily": 2, "monthly": 8}', "Result of the merge")
+    admin.put(project, "limit", {"daily": 3, "monthly": 1}, 2)
+    expect(dialog).to_contain_text("Version 3 came in meanwhile")
+    dialog.get_by_role("button", name="Go on editing on version 2").click()
+    expect(person.page.get_by_text("while you edited version 2")).to_be_visible()
+    person.button("Merge").click()
+    dialog = person.page.get_by_role("dialog", name=re.compile("^Merge version 3"))
+    result = dialog.get_by_label("Result of the merge")
+    expect(result).to_contain_text('"daily": 3')
+    expect(result).to_contain_text('"monthly": 8')
 
 
 def test_a_conflict_at_the_commit_itself_opens_the_merge(

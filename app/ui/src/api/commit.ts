@@ -1,5 +1,6 @@
 /** Changes of configs. Content goes out as the text that was reviewed: only white space is left out. */
 import { compact } from "../lib/ijson";
+import { Store } from "../lib/store";
 import { query, request, url, type Answer } from "./client";
 import { asProblem, Problem } from "./problem";
 import type { Json } from "../lib/json";
@@ -13,7 +14,15 @@ export type Edit = {
   baseVersion: number;
 };
 export type Committed = { key: string; version: number };
-type Pending = { id?: string; status: "applied" | "rejected" | "pending" | "unknown"; [name: string]: Json | undefined };
+type Pending = {
+  status: "applied" | "rejected" | "pending" | "unknown";
+  changes?: Committed[];
+  conflicts?: { key: string; current_version: number }[];
+  [name: string]: Json | undefined;
+};
+
+/** How many changes of ours were sent and have no outcome yet. */
+export const withoutOutcome = new Store(0);
 
 const ASK_AGAIN_MS = 700;
 const GIVE_UP_MS = 60_000;
@@ -35,17 +44,20 @@ function putBody(edit: Edit, comment: string): string {
   return `{"content":${compact(edit.text)}${rest === "{}" ? "" : `,${rest.slice(1, -1)}`}}`;
 }
 
-/** 202: committed or not is not known yet. Asks until it is. */
-async function settled<T>(answer: Answer<T>, location: string | null): Promise<Answer<T>> {
+/** 202: committed or not is not known yet. Asks until it is; `read` takes the answer from what was found. */
+async function settled<T>(answer: Answer<T>, location: string | null, read: (found: Pending) => T): Promise<Answer<T>> {
   if (answer.status !== 202 || location === null) return answer;
-  const until = Date.now() + GIVE_UP_MS;
-  while (Date.now() < until) {
-    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
-    const { data, position } = await request<Pending>("GET", location);
-    if (data.status === "applied") return { ...answer, data: data as T, position };
-    if (data.status === "rejected") {
-      throw new Problem(409, "The change was not accepted", "Another change came first.", null, data as Record<string, Json>);
+  withoutOutcome.set(withoutOutcome.get() + 1);
+  try {
+    const until = Date.now() + GIVE_UP_MS;
+    while (Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+      const found = await ask(location);
+      if (found?.data.status === "applied") return { ...answer, data: read(found.data), position: found.position };
+      if (found?.data.status === "rejected") throw rejected(found.data);
     }
+  } finally {
+    withoutOutcome.set(withoutOutcome.get() - 1);
   }
   throw new Problem(
     0,
@@ -56,21 +68,54 @@ async function settled<T>(answer: Answer<T>, location: string | null): Promise<A
   );
 }
 
-async function write<T>(method: string, path: string, rawBody: string | undefined, headers: Record<string, string>): Promise<Answer<T>> {
+/** null: the service cannot say at the moment, which is no answer to whether it was committed. */
+async function ask(location: string): Promise<Answer<Pending> | null> {
+  try {
+    return await request<Pending>("GET", location);
+  } catch (error) {
+    const { status } = asProblem(error);
+    if (status === 0 || status === 429 || status >= 500) return null;
+    throw error;
+  }
+}
+
+/** The same problem that the service answers when it knows at once. */
+function rejected({ conflicts = [] }: Pending): Problem {
+  return new Problem(409, "The change was not accepted", "Another change came first.", null, {
+    type: "/problems/version-conflict",
+    conflicts,
+    ...(conflicts[0] ? { current_version: conflicts[0].current_version } : {}),
+  });
+}
+
+async function write<T>(
+  method: string,
+  path: string,
+  rawBody: string | undefined,
+  headers: Record<string, string>,
+  read: (found: Pending) => T,
+): Promise<Answer<T>> {
   const answer = await request<T>(method, path, { rawBody, headers });
   const pending = answer.data as { location?: string; change_id?: string; id?: string } | null;
   const id = pending?.change_id ?? pending?.id;
-  return settled(answer, answer.location ?? (id ? url`/v1/changes/${id}` : null));
+  return settled(answer, answer.location ?? (id ? url`/v1/changes/${id}` : null), read);
 }
+
+const every = (found: Pending): SetAnswer => ({ changes: found.changes ?? [] });
+const only = (found: Pending): Committed => {
+  const [change] = found.changes ?? [];
+  if (!change) throw new Problem(0, "The service says that it was applied, and not what", "", null, {});
+  return change;
+};
 
 export async function commitEdit(project: string, edit: Edit, comment: string, actId: string): Promise<Committed> {
   const path = url`/v1/projects/${project}/configs/${edit.key}`;
   const headers = { ...precondition(edit.baseVersion), "Idempotency-Key": actId };
   const answer =
     edit.op === "delete"
-      ? await write<Committed>("DELETE", path + query({ comment }), undefined, headers)
-      : await write<Committed>("PUT", path, putBody(edit, comment), headers);
-  return { key: edit.key, version: answer.data.version ?? edit.baseVersion + 1 };
+      ? await write<Committed>("DELETE", path + query({ comment }), undefined, headers, only)
+      : await write<Committed>("PUT", path, putBody(edit, comment), headers, only);
+  return { key: edit.key, version: answer.data.version };
 }
 
 export type Rehearsal = { version: number } | { problem: Problem };
@@ -104,7 +149,7 @@ export async function rollBack(
   const body = JSON.stringify({ to_version: toVersion, ...(options.comment === "" ? {} : { comment: options.comment }) });
   const headers: Record<string, string> = { "If-Match": `"${liveVersion}"` };
   if (!options.dryRun) headers["Idempotency-Key"] = options.actId;
-  return (await write<RollbackAnswer>("POST", path, body, headers)).data;
+  return (await write<RollbackAnswer>("POST", path, body, headers, only)).data;
 }
 
 export type SetAnswer = { id?: string; position?: number; changes: Committed[] };
@@ -129,6 +174,17 @@ export async function commitSet(
 ): Promise<SetAnswer> {
   const path = url`/v1/projects/${project}/changes` + (options.dryRun ? "?dry_run=true" : "");
   const headers: Record<string, string> = options.dryRun ? {} : { "Idempotency-Key": options.actId };
-  return (await write<SetAnswer>("POST", path, changesBody(edits, options.comment), headers)).data;
+  return (await write<SetAnswer>("POST", path, changesBody(edits, options.comment), headers, every)).data;
 }
 
+
+export async function rollBackProject(
+  project: string,
+  moment: Record<string, string | number>,
+  comment: string,
+  actId: string,
+): Promise<SetAnswer> {
+  const path = url`/v1/projects/${project}/rollback`;
+  const body = JSON.stringify({ ...moment, ...(comment === "" ? {} : { comment }) });
+  return (await write<SetAnswer>("POST", path, body, { "Idempotency-Key": actId }, every)).data;
+}

@@ -9,6 +9,7 @@ import {
 import { all, get, pages, query, request, url, type Page } from "./client";
 import { compareKeys } from "../lib/tree";
 import { Problem } from "./problem";
+import { live } from "./watch";
 import type {
   ChainVerdict,
   Cluster,
@@ -23,7 +24,11 @@ import type {
 
 export const client = new QueryClient({
   defaultOptions: {
+    mutations: { networkMode: "always" },
     queries: {
+      // Whether the service can be reached is found out by asking it: the browser's own idea of
+      // being online is about another network, and would leave views waiting without a word.
+      networkMode: "always",
       staleTime: 10_000,
       retry: (count, error) =>
         count < 2 && error instanceof Problem && (error.status === 0 || error.status === 503),
@@ -216,6 +221,8 @@ export function applyChanges(project: string, changed: readonly string[]): void 
     void renew({ queryKey: keys.revisions(project, key), exact: true });
   }
   void renew({ queryKey: keys.audit(project) });
+  // Without the watch nobody else brings the list up to date.
+  if (live.get() !== "live") void renew({ queryKey: keys.configs(project, null) });
 }
 
 export { request };

@@ -1,5 +1,5 @@
-import { useCallback } from "react";
-import { useSearchParams } from "react-router";
+import { useCallback, useEffect, useRef, useState } from "react";
+import { NavigationType, useLocation, useNavigationType, useSearchParams } from "react-router";
 
 export type Changes = Record<string, string | null>;
 
@@ -8,19 +8,50 @@ export function useAddress(): [URLSearchParams, (changes: Changes, replace?: boo
   const [search, setSearch] = useSearchParams();
   const change = useCallback(
     (changes: Changes, replace = false) => {
-      setSearch(
-        (before) => {
-          const next = new URLSearchParams(before);
-          for (const [name, value] of Object.entries(changes)) {
-            if (value === null) next.delete(name);
-            else next.set(name, value);
-          }
-          return next;
-        },
-        { replace, preventScrollReset: true },
-      );
+      // Views follow the address in a transition, a moment late: a second change in that
+      // moment must build on the first, which only the address itself knows.
+      const next = new URLSearchParams(window.location.search);
+      for (const [name, value] of Object.entries(changes)) {
+        if (value === null) next.delete(name);
+        else next.set(name, value);
+      }
+      setSearch(next, { replace, preventScrollReset: true });
     },
     [setSearch],
   );
   return [search, change];
+}
+
+const SETTLE_MS = 150;
+
+/**
+ * A part of the address that is typed. The letters show at once and the address follows when
+ * the hand rests: a field that waited for the address would drop what is typed meanwhile.
+ */
+export function useTypedAddress(name: string): [string, (text: string) => void] {
+  const [search, address] = useAddress();
+  const inAddress = search.get(name) ?? "";
+  const [typed, setTyped] = useState(inAddress);
+  /** What this field has put into the address and has not seen there yet, oldest first. */
+  const sent = useRef([inAddress]);
+
+  const { key } = useLocation();
+  // Back and forward are the person's will, also to where the field has been before.
+  const went = useNavigationType() === NavigationType.Pop;
+  useEffect(() => {
+    const index = went ? -1 : sent.current.indexOf(inAddress);
+    if (index === -1) setTyped(inAddress);
+    sent.current = index === -1 ? [inAddress] : sent.current.slice(index);
+  }, [inAddress, key, went]);
+
+  useEffect(() => {
+    if (typed === sent.current.at(-1)) return;
+    const timer = setTimeout(() => {
+      sent.current.push(typed);
+      address({ [name]: typed === "" ? null : typed }, true);
+    }, SETTLE_MS);
+    return () => clearTimeout(timer);
+  }, [typed, name, address]);
+
+  return [typed, setTyped];
 }

@@ -96,13 +96,22 @@ export type DraftHandle = {
   draft: Draft | null;
   save: (draft: Draft) => void;
   discard: () => void;
+  /** After a commit of `sent`: what was typed since stays. */
+  settle: (sent: Draft) => void;
 };
 
 export function useDraft(user: string, project: string, key: string): DraftHandle {
   const draft = useSyncExternalStore(subscribe, () => drafts.get(nameOf(user, project, key)) ?? null);
   const save = useCallback((next: Draft) => saveDraft(user, project, key, next), [user, project, key]);
   const discard = useCallback(() => discardDraft(user, project, key), [user, project, key]);
-  return { draft, save, discard };
+  const settle = useCallback(
+    (sent: Draft) => {
+      const now = drafts.get(nameOf(user, project, key));
+      if (now && now.op === sent.op && now.text === sent.text && now.schemaId === sent.schemaId) discardDraft(user, project, key);
+    },
+    [user, project, key],
+  );
+  return { draft, save, discard, settle };
 }
 
 type Listed = { key: string; draft: Draft };

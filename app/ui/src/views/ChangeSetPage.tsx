@@ -9,6 +9,7 @@ import { asProblem, type Problem } from "../api/problem";
 import { applyChanges, useConfigs, useMe, useProject } from "../api/queries";
 import type { Config } from "../api/types";
 import { Badge, Empty, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
+import { Lines, StillAsking } from "../components/Verdict";
 import { discardDraft, useDrafts, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, isObject, tryParse, type Json } from "../lib/json";
@@ -179,7 +180,7 @@ function CommitPanel({
       const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId });
       for (const each of chosen) discardDraft(user, project, each.key);
       applyChanges(project, chosen.map((each) => each.key));
-      notifications.show({ message: `${done.changes.length} configs are committed together`, color: "accent" });
+      notifications.show({ message: done.changes.length === 1 ? "1 config is committed" : `${done.changes.length} configs are committed together`, color: "accent" });
       setComment("");
       setActId(newActId());
     } catch (problem) {
@@ -200,6 +201,7 @@ function CommitPanel({
         )}
         {rehearsal.error && <SetProblem problem={asProblem(rehearsal.error)} />}
         <Textarea label="Comment" description="Why; it stands at each of these changes (optional)" value={comment} onChange={(event) => setComment(event.currentTarget.value)} autosize minRows={1} maxLength={2000} />
+        {busy && <StillAsking />}
         {error !== null && <SetProblem problem={asProblem(error)} />}
         <div className="row">
           <ReasonedButton reason={reason} loading={busy} onClick={() => void commit()}>
@@ -217,16 +219,7 @@ function SetProblem({ problem }: { problem: Problem }) {
     .flatMap((each) => (Array.isArray(each) ? each : []))
     .map(lineOf);
   if (lines.length === 0) return <Failure error={problem} />;
-  return (
-    <Notice tone="bad" boxed live>
-      <strong>{problem.title}</strong>
-      <ul style={{ margin: "0.25rem 0 0", paddingLeft: "1.25rem" }}>
-        {lines.map((line, index) => (
-          <li key={index}>{line}</li>
-        ))}
-      </ul>
-    </Notice>
-  );
+  return <Lines title={problem.title} lines={lines} />;
 }
 
 function lineOf(entry: Json): string {

@@ -37,7 +37,7 @@ type Props = {
 export function ConfigEditor(props: Props) {
   const { project, configKey, user, live, readOnlyReason } = props;
   const [search, address] = useAddress();
-  const { draft, save, discard } = useDraft(user, project, configKey);
+  const { draft, save, discard, settle } = useDraft(user, project, configKey);
   const liveText = useMemo(() => (live ? formatJson(live.content) : ""), [live]);
   const text = draft?.op === "put" ? draft.text : liveText;
   const schemaId = draft?.schemaId === undefined ? (live?.schema_id ?? null) : draft.schemaId;
@@ -50,7 +50,9 @@ export function ConfigEditor(props: Props) {
   const form = search.get("view") === "form";
   const reviewing = search.has("review");
   const merging = search.has("merge");
-  const behind = draft !== null && live !== null && live.version > draft.baseVersion;
+  // The version of a commit that is on its way is no news, even if the watch tells of it first.
+  const [sending, setSending] = useState(false);
+  const behind = !sending && draft !== null && live !== null && live.version > draft.baseVersion;
   const trouble = useStore(draftTrouble);
 
   const change = (changes: Partial<Draft>) => {
@@ -103,6 +105,7 @@ export function ConfigEditor(props: Props) {
       <NewsBar
         live={live}
         draft={draft}
+        behind={behind}
         arrived={props.arrived}
         onSee={() => draft && live && address({ diff: `${draft.baseVersion}..${live.version}` })}
         onMerge={() => address({ merge: "" })}
@@ -195,8 +198,9 @@ export function ConfigEditor(props: Props) {
           live={live}
           draft={draft}
           onComment={(comment) => save({ ...draft, comment })}
+          onSending={setSending}
           onConflict={() => address({ review: null, merge: "" }, true)}
-          onDone={discard}
+          onDone={() => settle(draft)}
           onClose={() => address({ review: null }, true)}
         />
       )}
@@ -206,8 +210,8 @@ export function ConfigEditor(props: Props) {
           configKey={configKey}
           live={live}
           draft={draft}
-          onMerged={(merged) => {
-            change({ op: "put", text: merged, baseVersion: live.version });
+          onMerged={(merged, version) => {
+            change({ op: "put", text: merged, baseVersion: version });
             address({ merge: null }, true);
           }}
           onClose={() => address({ merge: null }, true)}

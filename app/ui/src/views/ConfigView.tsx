@@ -5,6 +5,7 @@ import { useLocation } from "react-router";
 import { asProblem } from "../api/problem";
 import { useConfig, useConfigs, useMe, useRevisions } from "../api/queries";
 import { useChanges } from "../api/live";
+import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Empty, Failure, Loading, Notice } from "../components/basics";
 import { useAddress } from "../lib/address";
@@ -46,6 +47,12 @@ export function pairOf(text: string | null): [number, number] | null {
   return from === undefined || to === undefined ? null : [Number(from), Number(to)];
 }
 
+/** The list holds whole configs, kept current by the watch: reading goes on when nothing can be asked. */
+function newerOf(asked: Config | undefined, listed: Config | undefined): Config | null {
+  if (asked && listed) return listed.version > asked.version ? listed : asked;
+  return asked ?? listed ?? null;
+}
+
 type DocumentProps = {
   project: string;
   configKey: string;
@@ -64,9 +71,11 @@ function Document(props: DocumentProps) {
   const access = useAccess(project);
   const { draft } = useDraft(me.data?.id ?? "", project, configKey);
   const list = useConfigs(project, null).data;
+  const listed = list?.items.find((each) => each.key === configKey);
   // What is known not to be there is not asked for.
-  const there = list?.complete ? list.items.some((each) => each.key === configKey) : draft?.baseVersion !== 0;
+  const there = list?.complete ? listed !== undefined : draft?.baseVersion !== 0;
   const live = useConfig(project, configKey, {}, there);
+  const newest = newerOf(live.data, listed);
   const [arrived, setArrived] = useState<WatchEvent | null>(null);
   useChanges(useCallback((change) => change.key === configKey && setArrived(change), [configKey]));
   useEffect(() => setArrived(null), [configKey, hash]);
@@ -74,21 +83,21 @@ function Document(props: DocumentProps) {
   if (pair) return <CompareView {...props} pair={pair} />;
   if (version !== null || at !== null) return <PastView {...props} version={version} at={at} />;
   const missing = !there || (live.error !== null && asProblem(live.error).status === 404);
-  if ((live.isPending && !missing) || !me.data || !access.known) {
+  if ((!newest && live.isPending && !missing) || !me.data || !access.known) {
     return (
       <div className="page">
         <Loading rows={8} label="Loading the config" />
       </div>
     );
   }
-  if (live.error && !missing && !live.data) {
+  if (live.error && !missing && !newest) {
     return (
       <div className="page">
         <Failure error={live.error} retry={() => void live.refetch()} />
       </div>
     );
   }
-  const config = missing ? null : (live.data ?? null);
+  const config = missing ? null : newest;
   if (!config && !draft) return <Missing {...props} onNew={() => address({ new: configKey })} />;
   return (
     <ConfigEditor

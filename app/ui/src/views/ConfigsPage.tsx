@@ -5,7 +5,7 @@ import { lazy, Suspense, useDeferredValue, useMemo } from "react";
 import { useNavigate, useParams } from "react-router";
 import { useConfigs, useMe, useProject } from "../api/queries";
 import { Empty, Failure, Loading, usePageTitle } from "../components/basics";
-import { useAddress } from "../lib/address";
+import { useAddress, useTypedAddress } from "../lib/address";
 import { useDrafts } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { ConfigTree } from "./ConfigTree";
@@ -20,7 +20,7 @@ export function ConfigsPage() {
   const { project = "", key } = useParams();
   const [search, address] = useAddress();
   const at = search.get("at");
-  const filter = search.get("q") ?? "";
+  const [filter, setFilter] = useTypedAddress("q");
   const name = useProject(project).data?.name ?? "Configs";
   usePageTitle(key ? `${key} · ${name}` : name);
   const navigate = useNavigate();
@@ -37,7 +37,8 @@ export function ConfigsPage() {
 
   const open = (opened: string) => {
     const kept = new URLSearchParams();
-    for (const param of ["q", "at", "side"]) {
+    if (filter !== "") kept.set("q", filter);
+    for (const param of ["at", "side"]) {
       const value = search.get(param);
       if (value !== null) kept.set(param, value);
     }
@@ -60,10 +61,10 @@ export function ConfigsPage() {
                 placeholder="Filter keys"
                 leftSection={<IconFilter size={14} aria-hidden />}
                 value={filter}
-                onChange={(event) => address({ q: event.currentTarget.value || null }, true)}
+                onChange={(event) => setFilter(event.currentTarget.value)}
                 rightSection={
                   filter && (
-                    <ActionIcon size="sm" variant="subtle" color="gray" aria-label="Clear the filter" onClick={() => address({ q: null }, true)}>
+                    <ActionIcon size="sm" variant="subtle" color="gray" aria-label="Clear the filter" onClick={() => setFilter("")}>
                       <IconX size={13} />
                     </ActionIcon>
                   )

@@ -1,5 +1,6 @@
 /** Whether what is on the page is current, and whether changes can be made. */
 import { useQuery } from "@tanstack/react-query";
+import { useEffect } from "react";
 import { useStore } from "../lib/store";
 import { live, type LiveState } from "../api/watch";
 import { parseJson, type Json, isObject } from "../lib/json";
@@ -7,6 +8,8 @@ import { Badge, Notice, type Tone } from "../components/basics";
 
 type Readiness = { ready: boolean; reasons: string[]; reached: boolean };
 
+const WELL_MS = 15_000;
+const UNWELL_MS = 2000;
 
 /** Each dependency's reason, whatever shape the answer gives them. */
 function reasonsIn(body: Json): string[] {
@@ -36,12 +39,28 @@ async function ask(signal: AbortSignal): Promise<Readiness> {
 }
 
 export function useReadiness() {
-  return useQuery({
+  const readiness = useQuery({
     queryKey: ["ready"],
     queryFn: ({ signal }) => ask(signal),
-    refetchInterval: (state) => (state.state.data?.ready === false ? 3000 : 15_000),
+    refetchInterval: (state) => (state.state.data?.ready === false ? UNWELL_MS : WELL_MS),
     staleTime: 0,
   });
+  const { refetch } = readiness;
+  // A stream that breaks or comes back is the first to know: why wait for the next round?
+  const watch = useStore(live);
+  useEffect(() => {
+    if (watch === "interrupted" || watch === "live") void refetch();
+  }, [watch, refetch]);
+  useEffect(() => {
+    const again = () => void refetch();
+    window.addEventListener("offline", again);
+    window.addEventListener("online", again);
+    return () => {
+      window.removeEventListener("offline", again);
+      window.removeEventListener("online", again);
+    };
+  }, [refetch]);
+  return readiness;
 }
 
 const words: Record<LiveState, { tone: Tone; text: string; why: string }> = {

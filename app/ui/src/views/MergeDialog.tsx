@@ -14,7 +14,7 @@ import { isDeletion } from "./CompareView";
 export function MergeDialog({
   project,
   configKey,
-  live,
+  live: newest,
   draft,
   onMerged,
   onClose,
@@ -23,26 +23,42 @@ export function MergeDialog({
   configKey: string;
   live: Config;
   draft: Draft;
-  onMerged: (text: string) => void;
+  onMerged: (text: string, version: number) => void;
   onClose: () => void;
 }) {
+  /** What is merged stays what it was when the merge began: sides were chosen and text was edited for it. */
+  const [begun, setBegun] = useState<Config | null>(null);
+  if (begun === null && newest.version > draft.baseVersion) setBegun(newest);
+  const live = begun ?? newest;
   const revision = useRevision(project, configKey, draft.baseVersion);
-  const ready = draft.baseVersion === 0 || revision.data !== undefined;
+  const ready = begun !== null && (draft.baseVersion === 0 || revision.data !== undefined);
   const base = revision.data && !isDeletion(revision.data) ? revision.data.content : undefined;
   return (
     <Modal
       opened
       onClose={onClose}
       size="min(84rem, 97vw)"
-      title={`Merge version ${live.version} into your edit of ${configKey}`}
+      title={begun ? `Merge version ${live.version} into your edit of ${configKey}` : `Merge into your edit of ${configKey}`}
       closeButtonProps={{ "aria-label": "Close the merge" }}
     >
       {revision.error ? (
         <Failure error={revision.error} retry={() => void revision.refetch()} />
       ) : ready ? (
-        <Merge base={base} live={live} draft={draft} onMerged={onMerged} onClose={onClose} />
+        <Merge
+          base={base}
+          live={live}
+          newest={newest.version}
+          draft={draft}
+          onMerged={(text) => onMerged(text, live.version)}
+          onClose={onClose}
+        />
       ) : (
-        <Loading rows={6} />
+        <>
+          <Loading rows={6} />
+          {begun === null && (
+            <p className="muted late">Your edit is of version {draft.baseVersion}, the newest that this page knows: nothing to merge yet.</p>
+          )}
+        </>
       )}
     </Modal>
   );
@@ -51,12 +67,14 @@ export function MergeDialog({
 function Merge({
   base,
   live,
+  newest,
   draft,
   onMerged,
   onClose,
 }: {
   base: Json | undefined;
   live: Config;
+  newest: number;
   draft: Draft;
   onMerged: (text: string) => void;
   onClose: () => void;
@@ -117,6 +135,11 @@ function Merge({
           <JsonEditor value={text} label="Result of the merge" issues={issues} onChange={(next) => next !== text && setEdited(next)} />
         </div>
       </div>
+      {newest > live.version && (
+        <Notice tone="warn" boxed live>
+          Version {newest} came in meanwhile. Finish this merge; you are asked to merge that one next.
+        </Notice>
+      )}
       <div className="row wrap">
         <ReasonedButton reason={reason} onClick={() => onMerged(text)}>
           {`Go on editing on version ${live.version}`}

@@ -11,14 +11,16 @@ export function MomentBar({ project }: { project: string }) {
   const at = search.get("at");
   if (at === null) return null;
   const isPosition = /^\d+$/.test(at);
+  const isTime = !Number.isNaN(Date.parse(at));
   return (
     <Notice tone="info" live>
       <div className="row wrap">
         <span>
           The project <strong>as it was</strong>{" "}
-          {isPosition ? (
+          {isPosition || !isTime ? (
             <>
-              at position <strong>{at}</strong>
+              at {isPosition ? "position " : ""}
+              <strong>{at}</strong>
             </>
           ) : (
             <>

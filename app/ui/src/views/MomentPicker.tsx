@@ -31,12 +31,16 @@ export function MomentPicker({ project }: { project: string }) {
   const born = detail.data?.created_at ? Date.parse(detail.data.created_at) : undefined;
   const start = Math.floor((complete ? (steps[0]?.time ?? born) : (born ?? steps[0]?.time)) ?? now_ms - 86_400_000);
   const position = at !== null && /^\d+$/.test(at) ? Number(at) : null;
-  const chosen = at === null ? now_ms : position === null ? Date.parse(at) : (steps.find((each) => each.position === position)?.time ?? now_ms);
+  const named = at === null ? now_ms : position === null ? Date.parse(at) : steps.find((each) => each.position === position)?.time;
+  // An address may name a moment that is none: the service says so, and the slider stays at now.
+  const chosen = named === undefined || Number.isNaN(named) ? now_ms : named;
   const [dragged, setDragged] = useState<number | null>(null);
+  // The thumb stays where it was let go until the address, which follows later, says the same.
+  useEffect(() => setDragged(null), [at]);
   const value = Math.min(Math.max(dragged ?? chosen, start), now_ms);
   const go = (to: string | null) => {
-    setDragged(null);
-    address({ at: to }, true);
+    if (to === at) setDragged(null);
+    else address({ at: to }, true);
   };
   const choose = (time: number) => go(time >= now_ms ? null : new Date(time).toISOString());
   // Steps go by position: two changes may share a millisecond, never a position.
@@ -80,14 +84,7 @@ export function MomentPicker({ project }: { project: string }) {
           </Tooltip>
         </div>
         <div className="row wrap">
-          <TextInput
-            type="datetime-local"
-            step={1}
-            size="xs"
-            aria-label="Date and time"
-            value={toLocalInput(iso)}
-            onChange={(event) => event.currentTarget.value !== "" && choose(Date.parse(fromLocalInput(event.currentTarget.value)))}
-          />
+          <ExactMoment key={dragged ?? at ?? "now"} iso={iso} onChoose={choose} />
           {at === null ? (
             <span className="muted">Move the slider to see the project as it was.</span>
           ) : (
@@ -112,5 +109,30 @@ export function MomentPicker({ project }: { project: string }) {
         </div>
       </div>
     </section>
+  );
+}
+
+/** Typed in full before it counts: half a year is a year of antiquity. */
+function ExactMoment({ iso, onChoose }: { iso: string; onChoose: (time_ms: number) => void }) {
+  const shown = toLocalInput(iso);
+  const [typed, setTyped] = useState(shown);
+  const done = () => typed !== "" && typed !== shown && onChoose(Date.parse(fromLocalInput(typed)));
+  return (
+    <form
+      onSubmit={(event) => {
+        event.preventDefault();
+        done();
+      }}
+    >
+      <TextInput
+        type="datetime-local"
+        step={1}
+        size="xs"
+        aria-label="Date and time"
+        value={typed}
+        onChange={(event) => setTyped(event.currentTarget.value)}
+        onBlur={done}
+      />
+    </form>
   );
 }

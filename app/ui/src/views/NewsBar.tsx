@@ -8,6 +8,7 @@ import type { Draft } from "../lib/drafts";
 export function NewsBar({
   live,
   draft,
+  behind,
   arrived,
   onSee,
   onMerge,
@@ -15,12 +16,13 @@ export function NewsBar({
 }: {
   live: Config | null;
   draft: Draft | null;
+  behind: boolean;
   arrived: WatchEvent | null;
   onSee: () => void;
   onMerge: () => void;
   onAnew: () => void;
 }) {
-  if (draft && live && live.version > draft.baseVersion) {
+  if (draft && live && behind) {
     const author = live.updated_by_email;
     return (
       <Notice tone="warn" live>

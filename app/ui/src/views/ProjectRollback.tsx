@@ -1,11 +1,12 @@
 import { TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { newActId } from "../api/commit";
+import { newActId, rollBackProject } from "../api/commit";
 import { request, url } from "../api/client";
 import { applyChanges, momentQuery, useProject } from "../api/queries";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { Failure, Loading, Notice } from "../components/basics";
+import { StillAsking } from "../components/Verdict";
 import { exactTime } from "../lib/time";
 
 type Line = { op?: string; key: string; version: number; deleted?: boolean };
@@ -36,11 +37,8 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
       impossible={!plan.data || count === 0}
       onClose={onClose}
       onConfirm={async () => {
-        const done = await request<Plan>("POST", path, {
-          body: { ...body, ...(comment.trim() === "" ? {} : { comment: comment.trim() }) },
-          headers: { "Idempotency-Key": actId },
-        });
-        applyChanges(project, done.data.changes.map((each) => each.key));
+        const done = await rollBackProject(project, body, comment.trim(), actId);
+        applyChanges(project, done.changes.map((each) => each.key));
       }}
     >
       {plan.isPending && <Loading rows={4} label="Working out what would change" />}
@@ -67,6 +65,7 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
           </ul>
         </>
       )}
+      <StillAsking />
       <TextInput label="Comment" description="Why (optional)" value={comment} onChange={(event) => setComment(event.currentTarget.value)} maxLength={2000} />
     </ConfirmTyped>
   );

@@ -1,12 +1,13 @@
 /** Nothing is committed unseen: the diff, the service's verdict, a comment, one button. */
 import { Button, Modal, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { commitEdit, newActId, rehearse, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
 import { applyChanges, useSchema } from "../api/queries";
 import type { Config } from "../api/types";
 import { Badge, Failure, Notice } from "../components/basics";
+import { StillAsking, Verdict as Said } from "../components/Verdict";
 import { DiffView } from "../editor/DiffView";
 import type { Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
@@ -17,9 +18,10 @@ type Verdict = { state: "asking" } | { state: "fine"; version: number } | { stat
 export function ReviewDialog({
   project,
   configKey,
-  live,
+  live: newest,
   draft,
   onComment,
+  onSending,
   onConflict,
   onDone,
   onClose,
@@ -29,6 +31,7 @@ export function ReviewDialog({
   live: Config | null;
   draft: Draft;
   onComment: (comment: string) => void;
+  onSending: (sending: boolean) => void;
   onConflict: () => void;
   onDone: () => void;
   onClose: () => void;
@@ -39,31 +42,47 @@ export function ReviewDialog({
   );
   const verdict = useRehearsal(project, edit, onConflict);
   const [actId] = useState(newActId);
-  const [busy, setBusy] = useState(false);
+  /** What was live when the commit was sent: its own version may come by the watch before its answer. */
+  const [sent, setSent] = useState<{ over: Config | null } | null>(null);
+  const busy = sent !== null;
+  const live = sent ? sent.over : newest;
   const [error, setError] = useState<unknown>(null);
+  const open = useRef(true);
+  useEffect(() => {
+    open.current = true;
+    return () => {
+      open.current = false;
+    };
+  }, []);
   // A key that was deleted goes on counting: only the service knows which version comes next.
   const version = verdict.state === "fine" ? verdict.version : draft.baseVersion + 1;
-  const act = draft.op === "delete" ? `Delete as version ${version}` : `Commit version ${version}`;
   const behind = live !== null && live.version > draft.baseVersion;
+  const act = draft.op === "delete" ? `Delete as version ${version}` : `Commit version ${version}`;
 
   const commit = async () => {
     if (verdict.state !== "fine" || behind || busy) return;
-    setBusy(true);
+    setSent({ over: live });
+    onSending(true);
     setError(null);
     try {
       const done = await commitEdit(project, edit, draft.comment.trim(), actId);
       onDone();
       applyChanges(project, [configKey]);
-      onClose();
+      if (open.current) onClose();
       notifications.show({ message: `${configKey}: version ${done.version} is committed`, color: "accent" });
     } catch (reason) {
-      if (asProblem(reason).isConflict) {
-        applyChanges(project, [configKey]);
+      const problem = asProblem(reason);
+      if (problem.isConflict) applyChanges(project, [configKey]);
+      if (!open.current) {
+        notifications.show({ title: `${configKey} is not committed`, message: problem.message, color: "red", autoClose: false });
+      } else if (problem.isConflict) {
         onConflict();
-        return;
+      } else {
+        setError(reason);
+        setSent(null);
       }
-      setError(reason);
-      setBusy(false);
+    } finally {
+      onSending(false);
     }
   };
   useHotkeys({ "mod+enter": () => void commit() });
@@ -75,20 +94,18 @@ export function ReviewDialog({
           before={live ? formatJson(live.content) : ""}
           after={draft.op === "delete" ? "" : draft.text}
           beforeLabel={live ? `live, version ${live.version}` : "nothing yet"}
-          afterLabel={draft.op === "delete" ? "deleted" : `yours, version ${version}`}
+          afterLabel={draft.op === "delete" ? "deleted" : behind ? `yours, made on version ${draft.baseVersion}` : `yours, version ${version}`}
         />
         <SchemaLine live={live} draft={draft} />
         {behind ? (
           <Notice tone="warn" boxed live>
-            <div className="row wrap">
-              <span>Version {live.version} came in while you reviewed. Nothing was committed.</span>
-              <Button size="compact-xs" onClick={onConflict}>
-                Merge
-              </Button>
-            </div>
+            Version {live.version} came in while you reviewed. Nothing was committed, and what you typed is kept.
           </Notice>
         ) : (
-          <Said verdict={verdict} />
+          <Said
+            refusal={verdict.state === "refused" ? verdict.problem : null}
+            fine={verdict.state === "fine" ? "The service would accept this." : null}
+          />
         )}
         <Textarea
           label="Comment"
@@ -101,16 +118,16 @@ export function ReviewDialog({
           maxLength={2000}
           data-autofocus
         />
+        {busy && <StillAsking />}
         {error !== null && <Failure error={error} />}
         <div className="row wrap">
-          <Button
-            color={draft.op === "delete" ? "red" : undefined}
-            disabled={verdict.state !== "fine" || behind}
-            loading={busy}
-            onClick={() => void commit()}
-          >
-            {act}
-          </Button>
+          {behind ? (
+            <Button onClick={onConflict}>Merge version {live.version} first</Button>
+          ) : (
+            <Button color={draft.op === "delete" ? "red" : undefined} disabled={verdict.state !== "fine"} loading={busy} onClick={() => void commit()}>
+              {act}
+            </Button>
+          )}
           <Button variant="default" onClick={onClose}>
             Go on editing
           </Button>
@@ -145,31 +162,6 @@ function useRehearsal(project: string, edit: Edit, onConflict: () => void): Verd
     // Only what would be committed matters, not which closure is called.
   }, [project, edit]);
   return verdict;
-}
-
-function Said({ verdict }: { verdict: Verdict }) {
-  if (verdict.state === "asking") return <span className="muted late">Asking the service whether it would accept this…</span>;
-  if (verdict.state === "fine") {
-    return (
-      <Notice tone="good" boxed live>
-        The service would accept this.
-      </Notice>
-    );
-  }
-  const { problem } = verdict;
-  if (problem.violations.length === 0) return <Failure error={problem} />;
-  return (
-    <Notice tone="bad" boxed live>
-      <strong>{problem.title}</strong>
-      <ul style={{ margin: "0.25rem 0 0", paddingLeft: "1.25rem" }}>
-        {problem.violations.map((each, index) => (
-          <li key={index}>
-            <code>{each.pointer || "/"}</code> {each.message}
-          </li>
-        ))}
-      </ul>
-    </Notice>
-  );
 }
 
 function SchemaLine({ live, draft }: { live: Config | null; draft: Draft }) {

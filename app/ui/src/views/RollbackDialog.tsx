@@ -7,6 +7,7 @@ import { newActId, rollBack } from "../api/commit";
 import { asProblem } from "../api/problem";
 import { applyChanges, useConfig, useConfigs, useRevision, useRevisions } from "../api/queries";
 import { Failure, Loading, Notice } from "../components/basics";
+import { StillAsking, Verdict } from "../components/Verdict";
 import { DiffView } from "../editor/DiffView";
 import { useAddress } from "../lib/address";
 import { formatJson } from "../lib/json";
@@ -37,18 +38,25 @@ export function RollbackDialog({
   const [error, setError] = useState<unknown>(null);
   const gone = !there || (live.error !== null && asProblem(live.error).status === 404);
   // A deleted config is at the version of its tombstone.
-  const current = gone ? revisions.data?.pages[0]?.items[0]?.version : live.data?.version;
+  const newest = gone ? revisions.data?.pages[0]?.items[0]?.version : live.data?.version;
+  /** What the person is looking at. A change of somebody else must not slip under the button. */
+  const [looked, setLooked] = useState<{ version: number; text: string; gone: boolean } | null>(null);
+  if (looked === null && newest !== undefined) {
+    setLooked({ version: newest, text: gone || !live.data ? "" : formatJson(live.data.content), gone });
+  }
+  const current = looked?.version;
+  const moved = !busy && looked !== null && newest !== undefined && newest !== looked.version;
   const rehearsal = useQuery({
     queryKey: ["rollback", project, configKey, toVersion, current],
     queryFn: () => rollBack(project, configKey, toVersion, current ?? 0, { comment: "", dryRun: true, actId: "" }),
     // Once it is sent, the version moves on: there is nothing left to ask.
-    enabled: current !== undefined && !busy,
+    enabled: current !== undefined && !busy && !moved,
     retry: false,
     staleTime: 0,
   });
 
   const act = async () => {
-    if (current === undefined || !rehearsal.data || busy) return;
+    if (current === undefined || !rehearsal.data || busy || moved) return;
     setBusy(true);
     setError(null);
     try {
@@ -72,24 +80,29 @@ export function RollbackDialog({
       title={`Roll back ${configKey} to version ${toVersion}`}
       closeButtonProps={{ "aria-label": "Close" }}
     >
-      {current === undefined || old.isPending ? (
+      {looked === null || current === undefined || old.isPending ? (
         <Loading rows={6} />
       ) : (
         <div className="stack">
           <DiffView
-            before={gone || !live.data ? "" : formatJson(live.data.content)}
+            before={looked.text}
             after={revisionText(old.data)}
-            beforeLabel={gone ? `deleted, version ${current}` : `live, version ${current}`}
+            beforeLabel={looked.gone ? `deleted, version ${current}` : `live, version ${current}`}
             afterLabel={`version ${current + 1}, as version ${toVersion} was`}
           />
-          {rehearsal.error ? (
-            <Refused error={rehearsal.error} />
-          ) : rehearsal.data ? (
-            <Notice tone="good" boxed live>
-              It was checked against today’s schema: the service would accept it. History stays; this makes version {current + 1}.
+          {moved ? (
+            <Notice tone="warn" boxed live>
+              Version {newest} came in while you looked. Nothing was rolled back.
             </Notice>
           ) : (
-            <span className="muted late">Asking the service whether it would accept this…</span>
+            <Verdict
+              refusal={rehearsal.error}
+              fine={
+                rehearsal.data
+                  ? `It was checked against today’s schema: the service would accept it. History stays; this makes version ${current + 1}.`
+                  : null
+              }
+            />
           )}
           <TextInput
             label="Comment"
@@ -99,11 +112,16 @@ export function RollbackDialog({
             maxLength={2000}
             data-autofocus
           />
+          {busy && <StillAsking />}
           {error !== null && <Failure error={error} />}
-          <div className="row">
-            <Button disabled={!rehearsal.data} loading={busy} onClick={() => void act()}>
-              Roll back as version {current + 1}
-            </Button>
+          <div className="row wrap">
+            {moved ? (
+              <Button onClick={() => setLooked(null)}>Look at the difference from version {newest}</Button>
+            ) : (
+              <Button disabled={!rehearsal.data} loading={busy} onClick={() => void act()}>
+                Roll back as version {current + 1}
+              </Button>
+            )}
             <Button variant="default" onClick={onClose}>
               Cancel
             </Button>
@@ -111,22 +129,5 @@ export function RollbackDialog({
         </div>
       )}
     </Modal>
-  );
-}
-
-function Refused({ error }: { error: unknown }) {
-  const problem = asProblem(error);
-  if (problem.violations.length === 0) return <Failure error={error} />;
-  return (
-    <Notice tone="bad" boxed live>
-      <strong>{problem.title}</strong>
-      <ul style={{ margin: "0.25rem 0 0", paddingLeft: "1.25rem" }}>
-        {problem.violations.map((each, index) => (
-          <li key={index}>
-            <code>{each.pointer || "/"}</code> {each.message}
-          </li>
-        ))}
-      </ul>
-    </Notice>
   );
 }

@@ -1,6 +1,6 @@
 import { Combobox, TextInput, useCombobox } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
-import { useDeferredValue, useMemo, useRef, useState } from "react";
+import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate } from "react-router";
 import { useConfigs, useProjects } from "../api/queries";
 import { Marked } from "../components/Marked";
@@ -15,55 +15,43 @@ export function SearchBox({ project }: { project: string | null }) {
 }
 
 type Found = { value: string; label: string; excerpt: string };
+type Find = (words: string) => Found[];
 
 function ConfigSearch({ project }: { project: string }) {
-  const [words, setWords] = useState("");
-  const configs = useConfigs(project, null);
-  const wanted = useDeferredValue(words);
-  const found = useMemo<Found[]>(
-    () =>
-      search(configs.data?.items ?? [], wanted, LIMIT).map((hit) => ({
+  const { data } = useConfigs(project, null);
+  const find = useCallback<Find>(
+    (words) =>
+      search(data?.items ?? [], words, LIMIT).map((hit) => ({
         value: `/p/${project}/configs/${hit.config.key}`,
         label: hit.config.key,
         excerpt: hit.excerpt,
       })),
-    [configs.data, wanted, project],
+    [data, project],
   );
-  return (
-    <Box
-      placeholder="Search keys and content"
-      words={words}
-      onWords={setWords}
-      found={found}
-      nothing={configs.data?.complete === false ? "Still loading the configs…" : "Nothing found"}
-    />
-  );
+  return <Box placeholder="Search keys and content" find={find} loaded={data?.complete === true} />;
 }
 
 function ProjectSearch() {
-  const [words, setWords] = useState("");
-  const projects = useProjects();
-  const wanted = words.trim().toLowerCase();
-  const found = (projects.data ?? [])
-    .filter((each) => wanted !== "" && each.name.toLowerCase().includes(wanted))
-    .slice(0, LIMIT)
-    .map((each) => ({ value: `/p/${each.id}/configs`, label: each.name, excerpt: "" }));
-  return <Box placeholder="Search projects" words={words} onWords={setWords} found={found} nothing="Nothing found" />;
+  const { data } = useProjects();
+  const find = useCallback<Find>(
+    (words) => {
+      const wanted = words.trim().toLowerCase();
+      return (data ?? [])
+        .filter((each) => wanted !== "" && each.name.toLowerCase().includes(wanted))
+        .slice(0, LIMIT)
+        .map((each) => ({ value: `/p/${each.id}/configs`, label: each.name, excerpt: "" }));
+    },
+    [data],
+  );
+  return <Box placeholder="Search projects" find={find} loaded={data !== undefined} />;
 }
 
-function Box({
-  placeholder,
-  words,
-  onWords,
-  found,
-  nothing,
-}: {
-  placeholder: string;
-  words: string;
-  onWords: (words: string) => void;
-  found: Found[];
-  nothing: string;
-}) {
+function Box({ placeholder, find, loaded }: { placeholder: string; find: Find; loaded: boolean }) {
+  const [words, setWords] = useState("");
+  /** Enter was pressed before there was anything to go to. */
+  const [entered, setEntered] = useState(false);
+  const shown = useDeferredValue(words);
+  const found = useMemo(() => find(shown), [find, shown]);
   const input = useRef<HTMLInputElement>(null);
   const navigate = useNavigate();
   const box = useCombobox({ onDropdownClose: () => box.resetSelectedOption() });
@@ -73,16 +61,38 @@ function Box({
       input.current?.select();
     },
   });
+  // Options come after the letters: only now is there a first one to select.
+  const { selectFirstOption } = box;
+  useEffect(() => {
+    selectFirstOption();
+  }, [shown, selectFirstOption]);
+
+  const go = (to: string) => {
+    box.closeDropdown();
+    setEntered(false);
+    setWords("");
+    input.current?.blur();
+    void navigate(to);
+  };
+  const enter = () => {
+    const current = shown === words;
+    const hits = current ? found : find(words);
+    const hit = (current ? hits[box.getSelectedOptionIndex()] : undefined) ?? hits[0];
+    // The box would take Enter as well, for an option of letters before these.
+    box.resetSelectedOption();
+    if (hit) go(hit.value);
+    else setEntered(words.trim() !== "" && !loaded);
+  };
+  useEffect(() => {
+    if (!entered) return;
+    const [first] = find(words);
+    if (first) go(first.value);
+    else if (loaded) setEntered(false);
+    // Asked again when more has come, not when a closure is new.
+  }, [entered, find, loaded]);
+
   return (
-    <Combobox
-      store={box}
-      onOptionSubmit={(to) => {
-        box.closeDropdown();
-        onWords("");
-        input.current?.blur();
-        void navigate(to);
-      }}
-    >
+    <Combobox store={box} onOptionSubmit={go}>
       <Combobox.Target>
         <TextInput
           ref={input}
@@ -95,14 +105,20 @@ function Box({
           rightSection={words === "" ? <kbd aria-hidden>/</kbd> : null}
           value={words}
           onChange={(event) => {
-            onWords(event.currentTarget.value);
+            setWords(event.currentTarget.value);
+            setEntered(false);
             box.openDropdown();
-            box.selectFirstOption();
           }}
-          onBlur={() => box.closeDropdown()}
+          onBlur={() => {
+            box.closeDropdown();
+            setEntered(false);
+          }}
           onKeyDown={(event) => {
-            if (event.key === "Escape") {
-              onWords("");
+            if (event.key === "Enter" && !event.nativeEvent.isComposing) {
+              event.preventDefault();
+              enter();
+            } else if (event.key === "Escape") {
+              setWords("");
               box.closeDropdown();
               input.current?.blur();
             }
@@ -111,15 +127,15 @@ function Box({
       </Combobox.Target>
       <Combobox.Dropdown hidden={words.trim() === ""}>
         <Combobox.Options mah={420} style={{ overflowY: "auto" }} aria-label="Found">
-          {found.length === 0 && <Combobox.Empty>{nothing}</Combobox.Empty>}
+          {found.length === 0 && <Combobox.Empty>{loaded ? "Nothing found" : "Still loading…"}</Combobox.Empty>}
           {found.map((each) => (
             <Combobox.Option key={each.value} value={each.value} className="hit">
               <div className="mono break">
-                <Marked text={each.label} words={words} />
+                <Marked text={each.label} words={shown} />
               </div>
               {each.excerpt !== "" && (
                 <div className="mono muted ellipsis">
-                  <Marked text={each.excerpt} words={words} />
+                  <Marked text={each.excerpt} words={shown} />
                 </div>
               )}
             </Combobox.Option>

@@ -1,0 +1,53 @@
+/** What the service says of an act before it is made, and while nobody knows whether it was. */
+import { withoutOutcome } from "../api/commit";
+import { asProblem } from "../api/problem";
+import { useStore } from "../lib/store";
+import { Failure, Notice } from "./basics";
+
+export function Verdict({ refusal, fine }: { refusal: unknown; fine: string | null }) {
+  if (refusal !== null) return <Refusal error={refusal} />;
+  if (fine === null) return <span className="muted late">Asking the service whether it would accept this…</span>;
+  return (
+    <Notice tone="good" boxed live>
+      {fine}
+    </Notice>
+  );
+}
+
+function Refusal({ error }: { error: unknown }) {
+  const problem = asProblem(error);
+  if (problem.violations.length === 0) return <Failure error={error} />;
+  return (
+    <Lines
+      title={problem.title}
+      lines={problem.violations.map((each) => (
+        <>
+          <code>{each.pointer || "/"}</code> {each.message}
+        </>
+      ))}
+    />
+  );
+}
+
+export function Lines({ title, lines }: { title: string; lines: React.ReactNode[] }) {
+  return (
+    <Notice tone="bad" boxed live>
+      <strong>{title}</strong>
+      <ul style={{ margin: "0.25rem 0 0", paddingLeft: "1.25rem" }}>
+        {lines.map((line, index) => (
+          <li key={index}>{line}</li>
+        ))}
+      </ul>
+    </Notice>
+  );
+}
+
+/** Shown after a 202: the change may be committed, and must not be taken for lost. */
+export function StillAsking() {
+  if (useStore(withoutOutcome) === 0) return null;
+  return (
+    <Notice tone="warn" boxed live>
+      The service has the change and cannot say yet whether it is committed. Asking again by itself; nothing is sent twice.
+    </Notice>
+  );
+}

@@ -1,0 +1,128 @@
+"""The service is away, or cannot say yet what became of a change."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.running import RunningService
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+
+
+def test_a_service_that_cannot_be_reached_is_told_and_reading_goes_on(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    admin.put(project, "web.theme", {"dark": "at night"})
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_texts.append("net::ERR_INTERNET_DISCONNECTED")
+    expect(person.editor()).to_contain_text("5000")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    banner = person.page.get_by_text("Config Guardian cannot be reached.")
+    person.context.set_offline(True)
+    expect(banner).to_be_visible()
+    person.type_document('{"daily": 6000}')
+    person.page.get_by_role("treeitem", name=re.compile("^theme")).click()
+    expect(person.editor("Content of web.theme")).to_contain_text("at night")
+    person.shot("cut-off")
+    assert person.axe() == []
+    person.context.set_offline(False)
+    expect(banner).to_have_count(0)
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.page.get_by_role("treeitem", name=re.compile("^limit")).click()
+    expect(person.editor()).to_contain_text("6000")
+    person.button("Review version 2").click()
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin.content(project, "limit") == {"daily": 6000}
+
+
+def test_a_dependency_that_is_away_is_named_and_reading_goes_on(
+    running: RunningService, admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana("/projects")
+    person.expected_statuses.add(503)
+    with running.nobody_applies():
+        person.open(f"/p/{project}/configs/limit")
+        banner = person.page.get_by_role("status").filter(has_text="The service is cut off")
+        expect(banner).to_contain_text("projector")
+        expect(person.editor()).to_contain_text("5000")
+        person.shot("dependency-away")
+        assert person.axe() == []
+    expect(banner).to_have_count(0)
+
+
+def test_a_commit_without_an_outcome_is_asked_for_until_it_is_applied(
+    running: RunningService, admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_statuses.add(503)
+    person.type_document('{"daily": 2}')
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The service would accept this")
+    with running.nobody_applies():
+        person.button("Commit version 2").click()
+        expect(dialog).to_contain_text("cannot say yet whether it is committed")
+        person.shot("outcome-not-known")
+        assert person.axe() == []
+    expect(dialog).to_have_count(0)
+    expect(person.page.get_by_text("limit: version 2 is committed")).to_be_visible()
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    assert admin.content(project, "limit") == {"daily": 2}
+
+
+def test_a_commit_without_an_outcome_that_is_rejected_opens_the_merge(
+    running: RunningService, admin: Api, project: str, ana: Open
+) -> None:
+    # Method: while nobody applies, another's change goes into the log before ours.
+    admin.put(project, "limit", {"daily": 1, "monthly": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_statuses.add(503)
+    person.type_document('{"daily": 1, "monthly": 7}')
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The service would accept this")
+    path = f"/v1/projects/{project}/configs/limit"
+    with running.nobody_applies():
+        other = {"content": {"daily": 3, "monthly": 1}}
+        assert admin("PUT", path, other, {"If-Match": '"1"'})["change"] == "pending"
+        person.button("Commit version 2").click()
+        expect(dialog).to_contain_text("cannot say yet whether it is committed")
+    merge = person.page.get_by_role("dialog", name=re.compile("^Merge version 2"))
+    result = merge.get_by_label("Result of the merge")
+    expect(result).to_contain_text('"daily": 3')
+    expect(result).to_contain_text('"monthly": 7')
+    assert admin.content(project, "limit") == {"daily": 3, "monthly": 1}
+
+
+@pytest.mark.parametrize("kind", ["rollback", "set"])
+def test_roll_backs_and_change_sets_wait_for_their_outcome_too(
+    running: RunningService, admin: Api, project: str, ana: Open, kind: str
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    admin.put(project, "limit", {"daily": 2}, 1)
+    person = ana(f"/p/{project}/configs/limit" + ("?rollback=1" if kind == "rollback" else ""))
+    person.expected_statuses.add(503)
+    told = "version 3 holds" if kind == "rollback" else "1 config is committed"
+    if kind == "rollback":
+        expect(person.page.get_by_text("the service would accept it")).to_be_visible()
+        act = person.button("Roll back as version 3")
+    else:
+        person.type_document('{"daily": 1}')
+        person.page.get_by_role("link", name="Change set").click()
+        expect(person.page.get_by_text("would accept these together")).to_be_visible()
+        act = person.button("Commit 1 change")
+    with running.nobody_applies():
+        act.click()
+        expect(person.page.get_by_text("cannot say yet whether it is committed")).to_be_visible()
+    expect(person.page.get_by_text("cannot say yet whether it is committed")).to_have_count(0)
+    expect(person.page.get_by_role("alert").filter(has_text=told)).to_be_visible()
+    assert admin.content(project, "limit") == {"daily": 1}

@@ -1,0 +1,85 @@
+"""Whoever types faster than the page can draw loses nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Route, expect
+
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+SLOWER = 8
+
+
+def test_letters_typed_fast_into_the_filter_all_arrive(admin: Api, project: str, ana: Open) -> None:
+    # The field once waited for the address, which follows later, and dropped what came meanwhile.
+    keys = [f"team{n % 40}.service{n % 200}.key{n}" for n in range(400)]
+    changes = [{"op": "put", "key": key, "content": 1, "version": 0} for key in keys]
+    admin("POST", f"/v1/projects/{project}/changes", {"changes": changes})
+    person = ana(f"/p/{project}/configs")
+    expect(person.page.get_by_text("400 configs")).to_be_visible()
+    person.slow_down(SLOWER)
+    field = person.page.get_by_label("Filter keys")
+    field.click()
+    person.page.keyboard.type("service150.key")
+    expect(field).to_have_value("service150.key")
+    expect(person.page).to_have_url(re.compile(r"q=service150\.key$"))
+    expect(person.page.get_by_role("treeitem", name=re.compile("^key150"))).to_be_visible()
+    # The address may be the newer one too: somebody goes back to before the filter.
+    person.page.get_by_role("treeitem", name=re.compile("^key150")).click()
+    expect(person.page.get_by_role("heading", name="team30.service150.key150")).to_be_visible()
+    field.fill("")
+    expect(person.page).to_have_url(re.compile(r"key150$"))
+    person.page.go_back()
+    expect(field).to_have_value("service150.key")
+
+
+def test_enter_right_after_the_last_letter_opens_the_first_hit(
+    admin: Api, project: str, ana: Open
+) -> None:
+    for key in ("payments.limits.eu", "payments.limits.us", "web"):
+        admin.put(project, key, 1)
+    person = ana(f"/p/{project}/configs")
+    expect(person.page.get_by_text("3 configs")).to_be_visible()
+    person.slow_down(SLOWER)
+    person.page.keyboard.press("/")
+    # After "limits" the first hit is another one than after all of it.
+    person.page.keyboard.type("limits.us")
+    person.page.keyboard.press("Enter")
+    expect(person.page).to_have_url(re.compile(r"/configs/payments\.limits\.us$"))
+
+
+def test_enter_before_the_configs_are_loaded_opens_the_hit_when_they_are(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "payments.limits.us", 1)
+    person = ana("/projects")
+    held: list[Route] = []
+    person.page.route("**/configs?limit=*", lambda route: held.append(route))
+    person.open(f"/p/{project}/configs")
+    person.page.get_by_label("Search keys and content").fill("limits")
+    expect(person.page.get_by_text("Still loading")).to_be_visible()
+    person.page.keyboard.press("Enter")
+    for route in held:
+        route.continue_()
+    expect(person.page).to_have_url(re.compile(r"/configs/payments\.limits\.us$"))
+
+
+def test_two_keys_at_once_change_the_address_both(admin: Api, project: str, ana: Open) -> None:
+    # `h` opens the history; a review that is asked for before that is drawn must not undo it.
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    person.type_document('{"daily": 2}')
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+    person.page.get_by_role("heading", name="limit").click()
+    person.page.evaluate(
+        """() => {
+            const press = init => window.dispatchEvent(new KeyboardEvent('keydown', init));
+            press({key: 'h'});
+            press({key: 's', ctrlKey: true});
+        }"""
+    )
+    expect(person.page.get_by_role("dialog")).to_be_visible()
+    expect(person.page).to_have_url(re.compile(r"side=history&review="))
