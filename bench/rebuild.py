@@ -40,7 +40,7 @@ async def measure_history_and_rebuild(rounds: int, small: bool) -> list[Row]:
         divisor = 10 if small else 1
         await fill(stack.database_url, project.split("/")[-1], CONFIGS // divisor, VERSIONS)
         rebuilds = []
-        for _ in range(max(1, rounds - 1)):
+        for _ in range(rounds):
             sql_s = await _one_statement(stack.database_url)
             rebuilds.append((*await asyncio.to_thread(_rebuild, stack), sql_s))
     revisions = CONFIGS // divisor * VERSIONS
