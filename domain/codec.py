@@ -49,17 +49,38 @@ def decode_event(stored: StoredEvent) -> ConfigEvent:
     Raises UndecodableEntry for a topic or a class version that this software does not know
     (a newer one wrote it), and for bytes that are not an event.
     """
-    if stored.topic not in EVENT_NAMES:
-        raise UndecodableEntry(f"unknown event {stored.topic!r}")
+    return decode_state(
+        str(stored.originator_id), stored.originator_version, stored.topic, stored.state
+    )
+
+
+def decode_state(originator_id: str, version: int, topic: str, state: bytes) -> ConfigEvent:
+    """As `decode_event`, for a caller that has a million of them.
+
+    An event of today's class version is made as the Mapper makes it, without its way through
+    a StoredEvent and an id convertor, which takes longer than the JSON.
+    """
+    if topic not in EVENT_NAMES:
+        raise UndecodableEntry(f"unknown event {topic!r}")
     try:
-        known = getattr(resolve_topic(stored.topic), "class_version", 1)
+        kind = resolve_topic(topic)
+        fields = orjson.loads(state)
+        known = getattr(kind, "class_version", 1)
         # The library ignores a class version above its own; a newer event must halt us.
-        if b'"class_version"' in stored.state:
-            written = orjson.loads(stored.state).get("class_version", 1)
-            if written > known:
-                raise UndecodableEntry(
-                    f"{stored.topic} of class version {written}; this software knows {known}"
-                )
-        return cast(ConfigEvent, _MAPPER.to_domain_event(stored))
+        written = fields.pop("class_version", 1)
+        if written > known:
+            raise UndecodableEntry(
+                f"{topic} of class version {written}; this software knows {known}"
+            )
+        if written < known:
+            stored = StoredEvent(originator_id, version, topic, state)
+            return cast(ConfigEvent, _MAPPER.to_domain_event(stored))
+        fields["timestamp"] = datetime.fromisoformat(fields["timestamp"])
+        fields["originator_id"] = originator_id
+        fields["originator_version"] = version
+        event = object.__new__(kind)
+        # Events are frozen, so they are filled from below, as the Mapper does.
+        object.__setattr__(event, "__dict__", fields)
+        return cast(ConfigEvent, event)
     except (TopicError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UndecodableEntry(f"{stored.topic}: {error}") from error
+        raise UndecodableEntry(f"{topic}: {error}") from error

@@ -1,23 +1,27 @@
 """The `configs` table as it should be: every revision folded again, through the domain, into a
 temporary table beside the live one.
 
-Memory is bounded by a page of revisions and one config, at any size of the history.
+Memory is bounded by three pages, of revisions and of configs, at any size of the history.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterable
+from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from eventsourcing.persistence import StoredEvent
-
-from domain.codec import decode_event
-from domain.config import Config, advance, config_id, split_config_id
+from domain.codec import decode_state
+from domain.config import Config, advance, config_id
 from domain.json_document import encode_json
 from projections.revisions import Connection
 
-PAGE = 5000
+PAGE = 500
+"""Revisions asked for at once, and configs sent at once. So few that the server's answer fits
+the socket: it reads on while the page before is folded."""
+Row = tuple[Any, ...]
 Progress = Callable[[int, int], None]
 """Called with revisions done and revisions in all."""
 
@@ -117,8 +121,17 @@ async def make_shadow(
         "SELECT count(*) FROM config_revisions WHERE ($1::text IS NULL OR project_id = $1)",
         project_id,
     )
-    rows = reader.cursor(_REVISIONS, project_id, prefetch=PAGE)
-    count = await _fold_into(writer, rows, lambda done: progress(done, total))
+    count = 0
+    made: list[Row] = []
+    folding = _Folding()
+    async with aclosing(_pages(reader, _REVISIONS, project_id)) as pages:
+        async for page in pages:
+            made += folding.page(page)
+            progress(folding.done, total)
+            if len(made) >= PAGE:
+                count += await _copy(writer, made)
+                made = []
+    count += await _copy(writer, [*made, *folding.end()])
     await writer.execute("CREATE UNIQUE INDEX ON configs_shadow (project_id, key)")
     await writer.execute("ANALYZE configs_shadow")
     return count
@@ -126,8 +139,12 @@ async def make_shadow(
 
 async def refresh_shadow(writer: Connection, project_id: str | None, after_sequence: int) -> None:
     """Fold again the configs that changed behind a sequence, inside the writer's transaction."""
-    rows = writer.cursor(_TOUCHED, after_sequence, project_id, prefetch=PAGE)
-    folded = [record async for record in _fold(rows, lambda _: None)]
+    folding = _Folding()
+    folded: list[Row] = []
+    async with aclosing(_pages(writer, _TOUCHED, after_sequence, project_id)) as pages:
+        async for page in pages:
+            folded += folding.page(page)
+    folded += folding.end()
     await writer.executemany(
         "DELETE FROM configs_shadow WHERE project_id = $1 AND key = $2",
         [record[:2] for record in folded],
@@ -157,73 +174,76 @@ async def replace_by_shadow(writer: Connection, project_id: str | None) -> None:
     await writer.execute(_REPLACE)
 
 
-async def _fold_into(
-    writer: Connection, rows: AsyncIterable[Any], progress: Callable[[int], None]
-) -> int:
-    count = 0
-    page: list[tuple[Any, ...]] = []
-    async for record in _fold(rows, progress):
-        page.append(record)
-        if len(page) == PAGE:
-            await _copy(writer, page)
-            count += len(page)
-            page = []
-    await _copy(writer, page)
-    return count + len(page)
+async def _copy(writer: Connection, rows: list[Row]) -> int:
+    if rows:
+        await writer.copy_records_to_table("configs_shadow", records=rows, columns=COLUMNS)
+    return len(rows)
 
 
-async def _copy(writer: Connection, records: list[tuple[Any, ...]]) -> None:
-    if records:
-        await writer.copy_records_to_table("configs_shadow", records=records, columns=COLUMNS)
+async def _pages(
+    connection: Connection, query: str, *args: object
+) -> AsyncGenerator[list[Any], None]:
+    """The rows of a query, each page asked for before the one in front of it is given out."""
+    cursor = await connection.cursor(query, *args)
+    ahead = asyncio.ensure_future(cursor.fetch(PAGE))
+    try:
+        while page := await ahead:
+            ahead = asyncio.ensure_future(cursor.fetch(PAGE))
+            # The task sends its request now; folding does not let it run.
+            await asyncio.sleep(0)
+            yield page
+    finally:
+        if not ahead.done():
+            ahead.cancel()
+            await asyncio.wait([ahead])
 
 
-async def _fold(
-    rows: AsyncIterable[Any], progress: Callable[[int], None]
-) -> AsyncIterator[tuple[Any, ...]]:
-    """One record of the shadow for each config; rows come by config, then by version."""
-    config: Config | None = None
-    first: Any = None
-    last: Any = None
-    user_id: str | None = None
-    done = 0
-    async for row in rows:
-        if last is not None and (
-            row["config_key"] != last["config_key"] or row["project_id"] != last["project_id"]
-        ):
-            assert config is not None
-            yield _record(config, first, last, user_id)
-            config = None
+class _Folding:
+    """Revisions, by config, then by version, to rows of the shadow."""
+
+    def __init__(self) -> None:
+        self.done = 0
+        """Revisions so far."""
+        self._place: tuple[str | None, str | None] = (None, None)
+        self._id = ""
+        self._config: Config | None = None
+        self._user_id: str | None = None
+        self._first_at: datetime
+        self._last_at: datetime
+        self._position = 0
+
+    def page(self, revisions: Iterable[Any]) -> list[Row]:
+        """Fold these as well; the rows of the configs that are complete by now."""
+        made: list[Row] = []
+        for revision in revisions:
+            project_id, key, version, topic, state, position, created_at = revision
+            if self._place != (project_id, key):
+                made += self.end()
+                self._place = (project_id, key)
+                self._id = config_id(project_id, key)
+                self._first_at = created_at
+            event = decode_state(self._id, version, topic, state)
+            self._config = advance(self._config, event)
+            self._user_id = event.actor.get("user_id")
+            self._position, self._last_at = position, created_at
+            self.done += 1
+        return made
+
+    def end(self) -> list[Row]:
+        """The row of the config that the last revision belonged to."""
+        config, self._config = self._config, None
         if config is None:
-            first = row
-        event = decode_event(
-            StoredEvent(
-                config_id(row["project_id"], row["config_key"]),
-                row["version"],
-                row["event"],
-                row["state"],
-            )
+            return []
+        row = (
+            *self._place,
+            config.version,
+            None if config.deleted else encode_json(config.content).decode(),
+            config.schema_id,
+            config.schema_version,
+            config.deleted,
+            self._position,
+            self._user_id,
+            self._first_at,
+            self._last_at,
         )
-        config = advance(config, event)
-        user_id = event.actor.get("user_id")
-        last = row
-        done += 1
-        if done % PAGE == 0:
-            progress(done)
-    if config is not None:
-        yield _record(config, first, last, user_id)
-    progress(done)
-
-
-def _record(config: Config, first: Any, last: Any, user_id: str | None) -> tuple[Any, ...]:
-    return (
-        *split_config_id(config.id),
-        config.version,
-        None if config.deleted else encode_json(config.content).decode(),
-        config.schema_id,
-        config.schema_version,
-        config.deleted,
-        last["position"],
-        user_id,
-        first["created_at"],
-        last["created_at"],
-    )
+        return [row]

@@ -7,6 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
+from domain.errors import UndecodableEntry
 from projections import rebuild as rebuild_module
 from projections import shadow
 from projections.rebuild import rebuild_configs, verify_configs
@@ -135,6 +136,39 @@ async def test_an_interrupted_rebuild_leaves_the_old_rows(
         assert await _rows(database_url) == before
         answer = await admin("PUT", f"{project}/configs/k.9", json={"content": 1, "version": 1})
         assert answer.status == 200
+
+
+async def test_a_config_may_begin_and_end_in_any_page(
+    database_url: str, nats_url: str, stream_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with run_service(settings_for(database_url, nats_url, stream_name)) as service:
+        admin = await service.anonymous.sign_in()
+        project, _ = await service.project(admin)
+        await _fill(admin, f"{project}/configs")
+        # 22 revisions: within a page, pages that are full to the last, and one for each.
+        for page in (1, 2, 3, 11, 22, 23):
+            monkeypatch.setattr(shadow, "PAGE", page)
+            report = await verify_configs(database_url)
+            assert (report.configs, report.differences) == (20, 0)
+
+
+async def test_a_revision_that_cannot_be_read_stops_a_rebuild_and_leaves_the_rows(
+    database_url: str, nats_url: str, stream_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The page that was asked for ahead must not be waited for, or left behind."""
+    monkeypatch.setattr(shadow, "PAGE", 3)
+    async with run_service(settings_for(database_url, nats_url, stream_name)) as service:
+        admin = await service.anonymous.sign_in()
+        project, _ = await service.project(admin)
+        await _fill(admin, f"{project}/configs")
+        before = await _rows(database_url)
+        bad = "UPDATE config_revisions SET state = '[]' WHERE config_key = 'k.3'"
+        await _tamper(database_url, bad)
+        with pytest.raises(UndecodableEntry):
+            await rebuild_configs(database_url)
+        assert await _rows(database_url) == before
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        assert not [task for task in left if "Cursor" in repr(task)]
 
 
 async def test_progress_reaches_the_number_of_revisions(
