@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
+import structlog
 import uuid6
 
 from app.access.directory import DATABASE_AWAY
@@ -47,6 +48,9 @@ from projections.read_model import Applied, Outcome, RecordedRevision
 
 WRITE_TIMEOUT_S = 10.0
 """How long a change may take before its caller is told that the outcome is not known yet."""
+
+
+logger = structlog.get_logger(__name__)
 
 
 class ChangeWriter:
@@ -210,6 +214,7 @@ class ChangeWriter:
             raise Unavailable("the database is away; nothing was changed")
         loop = asyncio.get_running_loop()
         future = self._model.expect(change_set.id)
+        awaited = "the log"
         try:
             async with asyncio.timeout_at(deadline):
                 try:
@@ -218,8 +223,10 @@ class ChangeWriter:
                         entry,
                         timeout=max(0.1, deadline - loop.time() - 0.5),
                     )
-                except AppendOutcomeUnknown:
+                except AppendOutcomeUnknown as unknown:
+                    awaited = f"the log: {unknown}"
                     return await asyncio.shield(future)
+                awaited = f"the projector, at {self._model.position}, to pass {position}"
                 await self._model.wait_for(position)
                 if future.done():
                     return future.result()
@@ -233,7 +240,10 @@ class ChangeWriter:
             raise Unavailable(f"no quorum of the log: {error}; nothing was changed", 2) from error
         except EntryTooLarge as error:
             raise ChangeSetTooLarge(len(entry), self._log.max_entry_bytes) from error
-        except DATABASE_AWAY:  # a deadline that passed is one of these
+        except DATABASE_AWAY as error:  # a deadline that passed is one of these
+            logger.warning(
+                "outcome_pending", change_id=change_set.id, awaited=awaited, error=repr(error)
+            )
             self.pending.add(change_set.id, change_set.project_id)
             raise OutcomePending(change_set.id) from None
         finally:

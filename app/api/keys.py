@@ -17,7 +17,7 @@ from app.api.requests import (
     check_query,
     json_response,
     limit_of,
-    page,
+    page_of,
     parse_time,
     read_object,
     text_cursor_of,
@@ -36,8 +36,7 @@ async def list_keys(request: web.Request) -> web.Response:
     check_query(request, "limit", "cursor")
     limit, after = limit_of(request), text_cursor_of(request)
     rows = await keys.list_keys(request.app[SERVICES].pool, access.project_id, after, limit + 1)
-    items = [dict(row) for row in rows[:limit]]
-    return json_response(page(request, items, rows[limit - 1]["id"] if rows[limit:] else None))
+    return json_response(page_of(request, rows, limit, dict))
 
 
 async def create_key(request: web.Request) -> web.Response:

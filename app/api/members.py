@@ -12,7 +12,7 @@ from app.api.requests import (
     check_query,
     json_response,
     limit_of,
-    page,
+    page_of,
     read_object,
     text_cursor_of,
 )
@@ -27,8 +27,7 @@ async def list_roles(request: web.Request) -> web.Response:
     check_query(request, "limit", "cursor")
     limit, after = limit_of(request), text_cursor_of(request)
     rows = await roles.list_roles(request.app[SERVICES].pool, access.project_id, after, limit + 1)
-    items = [_view(row) for row in rows[:limit]]
-    return json_response(page(request, items, rows[limit - 1]["user_id"] if rows[limit:] else None))
+    return json_response(page_of(request, rows, limit, _view, "user_id"))
 
 
 async def put_role(request: web.Request) -> web.Response:

@@ -16,7 +16,7 @@ from app.api.requests import (
     check_query,
     json_response,
     limit_of,
-    page,
+    page_of,
     query_boolean,
     read_object,
     text_cursor_of,
@@ -54,8 +54,9 @@ async def list_projects(request: web.Request) -> web.Response:
     rows = await projects.list_projects(
         request.app[SERVICES].pool, user.user_id, user.is_superuser, after, limit + 1
     )
-    items = [{**_view(row), "role": row["role"]} for row in rows[:limit]]
-    return json_response(page(request, items, rows[limit - 1]["id"] if rows[limit:] else None))
+    return json_response(
+        page_of(request, rows, limit, lambda row: {**_view(row), "role": row["role"]})
+    )
 
 
 async def get_project(request: web.Request) -> web.Response:

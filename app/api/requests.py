@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -275,6 +275,20 @@ def page(request: web.Request, items: list[Any], after: Any) -> dict[str, Any]:
         return {"items": items, "next": None}
     cursor = base64.urlsafe_b64encode(orjson.dumps(after)).rstrip(b"=").decode()
     return {"items": items, "next": str(request.rel_url.update_query(cursor=cursor))}
+
+
+def page_of(
+    request: web.Request,
+    rows: Sequence[Any],
+    limit: int,
+    view: Callable[[Any], dict[str, Any]],
+    place: str = "id",
+) -> dict[str, Any]:
+    """A page of at most `limit` of `rows`, of which one more was asked for to see whether it
+    is the last; `place` is the column that they are ordered by.
+    """
+    shown = rows[:limit]
+    return page(request, [*map(view, shown)], shown[-1][place] if rows[limit:] else None)
 
 
 def json_response(

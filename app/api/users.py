@@ -14,7 +14,7 @@ from app.api.requests import (
     check_query,
     json_response,
     limit_of,
-    page,
+    page_of,
     query_boolean,
     read_object,
     text_cursor_of,
@@ -38,8 +38,7 @@ async def list_users(request: web.Request) -> web.Response:
     rows = await users.list_users(
         request.app[SERVICES].pool, after, email and users.normalise_email(email), limit + 1
     )
-    items = [_view(row) for row in rows[:limit]]
-    return json_response(page(request, items, rows[limit - 1]["id"] if rows[limit:] else None))
+    return json_response(page_of(request, rows, limit, _view))
 
 
 async def create_user(request: web.Request) -> web.Response:

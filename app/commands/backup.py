@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
-
-from app.commands import Failure, attached_settings
 
 
 @click.command("backup")
@@ -15,29 +12,13 @@ from app.commands import Failure, attached_settings
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def command(folder: Path, as_json: bool) -> None:
     """Write a backup into FOLDER, which is new or holds one that was interrupted."""
-    import asyncpg
-    import orjson
+    from app.backup import back_up
+    from app.commands import _copies
 
-    from app.backup import BackupError, back_up
-    from app.migrations import MigrationError
-    from consensus.log import LogError
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
-    settings = attached_settings()
-    try:
-        manifest = asyncio.run(back_up(settings, folder, say))
-    except (BackupError, MigrationError) as error:
-        raise Failure(str(error)) from error
-    except LogError as error:
-        raise Failure(f"the log: {error}") from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Failure(f"the database: {error}") from error
-    if as_json:
-        click.echo(orjson.dumps(manifest).decode())
-    else:
-        click.echo(
-            f"backed up: the database at position {manifest.checkpoint},"
-            f" the log up to {manifest.last_position}"
-        )
+    manifest = _copies.run(back_up, folder)
+    _copies.show(
+        manifest,
+        as_json,
+        f"backed up: the database at position {manifest.checkpoint},"
+        f" the log up to {manifest.last_position}",
+    )

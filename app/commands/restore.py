@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import click
-
-from app.commands import Failure, Misuse, attached_settings
 
 
 @click.command("restore")
@@ -19,33 +16,13 @@ def command(folder: Path, as_json: bool) -> None:
     Stop every web process and projector first: they would make an empty stream. Call it
     again if it was interrupted.
     """
-    import asyncpg
-    import orjson
+    from app.backup import restore
+    from app.commands import _copies
 
-    from app.backup import BackupError, restore
-    from app.migrations import MigrationError
-    from consensus.jetstream_snapshot import StreamExists
-    from consensus.log import LogError
-    from domain.errors import BrokenInvariant
-
-    def say(line: str) -> None:
-        click.echo(line, err=True)
-
-    settings = attached_settings()
-    try:
-        manifest = asyncio.run(restore(settings, folder, say))
-    except StreamExists as error:
-        raise Misuse(str(error)) from error
-    except (BackupError, MigrationError, BrokenInvariant) as error:
-        raise Failure(str(error)) from error
-    except LogError as error:
-        raise Failure(f"the log: {error}") from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Failure(f"the database: {error}") from error
-    if as_json:
-        click.echo(orjson.dumps(manifest).decode())
-    else:
-        click.echo(
-            f"restored: the database at position {manifest.checkpoint}, the log up to"
-            f" {manifest.last_position}; start the services, and the projector does the rest"
-        )
+    manifest = _copies.run(restore, folder)
+    _copies.show(
+        manifest,
+        as_json,
+        f"restored: the database at position {manifest.checkpoint}, the log up to"
+        f" {manifest.last_position}; start the services, and the projector does the rest",
+    )

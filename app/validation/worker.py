@@ -17,6 +17,7 @@ import gc
 import mmap
 import os
 import resource
+import select
 import signal
 import sys
 from collections import OrderedDict
@@ -44,7 +45,7 @@ NICENESS: Final = 10
 """Work that nobody waits for on a short deadline yields to the event loop."""
 
 _REQUESTS = 0
-_IDLE, _WORKING, _REPLYING = 0, 1, 2
+_IDLE, _READING, _WORKING, _REPLYING = 0, 1, 2, 3
 _RECYCLE = 3
 """The exit code of an inner process that may be damaged: fork the next."""
 _PR_SET_PDEATHSIG = 1
@@ -106,7 +107,15 @@ def _work(state: mmap.mmap, replies: int, memory_bytes: int) -> NoReturn:
     _limit_memory(memory_bytes)
     sys.setrecursionlimit(RECURSION_LIMIT)
     schemas = CompiledSchemas()
-    while (request := read_request(_REQUESTS)) is not None:
+    arrival = select.poll()
+    arrival.register(_REQUESTS, select.POLLIN)
+    while True:
+        # Told before anything is taken out of the stream: one that is killed while it waits took
+        # nothing, one that is killed in the middle of a request took nobody knows how much.
+        arrival.poll()
+        state[0] = _READING
+        if (request := read_request(_REQUESTS)) is None:
+            os._exit(0)
         state[0] = _WORKING
         signal.setitimer(signal.ITIMER_PROF, request.cpu_s)
         is_sound = True
@@ -123,7 +132,6 @@ def _work(state: mmap.mmap, replies: int, memory_bytes: int) -> NoReturn:
         if not is_sound:
             os._exit(_RECYCLE)
         state[0] = _IDLE
-    os._exit(0)
 
 
 def _place_of(error: Exception) -> str:
@@ -188,8 +196,8 @@ def main() -> int:
         code = os.waitstatus_to_exitcode(status)
         if code == _RECYCLE:
             continue
-        if code >= 0 or state[0] == _REPLYING:
-            return code  # The stream's end; or a reply that is torn: the pool starts anew.
+        if code >= 0 or state[0] in (_READING, _REPLYING):
+            return code  # The stream's end; or one that is torn: the pool starts anew.
         if state[0] == _WORKING:
             write_reply(replies, Outcome.DIED, -code)
 

@@ -14,6 +14,7 @@ from app.changes import Change, Committed
 from app.services import SERVICES
 from domain.change_set import Actor
 from projections.read_model import Outcome
+from tests.support.leaks import LogCollector
 from tests.support.service import Client, Service, run_web
 
 
@@ -153,7 +154,7 @@ async def test_a_change_is_known_to_those_who_may_read_its_project(
 
 
 async def test_a_change_without_an_outcome_is_pending_until_it_is_applied(
-    service: Service, admin: Client, configs: str
+    service: Service, admin: Client, configs: str, logs: LogCollector
 ) -> None:
     """The projector stops, so that the log commits what nobody applies."""
     project_id = configs.split("/")[3]
@@ -163,6 +164,9 @@ async def test_a_change_without_an_outcome_is_pending_until_it_is_applied(
     writer._timeout_s = 0.7
     answer = await admin("PUT", f"{configs}/a", json={"content": 1, "version": 0})
     assert (answer.status, answer.json["change"]) == (202, "pending")
+    (line,) = (line for line in logs.lines if line["event"] == "outcome_pending")
+    assert line["change_id"] == answer.json["id"]
+    assert line["awaited"].startswith("the projector, at ")
     path = answer.headers["Location"]
     assert path == f"/v1/changes/{answer.json['id']}"
     assert writer.pending.project_of(answer.json["id"]) == project_id

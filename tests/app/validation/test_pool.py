@@ -4,6 +4,7 @@ Method: real worker processes, killed and bombed; order is asserted by completio
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import select
@@ -11,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -20,8 +22,10 @@ import psutil
 import pytest
 
 from app.validation.pool import ValidationBusy, ValidatorPool, ValidatorsUnavailable
+from app.validation.wire import REPLY_HEADER_BYTES, Operation, Request
 from domain.errors import BrokenInvariant, MalformedJson, NotIJson
 from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
+from tests.support.processes import ROOT
 
 STRING = '{"type": "string"}'
 # A lookahead keeps RE2 away; then the classic exponential pattern.
@@ -200,6 +204,30 @@ async def test_a_worker_killed_while_idle_is_not_noticed(pool: ValidatorPool) ->
     for outer in pool.worker_pids:
         os.kill(outer, signal.SIGKILL)
     assert len(await pool.validate(STRING, b"1", tenant="a")) == 1
+
+
+async def test_a_worker_killed_while_it_reads_a_request_is_given_up() -> None:
+    """Race: it took the request with it, and the next one waited for it in vain.
+
+    Method: half a request, so that it is still reading when it is killed.
+    """
+    command = [sys.executable, "-P", "-m", "app.validation.worker", str(os.getpid()), "100000000"]
+    environ = {"PYTHONPATH": str(ROOT)}
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environ) as worker:  # noqa: ASYNC220 - only its start
+        assert worker.stdin is not None
+        assert worker.stdout is not None
+        worker.stdout.read(REPLY_HEADER_BYTES)  # it is ready
+        half = Request(Operation.VALIDATE, 1.0, STRING.encode(), b"1").encode()[:-1]
+        os.write(worker.stdin.fileno(), half)
+        unread = partial(fcntl.ioctl, worker.stdin.fileno(), termios.FIONREAD, bytes(4))
+        await until(lambda: unread() == bytes(4))
+        reading = inner(worker.pid)
+        reading.kill()
+        await until(lambda: worker.poll() is not None or replaced(worker.pid, reading))
+        given_up = worker.poll() is not None
+        worker.kill()
+    assert given_up, "the next one would read on in the middle of a request"
 
 
 async def test_workers_that_are_killed_again_and_again_end_in_a_clean_error() -> None:

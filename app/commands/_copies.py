@@ -1,0 +1,55 @@
+"""What `guardian backup` and `guardian restore` have in common: how they talk and fail."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from app.commands import Failure, Misuse, attached_settings
+
+if TYPE_CHECKING:
+    from app.backup import Manifest
+    from app.settings import Settings
+
+Work = Callable[["Settings", Path, Callable[[str], None]], Awaitable["Manifest"]]
+
+
+def run(work: Work, folder: Path) -> Manifest:
+    """Do it, with the progress on standard error; a failure ends the command with one line."""
+    import asyncpg
+
+    from app.backup import BackupError
+    from app.migrations import MigrationError
+    from consensus.jetstream_snapshot import StreamExists
+    from consensus.log import LogError
+    from domain.errors import BrokenInvariant
+
+    def say(line: str) -> None:
+        click.echo(line, err=True)
+
+    settings = attached_settings()
+
+    async def main() -> Manifest:
+        return await work(settings, folder, say)
+
+    try:
+        return asyncio.run(main())
+    except StreamExists as error:
+        raise Misuse(str(error)) from error
+    except (BackupError, MigrationError, BrokenInvariant) as error:
+        raise Failure(str(error)) from error
+    except LogError as error:
+        raise Failure(f"the log: {error}") from error
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise Failure(f"the database: {error}") from error
+
+
+def show(manifest: Manifest, as_json: bool, sentence: str) -> None:
+    """Print what was done: a sentence, or the manifest for machines."""
+    import orjson
+
+    click.echo(orjson.dumps(manifest).decode() if as_json else sentence)
