@@ -78,11 +78,11 @@ def get(path: str, headers: dict[str, str]) -> bytes:
     return f"GET {path} HTTP/1.1\r\nHost: bench\r\n{lines}\r\n".encode()
 
 
-def put(path: str, headers: dict[str, str], body: bytes) -> bytes:
-    """One PUT as it goes over the wire."""
+def send(method: str, path: str, headers: dict[str, str], body: bytes) -> bytes:
+    """One PUT or POST as it goes over the wire."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     head = (
-        f"PUT {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
+        f"{method} {path} HTTP/1.1\r\nHost: bench\r\nContent-Type: application/json\r\n"
         f"Content-Length: {len(body)}\r\n{lines}\r\n"
     )
     return head.encode() + body
@@ -98,12 +98,12 @@ def _versions(path: str, headers: dict[str, str], first: int, filler: str) -> It
     while True:
         content = {"n": version, "filler": filler}
         body = json.dumps({"content": content}).encode()
-        yield put(path, {**headers, "If-Match": f'"{version}"'}, body)
+        yield send("PUT", path, {**headers, "If-Match": f'"{version}"'}, body)
         version += 1
 
 
 async def run(plan: dict[str, object]) -> dict[str, object]:
-    """Run one plan: host, port, seconds, and `gets` or `puts`, one per connection."""
+    """Run one plan: host, port, seconds, and `gets`, `puts` or `posts`, one per connection."""
     loop = asyncio.get_running_loop()
     totals = Totals()
     started = time.perf_counter()
@@ -113,6 +113,8 @@ async def run(plan: dict[str, object]) -> dict[str, object]:
     puts: list[tuple[str, int]] = plan.get("puts", [])  # type: ignore[assignment]
     sources = [_repeat(get(path, headers)) for path in gets]
     sources += [_versions(path, headers, first, "x" * 100) for path, first in puts]
+    posts: list[tuple[str, str]] = plan.get("posts", [])  # type: ignore[assignment]
+    sources += [_repeat(send("POST", path, headers, body.encode())) for path, body in posts]
     connections = []
     for source in sources:
         _, connection = await loop.create_connection(
