@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import ExitStack
 
 import aiohttp
 
+from bench import etcd
 from bench.results import Row, median
 from bench.stack import Api, child, free_port, load, running_stack, wait_until_open
 
@@ -37,9 +39,15 @@ async def measure_reads(rounds: int, small: bool) -> list[Row]:
             "linearizable": (stack.port, [f"{p}?consistency=linearizable" for p in paths], headers),
         }
         seen: dict[str, list[float]] = {name: [] for name in plans}
-        with child("-m", "bench.bare", str(bare_port), str(file)):
+        ranges: list[float] = []
+        with ExitStack() as beside:
+            beside.enter_context(child("-m", "bench.bare", str(bare_port), str(file)))
+            etcd_ports = beside.enter_context(etcd.start(1)) if etcd.installed() else []
             await wait_until_open(bare_port)
             for _ in range(rounds):
+                for port in etcd_ports:
+                    found = await asyncio.to_thread(etcd.measure_ranges, port, body, SECONDS)
+                    ranges.append(found["per_s"])
                 for name, (port, gets, sent) in plans.items():
                     plan = {
                         "host": "127.0.0.1",
@@ -52,8 +60,10 @@ async def measure_reads(rounds: int, small: bool) -> list[Row]:
                     wanted = {"304"} if name == "304" else {"200"}
                     assert set(figures["statuses"]) == wanted, figures
                     seen[name].append(figures["per_s"])
+    above = "the same beside a range of etcd's HTTP gateway (one member)"
     return [
         _row("GET config by API key, 64 connections", seen["get"], seen["bare"], 0.65),
+        *([_row(above, seen["get"], ranges, 1)] if ranges else []),
         _row("the same, 304 by If-None-Match", seen["304"], seen["bare"], 0.75),
         _row("linearizable GET, 64 connections", seen["linearizable"], seen["get"], 0.5),
     ]

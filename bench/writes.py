@@ -10,6 +10,7 @@ from typing import Any
 
 import aiohttp
 
+from bench import etcd
 from bench.results import Row, median
 from bench.stack import ROOT, Api, Stack, load, running_stack
 
@@ -23,6 +24,7 @@ async def measure_writes(rounds: int, small: bool) -> list[Row]:
     """64 writers on 64 keys, then one writer."""
     many: list[tuple[float, float]] = []
     single: list[tuple[float, float]] = []
+    puts: list[tuple[float, float]] = []
     with running_stack() as stack:
         async with aiohttp.ClientSession() as session:
             api = Api(session, stack.base_url)
@@ -35,6 +37,21 @@ async def measure_writes(rounds: int, small: bool) -> list[Row]:
                 raw = await asyncio.to_thread(_publish, stack, 1)
                 ours = await _put(api, stack, project, header, 1, "one")
                 single.append((ours["p50_ms"], raw["p50_ms"]))
+        if etcd.installed():
+            value = b"x" * ENTRY_BYTES
+            with etcd.start(3) as ports:
+                for ours_per_s, _ in many:
+                    found = await asyncio.to_thread(
+                        etcd.measure_puts, ports[0], value, WRITERS, SECONDS
+                    )
+                    puts.append((ours_per_s, found["per_s"]))
+    beside_etcd = Row(
+        "the same beside puts of etcd's HTTP gateway (three members)",
+        f"{median([ours for ours, _ in many]):,.0f}/s",
+        f"{median([theirs for _, theirs in puts]):,.0f}/s" if puts else "",
+        median([ours / theirs for ours, theirs in puts]) if puts else 0,
+        0,
+    )
     return [
         Row(
             "durable commits by PUT, 64 writers on 64 keys",
@@ -43,6 +60,7 @@ async def measure_writes(rounds: int, small: bool) -> list[Row]:
             median([ours / raw for ours, raw in many]),
             0.25,
         ),
+        *([beside_etcd] if puts else []),
         Row(
             "one writer, p50",
             f"{median([ours for ours, _ in single]):.1f} ms",
