@@ -15,8 +15,10 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +29,8 @@ HOST = "127.0.0.1"
 USER = "guardian"
 MEMBERS = 3
 START_TIMEOUT_S = 60.0
+KERNEL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
+LOWEST_PORT, MIN_ROOM = 12_000, 1_000
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 """The largest entry; the engine warns beyond this. Brokers of one's own need the same."""
 
@@ -224,8 +228,7 @@ def _free_ports(count: int, wished: list[int]) -> list[int]:
     sockets: list[socket.socket] = []
     try:
         for place in range(count):
-            candidates = (wished[place], 0) if place < len(wished) else (0,)
-            for port in candidates:
+            for port in chain(wished[place : place + 1], _candidates()):
                 listener = socket.socket()
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -239,6 +242,20 @@ def _free_ports(count: int, wished: list[int]) -> list[int]:
     finally:
         for listener in sockets:
             listener.close()
+
+
+def _candidates() -> Iterator[int]:
+    """Ports to try, for ever: below those that the kernel gives to whoever asks for any.
+
+    Between our choice and the server's bind the port is nobody's, and everybody who connects
+    somewhere is given one of the kernel's.
+    """
+    first_of_kernel = LOWEST_PORT
+    with suppress(OSError, ValueError):
+        first_of_kernel = int(KERNEL_PORTS.read_text().split()[0])
+    while True:
+        room = first_of_kernel - LOWEST_PORT
+        yield LOWEST_PORT + secrets.randbelow(room) if room >= MIN_ROOM else 0
 
 
 def write_private(file: Path, text: str) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from app.embedded.postgres import MAX_SOCKET_PATH_BYTES, Postgres, binaries
 from app.embedded.processes import EmbeddedError
-from app.embedded.raft import MEMBERS, RaftGroup
+from app.embedded.raft import KERNEL_PORTS, MEMBERS, RaftGroup
 from app.migrations import create_database
 from consensus.jetstream import JetStreamLog
 
@@ -204,6 +204,14 @@ def test_a_port_taken_meanwhile_is_replaced(short_path: Path) -> None:
         assert group.member_url(0) != url
         group.start()
         group.stop()
+
+
+def test_ports_are_not_of_those_that_anybody_gets(short_path: Path) -> None:
+    """Race: a client or a proxy was given the port that a server was about to listen on."""
+    first_of_kernel = int(KERNEL_PORTS.read_text().split()[0])
+    group = RaftGroup(short_path / "raft")
+    urls = [*group.url.split(","), *group.monitor_urls]
+    assert all(int(url.rpartition(":")[2]) < first_of_kernel for url in urls)
 
 
 def test_nothing_of_the_environment_reaches_postgres(
