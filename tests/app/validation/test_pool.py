@@ -220,8 +220,14 @@ async def test_a_worker_killed_while_it_reads_a_request_is_given_up() -> None:
         worker.stdout.read(REPLY_HEADER_BYTES)  # it is ready
         half = Request(Operation.VALIDATE, 1.0, STRING.encode(), b"1").encode()[:-1]
         os.write(worker.stdin.fileno(), half)
-        unread = partial(fcntl.ioctl, worker.stdin.fileno(), termios.FIONREAD, bytes(4))
-        await until(lambda: unread() == bytes(4))
+        unread = bytearray(4)
+
+        def all_is_read() -> bool:
+            assert worker.stdin is not None
+            fcntl.ioctl(worker.stdin.fileno(), termios.FIONREAD, unread)
+            return not any(unread)
+
+        await until(all_is_read)
         reading = inner(worker.pid)
         reading.kill()
         await until(lambda: worker.poll() is not None or replaced(worker.pid, reading))
