@@ -101,7 +101,7 @@ test-browser: $(DEV) ui ## the management page in a real browser
 
 # ---- measure -----------------------------------------------------------------
 
-.PHONY: bench bench-check bench-watch bench-flame bench-hostile
+.PHONY: bench bench-check bench-watch bench-flame bench-hostile bench-page
 bench: $(DEV) ## measure writes, reads, rebuild; write the numbers down
 	$(PY) -m bench $(ARGS)
 
@@ -116,6 +116,9 @@ bench-flame: $(DEV) ## flame graphs of the read and the write path, into docs/fl
 
 bench-hostile: $(DEV) ## hostile load: what one client can do to the others
 	$(PY) -m bench.hostile $(ARGS)
+
+bench-page: $(DEV) ui ## how long a person waits for the management page, in a real browser
+	$(PY) -m bench.page $(ARGS)
 
 # ---- migrations (DATABASE_URL says where) --------------------------------------
 

@@ -82,7 +82,7 @@ def test_any_moment_is_read_only_with_a_way_back(admin: Api, project: str, ana: 
     _limits(admin, project)
     person = ana(f"/p/{project}/history")
     person.button("The change before").click()
-    expect(person.page.get_by_role("status").get_by_text("1 configs then")).to_be_visible()
+    expect(person.page.get_by_role("status").get_by_text("1 config then")).to_be_visible()
     person.page.get_by_role("link", name="Look at its configs as they were").click()
     expect(person.page.get_by_text("Nothing can be changed here")).to_be_visible()
     person.page.get_by_role("treeitem", name=re.compile("^limit")).click()
@@ -115,3 +115,91 @@ def test_a_whole_project_goes_back_only_after_its_name_is_typed(
     expect(dialog).to_have_count(0)
     configs = admin("GET", f"/v1/projects/{project}/configs")["items"]
     assert {each["key"]: each["content"] for each in configs} == {"a": 1, "b": 1}
+
+
+def test_the_slider_turns_the_project_read_only_as_it_was_and_back(
+    admin: Api, project: str, ana: Open
+) -> None:
+    _limits(admin, project, 1)
+    person = ana(f"/p/{project}/history")
+    picker = person.page.get_by_role("region", name="The project at any moment")
+    thumb = picker.get_by_role("slider", name="Moment")
+    expect(picker.get_by_text("now", exact=True)).to_be_visible()
+    admin.put(project, "later", {"made": "after the first"})
+    expect(person.page.get_by_role("region", name="Audit feed")).to_contain_text("later")
+
+    track = picker.locator(".mantine-Slider-track").bounding_box()
+    held = thumb.bounding_box()
+    assert track is not None
+    assert held is not None
+    middle = held["y"] + held["height"] / 2
+    person.page.mouse.move(held["x"] + held["width"] / 2, middle)
+    person.page.mouse.down()
+    person.page.mouse.move(track["x"] + track["width"] / 2, middle, steps=4)
+    person.page.mouse.move(track["x"], middle, steps=4)
+    # Nothing is asked for while the thumb is still held.
+    assert "at=" not in person.page.url
+    person.page.mouse.up()
+    expect(person.page).to_have_url(re.compile(r"at=20\d\d-"))
+    expect(picker.get_by_role("status")).to_contain_text("1 config then")
+    person.shot("slider")
+    assert person.axe() == []
+    person.page.get_by_role("link", name="Look at its configs as they were").click()
+    expect(person.page.get_by_text("Nothing can be changed here")).to_be_visible()
+    tree = person.page.get_by_role("tree")
+    expect(tree.get_by_role("treeitem")).to_have_count(1)
+    tree.get_by_role("treeitem", name=re.compile("^limit")).click()
+    expect(person.editor(re.compile("^limit, version 1"))).to_contain_text("1000")
+    expect(person.button(re.compile("^(Review|Delete|Discard|New config)"))).to_have_count(0)
+    person.button("Choose another moment").click()
+    # By keyboard, and all the way to the right is now again.
+    thumb.press("End")
+    expect(picker.get_by_text("now", exact=True)).to_be_visible()
+    expect(person.page).not_to_have_url(re.compile("at="))
+
+
+def test_a_moment_is_typed_in_full_before_it_counts(admin: Api, project: str, ana: Open) -> None:
+    _limits(admin, project, 1)
+    person = ana(f"/p/{project}/history")
+    field = person.page.get_by_label("Date and time")
+    field.focus()
+    person.page.keyboard.type("01022003")
+    assert "at=" not in person.page.url
+    person.page.keyboard.press("Enter")
+    expect(person.page).to_have_url(re.compile(r"at=2003-01-0"))
+    expect(person.page.get_by_text("0 configs then")).to_be_visible()
+    person.button("Back to now").click()
+    expect(person.page).not_to_have_url(re.compile("at="))
+
+
+def test_a_moment_that_is_none_is_said_and_breaks_nothing(
+    admin: Api, project: str, ana: Open
+) -> None:
+    _limits(admin, project, 1)
+    person = ana("/projects")
+    person.expected_statuses.add(400)
+    person.open(f"/p/{project}/history?at=yesterday")
+    expect(person.page.get_by_text("It cannot be shown")).to_contain_text("must be a time")
+    person.open(f"/p/{project}/configs/limit?at=yesterday")
+    expect(person.page.get_by_text("must be a time").first).to_be_visible()
+    person.button("Back to now").click()
+    expect(person.editor()).to_contain_text("1000")
+
+
+def test_a_change_that_comes_while_a_roll_back_is_looked_at_holds_it_back(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # What is rolled back over must be what was looked at.
+    _limits(admin, project, 2)
+    person = ana(f"/p/{project}/configs/limit?rollback=1")
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("the service would accept it")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_attached()
+    admin.put(project, "limit", {"daily": 77}, 2)
+    expect(dialog).to_contain_text("Version 3 came in while you looked")
+    expect(dialog.get_by_role("button", name=re.compile("^Roll back as"))).to_have_count(0)
+    dialog.get_by_role("button", name="Look at the difference from version 3").click()
+    expect(dialog.get_by_test_id("diff")).to_contain_text("77")
+    dialog.get_by_role("button", name="Roll back as version 4").click()
+    expect(dialog).to_have_count(0)
+    assert admin.content(project, "limit") == {"daily": 1000}

@@ -47,6 +47,7 @@ def test_no_view_has_accessibility_violations(filled: str, ana: Open, scheme: st
         f"/p/{filled}/schemas": "Schemas",
         f"/p/{filled}/access": "Members & keys",
         f"/p/{filled}/settings": "Settings",
+        "/cluster": "Cluster",
         "/users": "Users",
         "/account": "Your account",
         "/nowhere": "There is nothing at this address",
@@ -122,6 +123,46 @@ def test_narrow_screens_and_200_percent_lose_nothing(
         person.button("Open the menu").click()
         expect(person.page.get_by_role("link", name="Cluster")).to_be_visible()
         person.shot(f"{name}-menu")
+
+
+@pytest.mark.parametrize(("name", "width"), [("narrow", 390), ("wide", 1360)])
+def test_the_longest_names_break_nothing(admin: Api, ana: Open, name: str, width: int) -> None:
+    # A key, an email, a comment and a project's name as long as the service takes them.
+    email = f"{'a' * 64}@{'example.' * 12}org"
+    user = admin.make_user(email, "a password that is long") if name == "wide" else None
+    project = admin.make_project("a project with a name that does not end " * 4)
+    key = ".".join(["payments"] * 20) + ".limits"
+    admin.put(project, key, {"x" * 200: "y" * 2_000}, comment="because " * 100)
+    admin.put(project, key, {"x" * 200: "z" * 2_000}, 1, comment="w" * 500)
+    if user:
+        admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "viewer"})
+    person = ana(f"/p/{project}/configs", viewport={"width": width, "height": 860})
+    config = f"configs/{key}"
+    for number, (path, head) in enumerate(
+        {
+            "configs": "Configs",
+            config: key,
+            f"{config}?side=history": key,
+            f"{config}?view=form": key,
+            f"{config}?diff=1..2": key,
+            "history": "History",
+            "access": "Members & keys",
+            "settings": "Settings",
+        }.items()
+    ):
+        person.open(f"/p/{project}/{path}")
+        heading = person.page.get_by_role("heading", name=head, exact=True).first
+        expect(heading).to_be_attached()
+        expect(person.page.get_by_role("status", name="Loading")).to_have_count(0)
+        overflow = person.page.evaluate(
+            "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+        )
+        assert overflow <= 0, f"{path} scrolls sideways by {overflow} px"
+        assert person.axe() == []
+        person.shot(f"long-{name}-{number}")
+    if user:
+        admin("DELETE", f"/v1/users/{user}")
+    admin("DELETE", f"/v1/projects/{project}")
 
 
 def test_reload_back_and_forward_keep_the_place(filled: str, ana: Open) -> None:

@@ -50,6 +50,12 @@ export function tryParse(text: string): { value: Json } | null {
   }
 }
 
+/** As `formatJson` writes it, so that a diff shows what changed and not how it was typed. */
+export function formatted(text: string): string {
+  const parsed = tryParse(text);
+  return parsed ? formatJson(parsed.value) : text;
+}
+
 export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
   if (a === b) return true;
   if (a === undefined || b === undefined) return false;

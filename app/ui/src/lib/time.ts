@@ -37,3 +37,9 @@ export function toLocalInput(iso: string): string {
 export function fromLocalInput(value: string): string {
   return new Date(value).toISOString();
 }
+
+/** The milliseconds of an RFC 3339 time; null for what is none, in which a browser may see a date. */
+export function momentMs(text: string): number | null {
+  const time_ms = /^\d{4}-\d\d-\d\dT/.test(text) ? Date.parse(text) : Number.NaN;
+  return Number.isNaN(time_ms) ? null : time_ms;
+}

@@ -70,7 +70,7 @@ function FeedRow({ project, revision, top }: { project: string; revision: Revisi
         <span className="muted" style={{ whiteSpace: "nowrap" }}>
           {words}, version {revision.version}
         </span>
-        <span className="muted end only-wide" title={`change set ${revision.change_id}`}>
+        <span className="muted end only-wide" style={{ whiteSpace: "nowrap" }} title={`change set ${revision.change_id}`}>
           position {revision.position}
         </span>
       </div>

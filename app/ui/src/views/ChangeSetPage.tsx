@@ -12,7 +12,7 @@ import { Badge, Empty, Failure, Loading, Notice, ReasonedButton, usePageTitle } 
 import { Lines, StillAsking } from "../components/Verdict";
 import { discardDraft, useDrafts, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
-import { formatJson, isObject, tryParse, type Json } from "../lib/json";
+import { formatJson, formatted, isObject, tryParse, type Json } from "../lib/json";
 import { useAccess } from "./useCurrentProject";
 
 const DiffView = lazy(async () => ({ default: (await import("../editor/DiffView")).DiffView }));
@@ -120,7 +120,7 @@ function EditPanel({
         <Suspense fallback={<Loading rows={3} />}>
           <DiffView
             before={live ? formatJson(live.content) : ""}
-            after={draft.op === "delete" ? "" : draft.text}
+            after={draft.op === "delete" ? "" : formatted(draft.text)}
             beforeLabel={live ? `live, version ${live.version}` : "nothing yet"}
             afterLabel={draft.op === "delete" ? "deleted" : "yours"}
           />

@@ -181,7 +181,7 @@ function TreeRow({
       aria-expanded={row.below > 0 ? row.expanded : undefined}
       aria-selected={selected}
       title={row.path}
-      style={{ transform: `translateY(${top}px)`, paddingLeft: `${0.25 + (row.level - 1) * 0.875}rem` }}
+      style={{ transform: `translateY(${top}px)`, paddingLeft: `min(${0.25 + (row.level - 1) * 0.875}rem, 40%)` }}
       onClick={onOpen}
     >
       <span

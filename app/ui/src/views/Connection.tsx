@@ -38,13 +38,16 @@ async function ask(signal: AbortSignal): Promise<Readiness> {
   }
 }
 
-export function useReadiness() {
-  const readiness = useQuery({
+const useReadiness = () =>
+  useQuery({
     queryKey: ["ready"],
     queryFn: ({ signal }) => ask(signal),
     refetchInterval: (state) => (state.state.data?.ready === false ? UNWELL_MS : WELL_MS),
     staleTime: 0,
   });
+
+function useReadinessAtOnce() {
+  const readiness = useReadiness();
   const { refetch } = readiness;
   // A stream that breaks or comes back is the first to know: why wait for the next round?
   const watch = useStore(live);
@@ -72,7 +75,10 @@ const words: Record<LiveState, { tone: Tone; text: string; why: string }> = {
 };
 
 export function Connection() {
-  const state = useStore(live);
+  const stream = useStore(live);
+  const { data } = useReadiness();
+  // A stream that is dead on the line looks alive for a while: the service's own answer counts more.
+  const state = stream === "live" && data?.reached === false ? "interrupted" : stream;
   const { tone, text, why } = words[state];
   return (
     <span role="status" aria-label="Connection" className="row">
@@ -86,7 +92,7 @@ export function Connection() {
 }
 
 export function ServiceBanner() {
-  const { data } = useReadiness();
+  const { data } = useReadinessAtOnce();
   if (!data || data.ready) return null;
   if (!data.reached) {
     return (
@@ -98,7 +104,7 @@ export function ServiceBanner() {
   }
   return (
     <Notice tone="warn" live>
-      <strong>The service is cut off: changes are refused for now.</strong> Reading goes on.
+      <strong>The service is cut off: changes wait or are refused for now.</strong> Reading goes on.
       {data.reasons.length > 0 && <> {data.reasons.join(" · ")}</>}
     </Notice>
   );

@@ -1,4 +1,4 @@
-import { Button, Modal, Select, TextInput } from "@mantine/core";
+import { Button, Select, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
@@ -6,6 +6,7 @@ import { request, url } from "../api/client";
 import { client, keys, useApiKeys } from "../api/queries";
 import type { NamedKey } from "../api/types";
 import { Badge, Empty, Failure, Loading, Notice, Time } from "../components/basics";
+import { MakeDialog } from "../components/MakeDialog";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { ShownOnce } from "../components/ShownOnce";
 import { fromLocalInput } from "../lib/time";
@@ -126,37 +127,20 @@ function NewKey({ project, onClose, onMade }: { project: string; onClose: () => 
     },
   });
   return (
-    <Modal opened onClose={onClose} title="New key" closeButtonProps={{ "aria-label": "Close" }}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
-      >
-        <TextInput label="Name" description="The service or pipeline that will send it" value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={200} data-autofocus />
-        <Select
-          label="Role"
-          data={[
-            { value: "viewer", label: "Viewer: reads" },
-            { value: "editor", label: "Editor: changes configs" },
-          ]}
-          value={level}
-          onChange={(value) => value && setLevel(value)}
-          allowDeselect={false}
-        />
-        <TextInput label="Only under" description="Limits it to keys that begin so; empty: all" placeholder="payments." value={prefix} onChange={(event) => setPrefix(event.currentTarget.value)} />
-        <TextInput type="datetime-local" label="Ends" description="Empty: never" value={ends} onChange={(event) => setEnds(event.currentTarget.value)} />
-        {make.error && <Failure error={make.error} />}
-        <div className="row">
-          <Button type="submit" disabled={name.trim() === ""} loading={make.isPending}>
-            Make key
-          </Button>
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-        </div>
-      </form>
-    </Modal>
+    <MakeDialog thing="key" make={make} ready={name.trim() !== ""} onClose={onClose}>
+      <TextInput label="Name" description="The service or pipeline that will send it" value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={200} data-autofocus />
+      <Select
+        label="Role"
+        data={[
+          { value: "viewer", label: "Viewer: reads" },
+          { value: "editor", label: "Editor: changes configs" },
+        ]}
+        value={level}
+        onChange={(value) => value && setLevel(value)}
+        allowDeselect={false}
+      />
+      <TextInput label="Only under" description="Limits it to keys that begin so; empty: all" placeholder="payments." value={prefix} onChange={(event) => setPrefix(event.currentTarget.value)} />
+      <TextInput type="datetime-local" label="Ends" description="Empty: never" value={ends} onChange={(event) => setEnds(event.currentTarget.value)} />
+    </MakeDialog>
   );
 }

@@ -131,7 +131,7 @@ function Merge({
       )}
       <div className="pane">
         <h3 style={{ margin: "0 0 0.25rem" }}>Result (you can edit it)</h3>
-        <div style={{ height: "16rem", border: "1px solid var(--g-line)", borderRadius: 6, overflow: "auto" }}>
+        <div style={{ height: "13rem", border: "1px solid var(--g-line)", borderRadius: 6, overflow: "auto" }}>
           <JsonEditor value={text} label="Result of the merge" issues={issues} onChange={(next) => next !== text && setEdited(next)} />
         </div>
       </div>

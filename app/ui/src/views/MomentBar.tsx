@@ -2,7 +2,7 @@
 import { Button } from "@mantine/core";
 import { Notice } from "../components/basics";
 import { useAddress } from "../lib/address";
-import { exactTime, utcTime } from "../lib/time";
+import { exactTime, momentMs, utcTime } from "../lib/time";
 import { useNavigate } from "react-router";
 
 export function MomentBar({ project }: { project: string }) {
@@ -11,7 +11,7 @@ export function MomentBar({ project }: { project: string }) {
   const at = search.get("at");
   if (at === null) return null;
   const isPosition = /^\d+$/.test(at);
-  const isTime = !Number.isNaN(Date.parse(at));
+  const isTime = momentMs(at) !== null;
   return (
     <Notice tone="info" live>
       <div className="row wrap">

@@ -5,10 +5,11 @@ import { useEffect, useMemo, useState } from "react";
 import { Link } from "react-router";
 import { useAudit, useConfigs, useProject } from "../api/queries";
 import { useAddress } from "../lib/address";
-import { exactTime, fromLocalInput, toLocalInput, utcTime } from "../lib/time";
+import { exactTime, fromLocalInput, momentMs, toLocalInput, utcTime } from "../lib/time";
 import { useAccess } from "./useCurrentProject";
 
 const SECOND_MS = 1000;
+const DAY_MS = 86_400_000;
 
 export function MomentPicker({ project }: { project: string }) {
   const [search, address] = useAddress();
@@ -29,11 +30,13 @@ export function MomentPicker({ project }: { project: string }) {
   }, [feed.data]);
   const complete = feed.hasNextPage === false;
   const born = detail.data?.created_at ? Date.parse(detail.data.created_at) : undefined;
-  const start = Math.floor((complete ? (steps[0]?.time ?? born) : (born ?? steps[0]?.time)) ?? now_ms - 86_400_000);
+  // Times are kept finer than a millisecond: the first change is there one later, surely.
+  const first = steps[0] && steps[0].time + 1;
+  const start = (complete ? (first ?? born) : (born ?? first)) ?? now_ms - DAY_MS;
   const position = at !== null && /^\d+$/.test(at) ? Number(at) : null;
-  const named = at === null ? now_ms : position === null ? Date.parse(at) : steps.find((each) => each.position === position)?.time;
+  const named = at === null ? now_ms : position === null ? momentMs(at) : steps.find((each) => each.position === position)?.time;
   // An address may name a moment that is none: the service says so, and the slider stays at now.
-  const chosen = named === undefined || Number.isNaN(named) ? now_ms : named;
+  const chosen = named ?? now_ms;
   const [dragged, setDragged] = useState<number | null>(null);
   // The thumb stays where it was let go until the address, which follows later, says the same.
   useEffect(() => setDragged(null), [at]);
@@ -42,7 +45,9 @@ export function MomentPicker({ project }: { project: string }) {
     if (to === at) setDragged(null);
     else address({ at: to }, true);
   };
-  const choose = (time: number) => go(time >= now_ms ? null : new Date(time).toISOString());
+  const step_ms = Math.max(1, Math.floor((now_ms - start) / 2000));
+  // The last step may end short of now; whoever moves the thumb to the end means now.
+  const choose = (time: number) => go(time > now_ms - step_ms ? null : new Date(time).toISOString());
   // Steps go by position: two changes may share a millisecond, never a position.
   const isBefore = (each: { position: number; time: number }) =>
     position === null ? (at === null ? true : each.time <= value) : each.position < position;
@@ -70,7 +75,7 @@ export function MomentPicker({ project }: { project: string }) {
             className="grow"
             min={start}
             max={Math.max(now_ms, start + SECOND_MS)}
-            step={Math.max(1, Math.floor((now_ms - start) / 2000))}
+            step={step_ms}
             value={value}
             onChange={setDragged}
             onChangeEnd={choose}
@@ -101,7 +106,7 @@ export function MomentPicker({ project }: { project: string }) {
                 Back to now
               </Button>
               <span className="muted" role="status">
-                {shown.data && `${shown.data.items.length.toLocaleString()} configs then`}
+                {shown.data && (shown.data.items.length === 1 ? "1 config then" : `${shown.data.items.length.toLocaleString()} configs then`)}
                 {shown.error && `It cannot be shown: ${shown.error.message}`}
               </span>
             </>
@@ -118,21 +123,15 @@ function ExactMoment({ iso, onChoose }: { iso: string; onChoose: (time_ms: numbe
   const [typed, setTyped] = useState(shown);
   const done = () => typed !== "" && typed !== shown && onChoose(Date.parse(fromLocalInput(typed)));
   return (
-    <form
-      onSubmit={(event) => {
-        event.preventDefault();
-        done();
-      }}
-    >
-      <TextInput
-        type="datetime-local"
-        step={1}
-        size="xs"
-        aria-label="Date and time"
-        value={typed}
-        onChange={(event) => setTyped(event.currentTarget.value)}
-        onBlur={done}
-      />
-    </form>
+    <TextInput
+      type="datetime-local"
+      step={1}
+      size="xs"
+      aria-label="Date and time"
+      value={typed}
+      onChange={(event) => setTyped(event.currentTarget.value)}
+      onBlur={done}
+      onKeyDown={(event) => event.key === "Enter" && done()}
+    />
   );
 }

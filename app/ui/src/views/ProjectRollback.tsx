@@ -7,7 +7,7 @@ import { applyChanges, momentQuery, useProject } from "../api/queries";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { Failure, Loading, Notice } from "../components/basics";
 import { StillAsking } from "../components/Verdict";
-import { exactTime } from "../lib/time";
+import { exactTime, momentMs } from "../lib/time";
 
 type Line = { op?: string; key: string; version: number; deleted?: boolean };
 type Plan = { changes: Line[] };
@@ -26,7 +26,7 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
     retry: false,
     staleTime: 0,
   });
-  const when = "position" in moment ? `position ${at}` : exactTime(at);
+  const when = "position" in moment ? `position ${at}` : momentMs(at) === null ? at : exactTime(at);
   const name = detail.data?.name ?? project;
   const count = plan.data?.changes.length ?? 0;
   return (

@@ -1,4 +1,4 @@
-import { Button, Modal, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
@@ -7,6 +7,7 @@ import { request } from "../api/client";
 import { client, keys, useMe, useProjects } from "../api/queries";
 import type { Project } from "../api/types";
 import { Badge, Empty, Failure, Loading, Time, usePageTitle } from "../components/basics";
+import { MakeDialog } from "../components/MakeDialog";
 import { ShownOnce } from "../components/ShownOnce";
 import { useHotkeys } from "../lib/hotkeys";
 
@@ -91,33 +92,16 @@ function NewProject({ onClose }: { onClose: () => void }) {
     );
   }
   return (
-    <Modal opened onClose={onClose} title="New project" closeButtonProps={{ "aria-label": "Close" }}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
-      >
-        <TextInput
-          label="Name"
-          description="What people will look for: payments, web shop, …"
-          value={name}
-          onChange={(event) => setName(event.currentTarget.value)}
-          required
-          maxLength={200}
-          data-autofocus
-        />
-        {make.error && <Failure error={make.error} />}
-        <div className="row">
-          <Button type="submit" loading={make.isPending} disabled={name.trim() === ""}>
-            Make project
-          </Button>
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-        </div>
-      </form>
-    </Modal>
+    <MakeDialog thing="project" make={make} ready={name.trim() !== ""} onClose={onClose}>
+      <TextInput
+        label="Name"
+        description="What people will look for: payments, web shop, …"
+        value={name}
+        onChange={(event) => setName(event.currentTarget.value)}
+        required
+        maxLength={200}
+        data-autofocus
+      />
+    </MakeDialog>
   );
 }

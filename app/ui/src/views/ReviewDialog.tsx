@@ -11,7 +11,7 @@ import { StillAsking, Verdict as Said } from "../components/Verdict";
 import { DiffView } from "../editor/DiffView";
 import type { Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
-import { formatJson } from "../lib/json";
+import { formatJson, formatted } from "../lib/json";
 
 type Verdict = { state: "asking" } | { state: "fine"; version: number } | { state: "refused"; problem: Problem };
 
@@ -92,7 +92,7 @@ export function ReviewDialog({
       <div className="stack">
         <DiffView
           before={live ? formatJson(live.content) : ""}
-          after={draft.op === "delete" ? "" : draft.text}
+          after={draft.op === "delete" ? "" : formatted(draft.text)}
           beforeLabel={live ? `live, version ${live.version}` : "nothing yet"}
           afterLabel={draft.op === "delete" ? "deleted" : behind ? `yours, made on version ${draft.baseVersion}` : `yours, version ${version}`}
         />
@@ -131,9 +131,11 @@ export function ReviewDialog({
           <Button variant="default" onClick={onClose}>
             Go on editing
           </Button>
-          <span className="end muted only-wide">
-            <kbd>Ctrl</kbd> <kbd>Enter</kbd> commit
-          </span>
+          {!behind && (
+            <span className="end muted only-wide">
+              <kbd>Ctrl</kbd> <kbd>Enter</kbd> commit
+            </span>
+          )}
         </div>
       </div>
     </Modal>

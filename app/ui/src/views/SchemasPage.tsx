@@ -1,4 +1,4 @@
-import { Button, Checkbox, Modal, TextInput } from "@mantine/core";
+import { Button, Checkbox, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
@@ -7,6 +7,7 @@ import { request } from "../api/client";
 import { client, keys, useConfigs, useProject, useSchemas } from "../api/queries";
 import type { Schema } from "../api/types";
 import { Badge, Empty, Failure, Loading, ReasonedButton, Time, usePageTitle } from "../components/basics";
+import { MakeDialog } from "../components/MakeDialog";
 import { useAddress } from "../lib/address";
 import { useAccess } from "./useCurrentProject";
 
@@ -102,34 +103,17 @@ function NewSchema({ project, onClose }: { project: string; onClose: () => void 
     },
   });
   return (
-    <Modal opened onClose={onClose} title="New schema" closeButtonProps={{ "aria-label": "Close" }}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
-      >
-        <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={200} data-autofocus />
-        <Checkbox
-          label="Shared by all projects"
-          description="Otherwise only this project can use it"
-          checked={shared}
-          onChange={(event) => setShared(event.currentTarget.checked)}
-        />
-        <p className="muted" style={{ margin: 0 }}>
-          It begins as one that allows every object; you write it on the next page.
-        </p>
-        {make.error && <Failure error={make.error} />}
-        <div className="row">
-          <Button type="submit" disabled={name.trim() === ""} loading={make.isPending}>
-            Make schema
-          </Button>
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-        </div>
-      </form>
-    </Modal>
+    <MakeDialog thing="schema" make={make} ready={name.trim() !== ""} onClose={onClose}>
+      <TextInput label="Name" value={name} onChange={(event) => setName(event.currentTarget.value)} required maxLength={200} data-autofocus />
+      <Checkbox
+        label="Shared by all projects"
+        description="Otherwise only this project can use it"
+        checked={shared}
+        onChange={(event) => setShared(event.currentTarget.checked)}
+      />
+      <p className="muted" style={{ margin: 0 }}>
+        It begins as one that allows every object; you write it on the next page.
+      </p>
+    </MakeDialog>
   );
 }

@@ -1,4 +1,4 @@
-import { Button, Checkbox, Modal, PasswordInput, Switch, TextInput } from "@mantine/core";
+import { Button, Checkbox, PasswordInput, Switch, TextInput } from "@mantine/core";
 import { IconPlus } from "@tabler/icons-react";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
@@ -6,6 +6,7 @@ import { request, url } from "../api/client";
 import { client, keys, useMe, useUsers } from "../api/queries";
 import type { User } from "../api/types";
 import { Badge, Empty, Failure, Loading, Time, usePageTitle } from "../components/basics";
+import { MakeDialog } from "../components/MakeDialog";
 import { useAddress } from "../lib/address";
 import { DeleteUser } from "./DeleteUser";
 
@@ -106,27 +107,10 @@ function NewUser({ onClose }: { onClose: () => void }) {
     },
   });
   return (
-    <Modal opened onClose={onClose} title="New user" closeButtonProps={{ "aria-label": "Close" }}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          make.mutate();
-        }}
-      >
-        <TextInput label="Email" type="email" value={email} onChange={(event) => setEmail(event.currentTarget.value)} required autoComplete="off" data-autofocus />
-        <PasswordInput label="First password" description="Tell it to them; they change it after signing in" value={password} onChange={(event) => setPassword(event.currentTarget.value)} required autoComplete="new-password" />
-        <Checkbox label="Superuser" description="May do everything in every project, and manage users" checked={superuser} onChange={(event) => setSuperuser(event.currentTarget.checked)} />
-        {make.error && <Failure error={make.error} />}
-        <div className="row">
-          <Button type="submit" loading={make.isPending} disabled={email === "" || password === ""}>
-            Make user
-          </Button>
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-        </div>
-      </form>
-    </Modal>
+    <MakeDialog thing="user" make={make} ready={email !== "" && password !== ""} onClose={onClose}>
+      <TextInput label="Email" type="email" value={email} onChange={(event) => setEmail(event.currentTarget.value)} required autoComplete="off" data-autofocus />
+      <PasswordInput label="First password" description="Tell it to them; they change it after signing in" value={password} onChange={(event) => setPassword(event.currentTarget.value)} required autoComplete="new-password" />
+      <Checkbox label="Superuser" description="May do everything in every project, and manage users" checked={superuser} onChange={(event) => setSuperuser(event.currentTarget.checked)} />
+    </MakeDialog>
   );
 }
