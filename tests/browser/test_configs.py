@@ -91,6 +91,21 @@ def test_what_is_wrong_stands_at_its_place_and_the_button_says_why(
     expect(person.editor()).to_be_focused()
 
 
+def test_a_document_is_formatted_without_changing_what_it_says(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana(f"/p/{project}/configs/limit")
+    person.type_document('{"daily":9007199254740993,"exact":1.0}')
+    person.page.keyboard.press("Shift+Alt+KeyF")
+    expect(person.editor().locator(".cm-line")).to_have_count(4)
+    expect(person.editor()).to_contain_text('"daily": 9007199254740993')
+    person.type_document('{"daily":   5000}')
+    person.button("Format").click()
+    # Only white space was different: there is nothing left to commit.
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+
+
 def test_what_was_typed_survives_a_reload(admin: Api, project: str, ana: Open) -> None:
     admin.put(project, "limit", {"daily": 5000})
     person = ana(f"/p/{project}/configs/limit")

@@ -34,14 +34,29 @@ def test_a_new_project_shows_its_key_once(admin: Api, ana: Open) -> None:
     assert key not in person.page.content()
 
 
-def test_the_project_key_is_rotated_with_grace(admin: Api, project: str, ana: Open) -> None:
+def test_the_project_key_is_rotated_with_grace_or_at_once(admin: Api, ana: Open) -> None:
+    name = f"rotated {uuid.uuid4().hex[:6]}"
+    made = admin("POST", "/v1/projects", {"name": name})
+    project, first = made["id"], made["api_key"]
+    path = f"/v1/projects/{project}/configs"
     person = ana(f"/p/{project}/access")
-    person.button("Replace the project key…").click()
-    person.button("Make a new project key").click()
-    key = person.page.get_by_test_id("secret").inner_text()
-    person.button("I have stored the key").click()
-    read = admin._send("GET", f"/v1/projects/{project}/configs", None, {"X-API-Key": key})
-    assert read["items"] == []
+
+    def rotate(ends: str) -> str:
+        person.button("Replace the project key…").click()
+        person.page.get_by_role("combobox", name="The old key ends").click()
+        person.page.get_by_role("option", name=ends).click()
+        person.button("Make a new project key").click()
+        key = person.page.get_by_test_id("secret").inner_text()
+        person.button("I have stored the key").click()
+        return key
+
+    second = rotate("in 1 hour")
+    for key in (first, second):
+        assert admin._send("GET", path, None, {"X-API-Key": key})["items"] == []
+    third = rotate("at once")
+    assert admin._send("GET", path, None, {"X-API-Key": third})["items"] == []
+    with pytest.raises(ApiError, match="401"):
+        admin._send("GET", path, None, {"X-API-Key": second})
 
 
 def test_members_are_added_changed_and_removed(admin: Api, project: str, ana: Open) -> None:

@@ -40,6 +40,25 @@ def test_the_session_goes_on_after_a_reload_without_any_token_in_storage(ana: Op
     assert any(cookie["httpOnly"] for cookie in person.context.cookies())
 
 
+def test_the_session_is_renewed_in_silence_before_it_runs_out(
+    admin: Api, project: str, someone: Open
+) -> None:
+    # Method: the page's clock jumps; the renewal that this makes due is the service's own.
+    admin.put(project, "limit", {"daily": 5000})
+    person = someone()
+    person.page.clock.install()
+    person.sign_in(f"/p/{project}/configs/limit", admin.email, admin.password)
+    person.type_document('{"daily": 4242}')
+    with person.page.expect_response("**/v1/auth/refresh") as answer:
+        person.page.clock.fast_forward("01:00:00")
+    assert answer.value.status == 200
+    expect(person.editor()).to_contain_text("4242")
+    person.button("Review version 2").click()
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin.content(project, "limit") == {"daily": 4242}
+
+
 def test_two_tabs_renew_one_after_the_other(ana: Open) -> None:
     # A refresh token that is used twice ends its whole family: tabs must take turns.
     person = ana("/projects")
