@@ -154,6 +154,9 @@ def _reachable(host: str) -> str:
 
 def _free_port(host: str, port: int) -> int:
     """`port`, or a free one for 0. A taken one ends the command before anything starts."""
+    from app.embedded.raft import free_ports
+
+    port = port or free_ports(1)[0]
     try:
         family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with closing(socket.socket(family, socket.SOCK_STREAM)) as probe:

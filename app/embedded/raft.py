@@ -14,7 +14,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -162,8 +162,15 @@ class RaftGroup:
 
     def _has_leader(self, index: int) -> Iterator[bool]:
         while True:
+            self._check_all_run()
             meta = self._monitor(index, "/jsz").get("meta_cluster") or {}
             yield bool(meta.get("leader")) and meta.get("cluster_size") == MEMBERS
+
+    def _check_all_run(self) -> None:
+        """Raise EmbeddedError for a member that ended: the others would wait for it in vain."""
+        for child in self._children:
+            if child is not None and (code := child.exit_code) is not None:
+                raise EmbeddedError(f"{child.name} ended with {code}: {child.last_words()}")
 
     def _is_healthy(self, index: int) -> Iterator[bool]:
         while True:
@@ -217,13 +224,13 @@ class RaftGroup:
         except (FileNotFoundError, ValueError, TypeError):
             remembered = []
         numbers = [n for ports in remembered for n in (ports.client, ports.cluster, ports.monitor)]
-        chosen = _free_ports(3 * MEMBERS, numbers)
+        chosen = free_ports(3 * MEMBERS, numbers)
         groups = [Ports(*chosen[3 * index : 3 * index + 3]) for index in range(MEMBERS)]
         write_private(file, json.dumps([asdict(ports) for ports in groups]))
         return groups
 
 
-def _free_ports(count: int, wished: list[int]) -> list[int]:
+def free_ports(count: int, wished: Sequence[int] = ()) -> list[int]:
     """`count` different free loopback ports; `wished` ones where they are free."""
     sockets: list[socket.socket] = []
     try:

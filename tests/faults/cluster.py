@@ -26,7 +26,7 @@ from aiohttp import ClientSession
 
 from app.embedded.postgres import Postgres
 from app.embedded.processes import Child, get
-from app.embedded.raft import HOST, MEMBERS, USER, RaftGroup, _free_ports
+from app.embedded.raft import HOST, MEMBERS, USER, RaftGroup, free_ports
 from tests.faults.links import Link
 
 T = TypeVar("T")
@@ -140,7 +140,7 @@ class Cluster:
         )
         self._environ = self._service_environ()
         await self.guardian("migrate", "up")
-        ports = _free_ports(2, [])
+        ports = free_ports(2)
         for name, port in zip(("web1", "web2"), ports, strict=True):
             self.web_urls[name] = f"http://{HOST}:{port}"
         for name in PROCESSES:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -194,8 +196,6 @@ def test_members_are_killed_paused_and_come_back(private_raft_group: RaftGroup) 
 
 def test_a_port_taken_meanwhile_is_replaced(short_path: Path) -> None:
     """Race: somebody else got one of the remembered ports between two starts."""
-    import socket
-
     url = RaftGroup(short_path / "raft").member_url(0)
     with socket.socket() as squatter:
         squatter.bind(("127.0.0.1", int(url.rpartition(":")[2])))
@@ -212,6 +212,20 @@ def test_ports_are_not_of_those_that_anybody_gets(short_path: Path) -> None:
     group = RaftGroup(short_path / "raft")
     urls = [*group.url.split(","), *group.monitor_urls]
     assert all(int(url.rpartition(":")[2]) < first_of_kernel for url in urls)
+
+
+def test_a_member_that_cannot_start_is_told_of_at_once(short_path: Path) -> None:
+    """Race: its port was taken, and after a minute n1 was said to be late."""
+    group = RaftGroup(short_path / "raft")
+    remembered = json.loads((short_path / "raft" / "ports.json").read_text())
+    try:
+        with socket.socket() as squatter:
+            squatter.bind(("127.0.0.1", remembered[2]["cluster"]))
+            squatter.listen()
+            with pytest.raises(EmbeddedError, match="n3 ended with 1: "):
+                group.start()
+    finally:
+        group.stop()
 
 
 def test_nothing_of_the_environment_reaches_postgres(
