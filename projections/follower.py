@@ -16,6 +16,7 @@ import structlog
 
 from domain.errors import Conflict
 from projections.checkpoint import CHANNEL, read_checkpoint
+from projections.database import DATABASE_AWAY
 from projections.read_model import ReadModel, Rejected
 from projections.recorded import COLUMNS, from_row
 from projections.revisions import Connection
@@ -40,15 +41,6 @@ _REJECTED = """
 SELECT change_id, position, conflicts::text AS conflicts FROM rejected_changes
 WHERE position > $1 AND position <= $2 ORDER BY position
 """
-
-_DATABASE_AWAY = (
-    OSError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # the server ended the session while nobody listened
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-)
 
 logger = structlog.get_logger(__name__)
 
@@ -95,7 +87,7 @@ class Follower:
         while True:
             try:
                 await self._follow()
-            except _DATABASE_AWAY as error:
+            except DATABASE_AWAY as error:
                 failures = 0 if self._model.live else failures + 1
                 delay = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)]
                 logger.warning("follower_interrupted", error=repr(error), retry_in_s=delay)
@@ -114,7 +106,7 @@ class Follower:
         while not self.warmed.is_set():
             try:
                 await self._warm()
-            except _DATABASE_AWAY as error:
+            except DATABASE_AWAY as error:
                 logger.warning("warming_interrupted", error=repr(error))
                 await asyncio.sleep(RETRY_DELAYS_S[-1])
 
