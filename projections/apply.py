@@ -1,15 +1,12 @@
-"""One batch of log entries to one SQL transaction: gather, decide, append, project, check.
+"""One batch of log entries to the database: gather what the rule needs, decide, write.
 
-The order inside is the product's promise: revisions first, then `configs`, then the
-checkpoint; all or nothing.
+What is written is all or nothing, and only onto the checkpoint that was gathered: nobody wrote
+between the two.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
-
-import orjson
 
 from consensus.log import EntryKind
 from domain.change_set import Head
@@ -19,32 +16,30 @@ from projections.batch import (
     BatchResult,
     Chain,
     DecodedEntry,
-    Rejection,
     World,
     apply_entries,
 )
+from projections.batch_write import ChainEnd, write_batch
 from projections.checkpoint import COLUMNS as CHECKPOINT_COLUMNS
-from projections.checkpoint import ChainEnd, Checkpoint, move_checkpoint
-from projections.configs import project_revisions
-from projections.revisions import APPLICATION, Connection, append_revisions
+from projections.checkpoint import Checkpoint, move_checkpoint
+from projections.revisions import APPLICATION, Connection
 
-BY_INDEX = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
-"""Settings of a session that applies batches. Its statements are planned once, perhaps while the
-tables are empty, and then every row looks cheap to read; all they need is found by an index."""
+PLANNED_ONCE = {
+    "plan_cache_mode": "force_generic_plan",
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+}
+"""Settings of a session that applies batches. To plan its statements takes longer than to run them,
+so they are planned once; perhaps while the tables are empty, and then every row looks cheap to
+read. All they need is found by an index."""
 
-# One round trip for all that the rule needs. The checkpoint is locked, so that the last step of a
-# rebuild and a batch never interleave. Where a config stands is asked of its revisions, never of
-# `configs`: a projection that somebody damaged must not change an outcome. The rows that foreign
-# keys will need are locked, so that a project or user that is deleted meanwhile waits for this
-# batch or is not seen by it.
+# One round trip for all that the rule needs. Where a config stands is asked of its revisions, never
+# of `configs`: a projection that somebody damaged must not change an outcome.
 GATHER = f"""
-WITH locked AS (
-    SELECT {CHECKPOINT_COLUMNS} FROM checkpoints WHERE application_name = $6 FOR UPDATE),
-held_projects AS (SELECT id FROM projects WHERE id = ANY($1::text[]) FOR KEY SHARE),
-held_users AS (SELECT id FROM users WHERE id = ANY($2::text[]) FOR KEY SHARE)
 SELECT
-    (SELECT array_agg(id) FROM held_projects) AS projects,
-    (SELECT array_agg(id) FROM held_users) AS users,
+    (SELECT array_agg(id) FROM projects WHERE id = ANY($1::text[])) AS projects,
+    (SELECT array_agg(id) FROM users WHERE id = ANY($2::text[])) AS users,
     (SELECT array_agg((k.project_id, k.key, r.version, r.event))
      FROM unnest($3::text[], $4::text[]) AS k (project_id, key)
      CROSS JOIN LATERAL (SELECT version, event FROM config_revisions
@@ -58,16 +53,9 @@ SELECT
      WHERE change_id = ANY($5::text[]) AND change_index = 0) AS applied,
     (SELECT array_agg(change_id) FROM rejected_changes
      WHERE change_id = ANY($5::text[])) AS rejected,
-    locked.*
-FROM locked
+    {CHECKPOINT_COLUMNS}
+FROM checkpoints WHERE application_name = $6
 """  # noqa: S608
-
-_REJECT = """
-INSERT INTO rejected_changes (change_id, project_id, position, conflicts, created_at)
-SELECT r.change_id, r.project_id, r.position, r.conflicts::jsonb, r.created_at
-FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[])
-AS r (change_id, project_id, position, conflicts, created_at)
-"""
 
 
 class BrokenChain(BrokenInvariant):
@@ -77,30 +65,21 @@ class BrokenChain(BrokenInvariant):
 async def apply_batch(
     connection: Connection, before: Checkpoint, decoded: Sequence[DecodedEntry]
 ) -> Checkpoint:
-    """Apply entries that follow `before` directly, in one transaction; return the new checkpoint.
+    """Apply entries that follow `before` directly, all or none; return the new checkpoint.
 
     Raises BrokenInvariant if the database's checkpoint is not `before`: somebody else
     writes here, against the advisory lock. Raises BrokenChain if the history was changed.
     """
     if all(item.entry.kind is EntryKind.BARRIER for item in decoded):
         return await _pass_barriers(connection, before, decoded)
-    async with connection.transaction():
+    while True:
         world = await _gather(connection, before, decoded)
         result = apply_entries(world, decoded)
-        if result.revisions:
-            await append_revisions(connection, result.revisions, before.last_sequence)
-            await project_revisions(connection, result.revisions)
-        if result.rejections:
-            await _reject(connection, result.rejections)
         after = _after(before, result)
-        await move_checkpoint(
-            connection,
-            before,
-            after,
-            chain_ends=_chain_ends(before, result),
-            rejections=len(result.rejections),
-        )
-    return after
+        ends = _chain_ends(before, result)
+        if await write_batch(connection, before, after, world, result, ends):
+            return after
+        # A project or user that it would have referred to was deleted meanwhile: that is seen now.
 
 
 async def _pass_barriers(
@@ -161,20 +140,6 @@ async def _gather(
         if project_id in world.projects and project_id not in world.chains:
             raise BrokenChain(f"project {project_id} has revisions, but no end of its hash chain")
     return world
-
-
-async def _reject(connection: Connection, rejections: Sequence[Rejection]) -> None:
-    rows = [
-        (
-            r.change_id,
-            r.project_id,
-            r.position,
-            orjson.dumps([asdict(conflict) for conflict in r.conflicts]).decode(),
-            r.created_at,
-        )
-        for r in rejections
-    ]
-    await connection.execute(_REJECT, *map(list, zip(*rows, strict=True)))
 
 
 def _chain_ends(before: Checkpoint, result: BatchResult) -> list[ChainEnd]:

@@ -5,9 +5,9 @@ Kept in one row of `checkpoints`, moved in the transaction that records the batc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from domain.errors import BrokenInvariant
 from projections.revisions import APPLICATION, Connection
@@ -37,25 +37,13 @@ _CREATE = """
 INSERT INTO checkpoints (application_name, notification_id, updated_at) VALUES ($1, 0, now())
 ON CONFLICT DO NOTHING
 """
-# Only from where the projector left it: nobody else moves it. The ends of the hash chains move in
-# the same statement, which spares a round trip.
-_MOVE = """
-WITH moved AS (
-    UPDATE checkpoints SET notification_id = $2, last_sequence = $3, change_position = $4,
-        change_digest = $5, last_time = $6, skipped = $7, updated_at = now()
-    WHERE application_name = $1 AND notification_id = $10 AND last_sequence = $11 RETURNING 1),
-heads AS (
-    INSERT INTO audit_heads (project_id, revisions, head_hash, head_position, head_sequence)
-    SELECT h.project_id, h.revisions, h.head_hash, h.head_position, h.head_sequence
-    FROM unnest($12::text[], $13::bigint[], $14::bytea[], $15::bigint[], $16::bigint[])
-    AS h (project_id, revisions, head_hash, head_position, head_sequence)
-    ON CONFLICT (project_id) DO UPDATE
-    SET revisions = excluded.revisions, head_hash = excluded.head_hash,
-        head_position = excluded.head_position, head_sequence = excluded.head_sequence)
-SELECT pg_notify($8, $9) FROM moved
+MOVE = """
+UPDATE checkpoints SET notification_id = $4, last_sequence = $5, change_position = $6,
+    change_digest = $7, last_time = $8, skipped = $9, updated_at = now()
+WHERE application_name = $1 AND notification_id = $2 AND last_sequence = $3
 """
-ChainEnd = tuple[str, int, bytes, int, int]
-"""A row of `audit_heads`: project id, revisions, hash, position and sequence of the last one."""
+"""Only from where the projector left it: nobody else moves it. Takes `move_arguments`."""
+_MOVE_AND_TELL = f"WITH moved AS ({MOVE} RETURNING 1) SELECT pg_notify($10, $11) FROM moved"  # noqa: S608
 
 
 async def read_checkpoint(connection: Connection, *, lock: bool = False) -> Checkpoint:
@@ -69,34 +57,33 @@ async def create_checkpoint(connection: Connection) -> None:
     await connection.execute(_CREATE, APPLICATION)
 
 
-async def move_checkpoint(
-    connection: Connection,
-    before: Checkpoint,
-    to: Checkpoint,
-    *,
-    chain_ends: Sequence[ChainEnd] = (),
-    rejections: int = 0,
-) -> None:
-    """Move the checkpoint and tell every follower when (and only if) the transaction commits.
-
-    Raises BrokenInvariant if it does not stand at `before`: somebody else writes here, against
-    the advisory lock.
-    """
-    moved = await connection.fetch(
-        _MOVE,
+def move_arguments(before: Checkpoint, to: Checkpoint) -> tuple[Any, ...]:
+    """The nine arguments of `MOVE`."""
+    return (
         APPLICATION,
+        before.position,
+        before.last_sequence,
         to.position,
         to.last_sequence,
         to.change_position,
         to.change_digest,
         to.last_time,
         to.skipped,
-        CHANNEL,
-        f"{to.position}:{to.last_sequence}:{rejections}",
-        before.position,
-        before.last_sequence,
-        *(map(list, zip(*chain_ends, strict=True)) if chain_ends else [[]] * 5),
     )
-    if not moved:
+
+
+def news_of(to: Checkpoint, rejections: int = 0) -> tuple[str, str]:
+    """What every follower is told when (and only if) the move commits: channel and payload."""
+    return CHANNEL, f"{to.position}:{to.last_sequence}:{rejections}"
+
+
+async def move_checkpoint(connection: Connection, before: Checkpoint, to: Checkpoint) -> None:
+    """Move the checkpoint where nothing is recorded, and tell every follower.
+
+    Raises BrokenInvariant if it does not stand at `before`: somebody else writes here, against
+    the advisory lock.
+    """
+    arguments = (*move_arguments(before, to), *news_of(to))
+    if not await connection.fetch(_MOVE_AND_TELL, *arguments):
         stored = await read_checkpoint(connection)
         raise BrokenInvariant(f"the checkpoint is {stored}, the projector left {before}")

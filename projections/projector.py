@@ -17,7 +17,7 @@ import structlog
 
 from consensus.log import Entry, Log, LogCorrupt, LogUnavailable
 from domain.errors import BrokenInvariant, UndecodableEntry
-from projections.apply import BY_INDEX, BrokenChain, apply_batch
+from projections.apply import PLANNED_ONCE, BrokenChain, apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
 from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN
@@ -81,7 +81,7 @@ class Projector:
         connection = await asyncpg.connect(
             self._dsn,
             server_settings={
-                **BY_INDEX,
+                **PLANNED_ONCE,
                 "application_name": _session_name(),
                 "idle_session_timeout": str(FROZEN_AFTER_MS),
                 "idle_in_transaction_session_timeout": str(FROZEN_AFTER_MS),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import asyncpg
 
 from consensus.log import Entry, Log, LogReader, LogUnavailable
-from projections.apply import BY_INDEX, apply_batch
+from projections.apply import PLANNED_ONCE, apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
 from projections.fingerprint import Difference, Fingerprints, differences, fingerprints
@@ -61,7 +61,7 @@ async def replay(
     when the log contradicts itself. The live database goes on meanwhile: it is compared as it stood
     at the start.
     """
-    target = await asyncpg.connect(into, server_settings=BY_INDEX)
+    target = await asyncpg.connect(into, server_settings=PLANNED_ONCE)
     try:
         await _require_fresh(target)
         end = await log.barrier(timeout=READ_TIMEOUT_S)

@@ -10,11 +10,13 @@ without gaps. Tracking is a row of `checkpoints`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 from eventsourcing.persistence import IntegrityError, Notification, StoredEvent, Tracking
 
 from domain.config import config_id, split_config_id
+from projections.arrays import arrays
 from projections.batch import Revision
 
 Connection = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
@@ -30,7 +32,7 @@ SET last_sequence = checkpoints.last_sequence + $2, updated_at = now()
 RETURNING last_sequence
 """
 
-_INSERT = """
+APPEND = """
 INSERT INTO config_revisions (
     id, sequence, project_id, config_key, version, event, state, position, change_id,
     change_index, created_at, content, schema_id, schema_version, comment,
@@ -46,6 +48,8 @@ WITH ORDINALITY AS r (project_id, config_key, version, event, state, position, c
     change_index, created_at, content, schema_id, schema_version, comment,
     created_by_user_id, created_by_email, hash, ordinality)
 """
+"""Inserts revisions behind the sequence $1, which the caller holds: nobody else takes the same
+ones. The other arguments are those of `columns_of`."""
 
 _MOVE_TRACKING = """
 INSERT INTO checkpoints (application_name, notification_id, updated_at)
@@ -73,14 +77,9 @@ ORDER BY sequence LIMIT $4
 _BIGINT_MAX = 2**63 - 1
 
 
-async def append_revisions(
-    connection: Connection, revisions: Sequence[Revision], last_sequence: int
-) -> None:
-    """Insert the revisions behind `last_sequence`, in one round trip.
-
-    The caller holds the checkpoint's row lock, so nobody else takes the same sequences.
-    """
-    columns = [
+def columns_of(revisions: Sequence[Revision]) -> list[list[Any]]:
+    """The revisions as arrays, one for each column: $2 to $17 of `APPEND`."""
+    rows = [
         (
             *split_config_id(str(r.originator_id)),
             r.originator_version,
@@ -100,7 +99,7 @@ async def append_revisions(
         )
         for r in revisions
     ]
-    await connection.execute(_INSERT, last_sequence, *map(list, zip(*columns, strict=True)))
+    return arrays(rows, 16)
 
 
 class RevisionsRecorder:
@@ -125,7 +124,7 @@ class RevisionsRecorder:
                     return []
                 count = len(revisions)
                 last = await self._connection.fetchval(_TAKE_SEQUENCES, APPLICATION, count)
-                await append_revisions(self._connection, revisions, last - count)
+                await self._connection.execute(APPEND, last - count, *columns_of(revisions))
                 return list(range(last - count + 1, last + 1))
         except asyncpg.IntegrityConstraintViolationError as error:
             raise IntegrityError(str(error)) from error

@@ -7,16 +7,20 @@ Method: a real PostgreSQL; the log in memory, which can be made to do what no re
 from __future__ import annotations
 
 import asyncio
+import re
 import time
+from functools import partial
 
 import asyncpg
 import pytest
 
 from domain.change_set import ChangeSet, encode_change_set
 from domain.codec import encode_event
-from projections.apply import BY_INDEX, GATHER
+from projections.apply import GATHER, PLANNED_ONCE
+from projections.batch_write import WRITE
 from projections.checkpoint import create_checkpoint
 from projections.projector import LOCK_CLASS, LOCK_OBJECT, ProjectorHalted
+from tests.consensus.contract import eventually
 from tests.projections.projector_world import TIMEOUT_S, World, delete, write
 from tests.support.rows import insert_project, insert_user
 
@@ -188,6 +192,32 @@ async def test_a_project_that_is_deleted_during_the_batch_waits_for_it(world: Wo
     assert left == 0
 
 
+@pytest.mark.parametrize(("table", "recorded"), [("users", [("q", 1, None)]), ("projects", [])])
+async def test_what_is_deleted_between_gathering_and_writing_is_seen(
+    world: World, table: str, recorded: list[tuple[str, int, str | None]]
+) -> None:
+    """The batch has read that project and user are there; its write waits for the deletion."""
+    await insert_user(world.connection, "q")
+    await insert_project(world.connection, "q", "u")
+    position = await world.append(write("a", 1, "q", actor={"user_id": "q"}), project="q")
+    waits = """SELECT count(*) > 0 FROM pg_stat_activity
+        WHERE wait_event_type = 'Lock' AND datname = current_database()"""
+    other = await asyncpg.connect(world.url)
+    deletion = other.transaction()
+    await deletion.start()
+    await other.execute(f"DELETE FROM {table} WHERE id = 'q'")
+    async with world.projector():
+        await eventually(partial(world.connection.fetchval, waits))
+        await deletion.commit()
+        await world.reach(position)
+    await other.close()
+    rows = await world.connection.fetch(
+        "SELECT project_id, version, created_by_user_id FROM config_revisions"
+    )
+    assert [tuple(row) for row in rows] == recorded
+    assert await world.skipped() == (0 if recorded else 1)
+
+
 async def test_a_deleted_user_stays_in_the_committed_bytes(world: World) -> None:
     await insert_user(world.connection, "v")
     actor = {"user_id": "v", "email": "v@example.com"}
@@ -238,16 +268,18 @@ async def test_a_fresh_database_starts_at_the_first_entry(world: World) -> None:
     assert await world.connection.fetchval("SELECT count(*) FROM configs") == 2
 
 
-async def test_batches_are_planned_by_index_even_on_empty_tables(database_url: str) -> None:
+@pytest.mark.parametrize("statement", [GATHER, WRITE], ids=["gather", "write"])
+async def test_batches_are_planned_by_index_even_on_empty_tables(
+    database_url: str, statement: str
+) -> None:
     """The statements are planned once, in the first seconds of an empty database. A plan that
     read `config_revisions` whole made each commit slower than the one before."""
-    connection = await asyncpg.connect(database_url, server_settings=BY_INDEX)
+    arguments = len(set(re.findall(r"\$\d+", statement)))
+    connection = await asyncpg.connect(database_url, server_settings=PLANNED_ONCE)
     try:
-        await connection.execute("SET plan_cache_mode = force_generic_plan")
-        await connection.execute(
-            f"PREPARE gather (text[], text[], text[], text[], text[], text) AS {GATHER}"
-        )
-        rows = await connection.fetch("EXPLAIN EXECUTE gather ('{}', '{}', '{}', '{}', '{}', 'x')")
+        await connection.execute(f"PREPARE batch AS {statement}")
+        nothing = ", ".join(["NULL"] * arguments)
+        rows = await connection.fetch(f"EXPLAIN EXECUTE batch ({nothing})")
     finally:
         await connection.close()
     plan = "\n".join(row[0] for row in rows)

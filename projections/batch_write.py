@@ -1,0 +1,96 @@
+"""The one statement that writes a batch: the revisions first, then `configs` from the very rows
+that were appended, then the ends of the hash chains; and the NOTIFY, if the checkpoint moved.
+
+One statement is one transaction and one round trip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import orjson
+
+from projections.arrays import arrays, numbered_from
+from projections.batch import BatchResult, Rejection, World
+from projections.checkpoint import MOVE, Checkpoint, move_arguments, news_of
+from projections.configs import PROJECT
+from projections.revisions import APPEND, Connection, columns_of
+
+_MOVED = "EXISTS (SELECT FROM moved)"
+# The rows that foreign keys will need are locked: a project or user that is deleted meanwhile
+# waits for this batch, or the batch sees that it is gone, and nothing is written.
+_HELD = """
+held_projects AS (SELECT id FROM projects WHERE id = ANY($1::text[]) FOR KEY SHARE),
+held_users AS (SELECT id FROM users WHERE id = ANY($2::text[]) FOR KEY SHARE)
+"""
+_ALL_HELD = """
+(SELECT count(*) FROM held_projects) = cardinality($1::text[])
+AND (SELECT count(*) FROM held_users) = cardinality($2::text[])
+"""
+_REJECT = """
+INSERT INTO rejected_changes (change_id, project_id, position, conflicts, created_at)
+SELECT r.change_id, r.project_id, r.position, r.conflicts::jsonb, r.created_at
+FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::timestamptz[])
+AS r (change_id, project_id, position, conflicts, created_at)
+"""
+_END_CHAINS = """
+INSERT INTO audit_heads (project_id, revisions, head_hash, head_position, head_sequence)
+SELECT h.project_id, h.revisions, h.head_hash, h.head_position, h.head_sequence
+FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[], $5::bigint[])
+AS h (project_id, revisions, head_hash, head_position, head_sequence)
+"""
+WRITE = f"""
+WITH {numbered_from(29, _HELD)},
+moved AS ({numbered_from(18, MOVE)} AND {numbered_from(29, _ALL_HELD)} RETURNING 1),
+appended AS ({APPEND} WHERE {_MOVED}
+    RETURNING project_id, config_key, version, event, content, schema_id, schema_version,
+        position, created_by_user_id, created_at),
+projected AS ({PROJECT}),
+rejected AS ({numbered_from(31, _REJECT)} WHERE {_MOVED}),
+chained AS ({numbered_from(36, _END_CHAINS)} WHERE {_MOVED}
+    ON CONFLICT (project_id) DO UPDATE
+    SET revisions = excluded.revisions, head_hash = excluded.head_hash,
+        head_position = excluded.head_position, head_sequence = excluded.head_sequence)
+SELECT pg_notify($27, $28) FROM moved
+"""  # noqa: S608
+"""Arguments: 1 to 17 the revisions, 18 to 26 the checkpoint, 27 and 28 the news, 29 and 30 the
+projects and users, 31 to 35 the rejections, 36 to 40 the chains."""
+ChainEnd = tuple[str, int, bytes, int, int]
+"""A row of `audit_heads`: project id, revisions, hash, position and sequence of the last one."""
+
+
+async def write_batch(
+    connection: Connection,
+    before: Checkpoint,
+    after: Checkpoint,
+    world: World,
+    result: BatchResult,
+    chain_ends: Sequence[ChainEnd],
+) -> bool:
+    """Write all of a batch and move the checkpoint, or nothing.
+
+    False: the checkpoint does not stand at `before`, or not all that `world` found is there.
+    """
+    written = await connection.fetch(
+        WRITE,
+        before.last_sequence,
+        *columns_of(result.revisions),
+        *move_arguments(before, after),
+        *news_of(after, len(result.rejections)),
+        list(world.projects),
+        list(world.users),
+        *arrays([_row(rejection) for rejection in result.rejections], 5),
+        *arrays(chain_ends, 5),
+    )
+    return bool(written)
+
+
+def _row(rejection: Rejection) -> tuple[object, ...]:
+    return (
+        rejection.change_id,
+        rejection.project_id,
+        rejection.position,
+        orjson.dumps([asdict(conflict) for conflict in rejection.conflicts]).decode(),
+        rejection.created_at,
+    )
