@@ -233,9 +233,13 @@ class RaftGroup:
 def free_ports(count: int, wished: Sequence[int] = ()) -> list[int]:
     """`count` different free loopback ports; `wished` ones where they are free."""
     sockets: list[socket.socket] = []
+    chosen: list[int] = []
     try:
         for place in range(count):
             for port in chain(wished[place : place + 1], _candidates()):
+                # Two sockets that may be used again can be bound to one port.
+                if port in chosen:
+                    continue
                 listener = socket.socket()
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -244,8 +248,9 @@ def free_ports(count: int, wished: Sequence[int] = ()) -> list[int]:
                     listener.close()
                     continue
                 sockets.append(listener)
+                chosen.append(listener.getsockname()[1])
                 break
-        return [listener.getsockname()[1] for listener in sockets]
+        return chosen
     finally:
         for listener in sockets:
             listener.close()

@@ -20,7 +20,7 @@ import pytest
 
 from app.embedded.postgres import MAX_SOCKET_PATH_BYTES, Postgres, binaries
 from app.embedded.processes import EmbeddedError
-from app.embedded.raft import KERNEL_PORTS, MEMBERS, RaftGroup
+from app.embedded.raft import KERNEL_PORTS, MEMBERS, RaftGroup, free_ports
 from app.migrations import create_database
 from consensus.jetstream import JetStreamLog
 
@@ -204,6 +204,13 @@ def test_a_port_taken_meanwhile_is_replaced(short_path: Path) -> None:
         assert group.member_url(0) != url
         group.start()
         group.stop()
+
+
+def test_no_port_is_chosen_twice() -> None:
+    """Dice: two members of a group got one port, and one of them could never start."""
+    (wished,) = free_ports(1)
+    first, second = free_ports(2, [wished, wished])
+    assert (first == wished) and (second != wished)
 
 
 def test_ports_are_not_of_those_that_anybody_gets(short_path: Path) -> None:
