@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 
 from app.errors import Unavailable
-from consensus.log import Log, LogUnavailable
+from consensus.log import Log, LogError, LogUnavailable
 from projections.read_model import ReadModel
 
 PUBLISH_TIMEOUT_S = 5.0
 """Of the barrier itself. Not a caller's: one who hardly waits must not spoil it for the others."""
+LONGEST_WAIT_S = 60.0
+"""Nobody waits longer; then those who still do are told, and the barrier's task ends."""
+
+Waiter = asyncio.Future[None]
 
 
 class SharedBarrier:
@@ -22,36 +26,56 @@ class SharedBarrier:
     def __init__(self, log: Log, model: ReadModel) -> None:
         self._log = log
         self._model = model
-        self._next: asyncio.Task[int] | None = None
+        self._waiting: list[Waiter] = []
+        """Those whose barrier was not published yet."""
+        self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = asyncio.Lock()
         self._nothing_new_up_to = 0
         """Up to here the log holds nothing but barriers that the model does not hold."""
 
     async def wait(self, timeout_s: float) -> None:
         """Return when the read model has caught up. Raises Unavailable after `timeout_s`."""
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        if len(self._waiting) == 1:
+            task = asyncio.create_task(self._pass())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
         try:
             async with asyncio.timeout(timeout_s):
-                if self._next is None:
-                    self._next = asyncio.create_task(self._publish())
-                    self._next.add_done_callback(_noticed)
-                position = await asyncio.shield(self._next)
-                # All that was committed before the barrier is before its position, so neither the
-                # barrier itself need be applied, nor those of ours directly before it.
-                if self._nothing_new_up_to < position - 1:
-                    await self._model.wait_for(position - 1)
-                self._nothing_new_up_to = max(self._nothing_new_up_to, position)
+                await waiter
         except TimeoutError:
             raise Unavailable("this process could not catch up with the log in time") from None
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}", 2) from error
 
-    async def _publish(self) -> int:
+    async def _pass(self) -> None:
+        """Publish one barrier for all who wait by then, and tell them when it is passed."""
         async with self._in_flight:
-            self._next = None
-            return await self._log.barrier(timeout=PUBLISH_TIMEOUT_S)
+            group, self._waiting = self._waiting, []
+            try:
+                position = await self._log.barrier(timeout=PUBLISH_TIMEOUT_S)
+            except LogError as error:
+                _tell(group, error)
+                return
+        # All that was committed before the barrier is before its position, so neither the
+        # barrier itself need be applied, nor those of ours directly before it.
+        if self._nothing_new_up_to < position - 1:
+            try:
+                await self._model.wait_for(position - 1, LONGEST_WAIT_S)
+            except TimeoutError as error:
+                _tell(group, error)
+                return
+        self._nothing_new_up_to = max(self._nothing_new_up_to, position)
+        _tell(group)
 
 
-def _noticed(barrier: asyncio.Task[int]) -> None:
-    """A barrier that failed after all who waited for it had left is nobody's error."""
-    if not barrier.cancelled():
-        barrier.exception()
+def _tell(group: list[Waiter], error: Exception | None = None) -> None:
+    for waiter in group:
+        if waiter.done():  # it waited no longer
+            continue
+        if error is None:
+            waiter.set_result(None)
+        else:
+            waiter.set_exception(error)
+            waiter.exception()  # it is nobody's fault if its waiter leaves just now

@@ -210,7 +210,8 @@ def test_no_port_is_chosen_twice() -> None:
     """Dice: two members of a group got one port, and one of them could never start."""
     (wished,) = free_ports(1)
     first, second = free_ports(2, [wished, wished])
-    assert (first == wished) and (second != wished)
+    assert first == wished
+    assert second != wished
 
 
 def test_ports_are_not_of_those_that_anybody_gets(short_path: Path) -> None:
