@@ -301,7 +301,3 @@ def _event(
         comment=comment,
         to_version=change.to_version,
     )
-
-
-# The commands were born here; whoever imports them from here goes on.
-__all__ = ["Change", "ChangeWriter", "Committed", "Expected", "Keep", "Prospect"]

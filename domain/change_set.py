@@ -8,7 +8,7 @@ on who asked first, or on the engine's own compare-and-set.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -33,7 +33,13 @@ class Actor:
 
     def as_dict(self) -> dict[str, Any]:
         """As it is stored; fields that are None are left out."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        fields = {
+            "user_id": self.user_id,
+            "email": self.email,
+            "key_id": self.key_id,
+            "key_name": self.key_name,
+        }
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 
-from app.change_writer import Change
+from app.changes import Change
 from app.services import SERVICES
 from domain.change_set import Actor
 from tests.app.api.test_watch import watch_of
