@@ -10,6 +10,7 @@ import os
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -49,7 +50,10 @@ def running(request: pytest.FixtureRequest) -> Iterator[RunningService]:
         pytest.fail("the page is not built: run make ui")
     raft = ask("raft")
     database, stream = f"test_{uuid.uuid4().hex}", f"t_{uuid.uuid4().hex[:12]}_browser"
-    settings = settings_for(ask("create_database", database), raft["url"], stream)
+    settings = replace(
+        settings_for(ask("create_database", database), raft["url"], stream),
+        nats_monitor_urls=tuple(raft["monitor_urls"]),
+    )
     try:
         with run_in_thread(settings) as service:
             yield service

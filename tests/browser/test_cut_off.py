@@ -12,6 +12,12 @@ from tests.browser.running import RunningService
 from tests.browser.support import Api, Person
 
 Open = Callable[..., Person]
+NOTE_OWN_NEWS = """() => {
+    window.ownNews = [];
+    const told = () => document.body.innerText.match(/.*came in.*/g) ?? [];
+    const note = () => window.ownNews.push(...told());
+    new MutationObserver(note).observe(document.body, {subtree: true, childList: true});
+}"""
 
 
 def test_a_service_that_cannot_be_reached_is_told_and_reading_goes_on(
@@ -120,9 +126,31 @@ def test_roll_backs_and_change_sets_wait_for_their_outcome_too(
         person.page.get_by_role("link", name="Change set").click()
         expect(person.page.get_by_text("would accept these together")).to_be_visible()
         act = person.button("Commit 1 change")
+    person.page.evaluate(NOTE_OWN_NEWS)
     with running.nobody_applies():
         act.click()
         expect(person.page.get_by_text("cannot say yet whether it is committed")).to_be_visible()
     expect(person.page.get_by_text("cannot say yet whether it is committed")).to_have_count(0)
     expect(person.page.get_by_role("alert").filter(has_text=told)).to_be_visible()
     assert admin.content(project, "limit") == {"daily": 1}
+    # The watch tells of our own version before the answer does: that is nobody else's.
+    assert person.page.evaluate("window.ownNews") == []
+
+
+def test_a_project_that_goes_back_waits_for_its_outcome_too(
+    running: RunningService, admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", 1)
+    moment = admin("GET", f"/v1/projects/{project}/configs/limit")["position"]
+    admin.put(project, "limit", 2, 1)
+    name = admin("GET", f"/v1/projects/{project}")["name"]
+    person = ana(f"/p/{project}/history?at={moment}")
+    person.expected_statuses.add(503)
+    person.button("Roll the project back to this moment…").click()
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_role("textbox").last.fill(name)
+    with running.nobody_applies():
+        dialog.get_by_role("button", name="Roll back 1 config").click()
+        expect(dialog).to_contain_text("cannot say yet whether it is committed")
+    expect(dialog).to_have_count(0)
+    assert admin.content(project, "limit") == 1

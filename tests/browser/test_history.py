@@ -78,6 +78,26 @@ def test_the_audit_feed_has_filters_and_the_chain_its_state(
     assert "key=limit" in person.page.url
 
 
+def test_the_audit_feed_of_one_person(admin: Api, project: str, ana: Open) -> None:
+    _limits(admin, project, 2)
+    email = f"{project}@example.org"
+    user = admin.make_user(email, "a password that is long")
+    admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "editor"})
+    admin.as_user(email, "a password that is long").put(project, "web.theme", {"dark": True})
+    person = ana(f"/p/{project}/history")
+    feed = person.page.get_by_role("region", name="Audit feed")
+    rows = feed.get_by_role("listitem")
+    expect(rows).to_have_count(3)
+    feed.get_by_role("combobox", name="Changed by").click()
+    person.page.get_by_role("option", name=email).click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("web.theme")
+    assert f"user={user}" in person.page.url
+    feed.get_by_role("combobox", name="Changed by").click()
+    person.page.get_by_role("option", name="By anybody").click()
+    expect(rows).to_have_count(3)
+
+
 def test_any_moment_is_read_only_with_a_way_back(admin: Api, project: str, ana: Open) -> None:
     _limits(admin, project)
     person = ana(f"/p/{project}/history")

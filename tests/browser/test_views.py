@@ -27,6 +27,8 @@ def test_the_cluster_page_draws_the_raft_group(ana: Open) -> None:
     members = person.page.get_by_role("region", name="Members of the Raft group")
     expect(members.get_by_role("row")).to_have_count(4)
     expect(members).to_contain_text("leader")
+    term = person.page.get_by_text("Term", exact=True).locator("..")
+    expect(term).to_have_text(re.compile(r"^Term\s*[1-9][0-9]*$"))
     expect(person.page.get_by_role("img", name=re.compile("Log growth"))).to_be_visible()
     person.shot("cluster")
     assert person.axe() == []

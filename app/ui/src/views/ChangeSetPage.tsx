@@ -31,7 +31,10 @@ export function ChangeSetPage() {
   const access = useAccess(project);
   const drafts = useDrafts(me.data?.id ?? "", project);
   const configs = useConfigs(project, null);
-  const live = useMemo(() => new Map((configs.data?.items ?? []).map((each) => [each.key, each])), [configs.data]);
+  const newest = useMemo(() => new Map((configs.data?.items ?? []).map((each) => [each.key, each])), [configs.data]);
+  // While a commit is on its way the watch may tell of its versions first: those are no news.
+  const [sentOn, setSentOn] = useState<ReadonlyMap<string, Config> | null>(null);
+  const live = sentOn ?? newest;
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const chosen = drafts.filter((each) => !left.has(each.key));
 
@@ -79,7 +82,7 @@ export function ChangeSetPage() {
                 onDiscard={() => discardDraft(me.data?.id ?? "", project, each.key)}
               />
             ))}
-            <CommitPanel project={project} user={me.data?.id ?? ""} chosen={chosen} live={live} canEdit={access.canEdit} />
+            <CommitPanel project={project} user={me.data?.id ?? ""} chosen={chosen} live={live} canEdit={access.canEdit} onSending={(sending) => setSentOn(sending ? newest : null)} />
           </>
         )}
       </div>
@@ -136,12 +139,14 @@ function CommitPanel({
   chosen,
   live,
   canEdit,
+  onSending,
 }: {
   project: string;
   user: string;
   chosen: Listed[];
   live: ReadonlyMap<string, Config>;
   canEdit: boolean;
+  onSending: (sending: boolean) => void;
 }) {
   const [comment, setComment] = useState("");
   const [actId, setActId] = useState(newActId);
@@ -175,6 +180,7 @@ function CommitPanel({
   const commit = async () => {
     if (reason !== null || busy) return;
     setBusy(true);
+    onSending(true);
     setError(null);
     try {
       const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId });
@@ -186,6 +192,7 @@ function CommitPanel({
     } catch (problem) {
       setError(problem);
     } finally {
+      onSending(false);
       setBusy(false);
     }
   };

@@ -44,6 +44,9 @@ export function HistoryPage() {
   );
 }
 
+/** No user's id. A choice like the others, because a button inside the field is not for keyboards. */
+const ANYBODY = "";
+
 /** People that the page has met: authors of what is loaded, and the members for who may list them. */
 function PersonFilter({ project, value, onChange }: { project: string; value: string | null; onChange: (user: string | null) => void }) {
   const access = useAccess(project);
@@ -66,13 +69,11 @@ function PersonFilter({ project, value, onChange }: { project: string; value: st
     <Select
       size="xs"
       aria-label="Changed by"
-      placeholder="By anybody"
-      clearable
       searchable
-      value={value}
-      data={[...names].map(([id, name]) => ({ value: id, label: name }))}
-      onChange={onChange}
-      clearButtonProps={{ "aria-label": "By anybody" }}
+      allowDeselect={false}
+      value={value ?? ANYBODY}
+      data={[{ value: ANYBODY, label: "By anybody" }, ...[...names].map(([id, name]) => ({ value: id, label: name }))]}
+      onChange={(chosen) => onChange(chosen === ANYBODY ? null : chosen)}
     />
   );
 }
