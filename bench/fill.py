@@ -13,7 +13,7 @@ import asyncpg
 _SCATTER = 7_368_787
 _MADE = f"""
 SELECT n, $4 || 'k.' || (n * {_SCATTER} + version * version * 104729) % $2::bigint AS key, version,
-    '{{"limit":' || n || ',"name":"' || repeat('x', 100) || '"}}' AS content,
+    '{{"limit":' || n || ',"name":"' || repeat('x', $6::int) || '"}}' AS content,
     timestamptz '2026-01-01' + version * interval '1 s' AS at
 FROM (
     SELECT n, (n - 1) / $2::bigint + 1 AS version
@@ -53,7 +53,15 @@ ON CONFLICT (application_name) DO UPDATE SET last_sequence = $1
 """
 
 
-async def fill(dsn: str, project_id: str, configs: int, versions: int, prefix: str = "") -> None:
+async def fill(
+    dsn: str,
+    project_id: str,
+    configs: int,
+    versions: int,
+    prefix: str = "",
+    *,
+    content_bytes: int = 100,
+) -> None:
     """Add `configs` configs of `versions` revisions each; nothing else may write meanwhile."""
     connection = await asyncpg.connect(dsn)
     try:
@@ -61,7 +69,7 @@ async def fill(dsn: str, project_id: str, configs: int, versions: int, prefix: s
         await connection.execute("SET session_replication_role = replica")
         async with connection.transaction():
             last = await connection.fetchval(_LAST)
-            arguments = (project_id, configs, versions, prefix, last)
+            arguments = (project_id, configs, versions, prefix, last, content_bytes)
             await connection.execute(_REVISIONS, *arguments, timeout=1200)
             await connection.execute(_CONFIGS, *arguments, timeout=1200)
             await connection.execute(_CHECKPOINT, last + configs * versions)

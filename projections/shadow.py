@@ -1,7 +1,8 @@
 """The `configs` table as it should be: every revision folded again, through the domain, into a
 temporary table beside the live one.
 
-Memory is bounded by three pages, of revisions and of configs, at any size of the history.
+Memory is bounded by three pages, of revisions and of configs, at any size of the history; pages are
+short where revisions are large.
 """
 
 from __future__ import annotations
@@ -21,6 +22,9 @@ from projections.revisions import Connection
 PAGE = 500
 """Revisions asked for at once, and configs sent at once. So few that the server's answer fits
 the socket: it reads on while the page before is folded."""
+FIRST_PAGE = 32
+PAGE_BYTES = 16_000_000
+"""About as much of revisions is asked for at once, if they are large."""
 Row = tuple[Any, ...]
 Progress = Callable[[int, int], None]
 """Called with revisions done and revisions in all."""
@@ -128,7 +132,7 @@ async def make_shadow(
         async for page in pages:
             made += folding.page(page)
             progress(folding.done, total)
-            if len(made) >= PAGE:
+            if len(made) >= min(PAGE, len(page)):
                 count += await _copy(writer, made)
                 made = []
     count += await _copy(writer, [*made, *folding.end()])
@@ -185,10 +189,12 @@ async def _pages(
 ) -> AsyncGenerator[list[Any], None]:
     """The rows of a query, each page asked for before the one in front of it is given out."""
     cursor = await connection.cursor(query, *args)
-    ahead = asyncio.ensure_future(cursor.fetch(PAGE))
+    size = FIRST_PAGE
+    ahead = asyncio.ensure_future(cursor.fetch(size))
     try:
         while page := await ahead:
-            ahead = asyncio.ensure_future(cursor.fetch(PAGE))
+            size = next_page_size(size, sum(len(row["state"]) for row in page) / len(page))
+            ahead = asyncio.ensure_future(cursor.fetch(size))
             # The task sends its request now; folding does not let it run.
             await asyncio.sleep(0)
             yield page
@@ -196,6 +202,11 @@ async def _pages(
         if not ahead.done():
             ahead.cancel()
             await asyncio.wait([ahead])
+
+
+def next_page_size(size: int, mean_bytes: float) -> int:
+    """How many revisions are asked for after a page of `size` ones that have so many bytes."""
+    return max(1, min(PAGE, 2 * size, int(PAGE_BYTES / max(1.0, mean_bytes))))
 
 
 class _Folding:
