@@ -14,8 +14,17 @@ import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Locator, Page, expect
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Locator,
+    Page,
+    Request,
+    expect,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "test-output" / "screenshots"
@@ -123,6 +132,13 @@ class Person:
     def __post_init__(self) -> None:
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        self.context.on("request", self._on_request)
+
+    def _on_request(self, request: Request) -> None:
+        # The page works without any other host. What has no host (data:, blob:) asks nobody.
+        asked, ours = urlsplit(request.url), urlsplit(self.url)
+        if asked.netloc not in ("", ours.netloc):
+            self.complaints.append(f"another host was asked: {request.url}")
 
     def _on_console(self, message: ConsoleMessage) -> None:
         if message.type != "error":
