@@ -189,7 +189,7 @@ async def _pages(
 ) -> AsyncGenerator[list[Any], None]:
     """The rows of a query, each page asked for before the one in front of it is given out."""
     cursor = await connection.cursor(query, *args)
-    size = FIRST_PAGE
+    size = min(PAGE, FIRST_PAGE)
     ahead = asyncio.ensure_future(cursor.fetch(size))
     try:
         while page := await ahead:
