@@ -16,7 +16,6 @@ import asyncpg
 import structlog
 import uuid6
 
-from app.access.directory import DATABASE_AWAY
 from app.barrier import SharedBarrier
 from app.changes import Change, ChangeIds, Committed, Expected, Keep, Plan, Prospect
 from app.config_reader import ConfigReader
@@ -44,6 +43,7 @@ from domain.errors import (
     VersionConflict,
 )
 from domain.json_document import encode_json
+from projections.database import DATABASE_AWAY
 from projections.read_model import Applied, Outcome, RecordedRevision
 
 WRITE_TIMEOUT_S = 10.0

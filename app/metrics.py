@@ -19,7 +19,6 @@ from prometheus_client import (
     generate_latest,
 )
 
-from app.access.directory import DATABASE_AWAY
 from app.request_metrics import RequestMetrics
 from consensus.log import (
     AppendOutcomeUnknown,
@@ -29,6 +28,7 @@ from consensus.log import (
     LogReader,
     LogStatus,
 )
+from projections.database import DATABASE_AWAY
 
 DEPENDENCY_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5, 10)
 

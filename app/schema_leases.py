@@ -22,9 +22,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from app.access.directory import DATABASE_AWAY
 from app.errors import Unavailable
 from domain.errors import BrokenInvariant
+from projections.database import DATABASE_AWAY
 
 LOCK_CLASS: Final = 0x4753
 """The advisory locks of schemas ("GS"); the second number is made of the schema's id."""

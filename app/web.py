@@ -12,7 +12,7 @@ import structlog
 from aiohttp import web
 
 from app.access.caller_rate import CallerRate
-from app.access.directory import DATABASE_AWAY, Directory
+from app.access.directory import Directory
 from app.access.passwords import PasswordPool
 from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
@@ -41,6 +41,7 @@ from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
 from consensus.jetstream import JetStreamLog
 from consensus.log import Log
+from projections.database import DATABASE_AWAY
 from projections.follower import Follower
 from projections.read_model import ReadModel
 

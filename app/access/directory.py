@@ -23,7 +23,7 @@ from app.access.api_keys import hash_api_key, looks_like_api_key, matches_hash
 from app.access.principal import ROLE_LEVELS, Application, Principal, Role, User
 from app.access.tokens import AccessClaims, KeyRing, TokenRefused, verify_access_token
 from app.tables import access
-from projections.database import DATABASE_AWAY as DATABASE_AWAY
+from projections.database import DATABASE_AWAY
 
 CHANNEL = "guardian_access"
 MAX_ENTRIES = 50_000

@@ -8,11 +8,11 @@ from typing import Any
 
 from aiohttp import web
 
-from app.access.directory import DATABASE_AWAY
 from app.api.access import superuser
 from app.api.requests import json_response
 from app.services import SERVICES, Services
 from consensus.log import LogStatus, LogUnavailable
+from projections.database import DATABASE_AWAY
 from projections.projector import LOCK_CLASS, LOCK_OBJECT
 from projections.revisions import APPLICATION
 

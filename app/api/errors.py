@@ -15,12 +15,13 @@ import structlog
 from aiohttp import web
 
 from app import errors, schema_errors
-from app.access.directory import DATABASE_AWAY, CredentialsRefused
+from app.access.directory import CredentialsRefused
 from app.access.passwords import PasswordRefused, PasswordsBusy
 from app.api.views import bound_view, breakage_view
 from app.validation.pool import ValidationBusy, ValidatorsUnavailable
 from domain import errors as domain_errors
 from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive
+from projections.database import DATABASE_AWAY
 
 logger = structlog.get_logger(__name__)
 

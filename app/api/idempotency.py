@@ -16,7 +16,6 @@ import asyncpg
 import structlog
 from aiohttp import web
 
-from app.access.directory import DATABASE_AWAY
 from app.access.principal import Principal, User
 from app.api.access import Access
 from app.api.errors import PROBLEMS, problem_response
@@ -26,6 +25,7 @@ from app.errors import IdempotencyKeyReused, InvalidParameter
 from app.services import SERVICES
 from app.tables.idempotency import Answered, Name, claim, remember
 from domain.errors import VersionConflict
+from projections.database import DATABASE_AWAY
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"

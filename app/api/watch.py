@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from aiohttp.http import HttpVersion11
 
-from app.access.directory import DATABASE_AWAY, CredentialsRefused
+from app.access.directory import CredentialsRefused
 from app.access.principal import Permission
 from app.api.access import Access, project_access
 from app.api.errors import REQUEST_ID
@@ -26,6 +26,7 @@ from app.watch_events import PIECE_BYTES, Filter, hello, snapshot
 from app.watch_history import Page
 from app.watch_hub import Watcher
 from domain.config import check_key
+from projections.database import DATABASE_AWAY
 from projections.read_model import RecordedRevision
 
 MAX_KEYS = 500

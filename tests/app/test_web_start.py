@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
 from functools import partial
 
 import asyncpg
@@ -19,15 +18,6 @@ from app.background import Background
 from app.embedded.postgres import Postgres
 from tests.consensus.contract import eventually
 from tests.support.processes import Command
-
-
-@pytest.fixture
-def started() -> Iterator[list[Command]]:
-    commands: list[Command] = []
-    yield commands
-    for command in commands:
-        command.process.kill()
-        command.process.wait()
 
 
 def _web(started: list[Command], database_url: str, nats_url: str, stream: str) -> Command:

@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -30,16 +30,6 @@ pytestmark = pytest.mark.timeout(300)
 @pytest.fixture
 def data(short_path: Path) -> Path:
     return short_path / "data"
-
-
-@pytest.fixture
-def started() -> Iterator[list[Command]]:
-    """Commands of the test; one that a failed assertion left running is killed."""
-    commands: list[Command] = []
-    yield commands
-    for command in commands:
-        command.process.kill()
-        command.process.wait()
 
 
 def _up(data: Path, started: list[Command], **environ: str) -> Command:
