@@ -8,7 +8,24 @@ import json
 import time
 
 import nats
+import nats.errors
 import uvloop
+from nats.js import JetStreamContext
+
+FIRST_S = 10.0
+"""How long a stream that was just made may be without a leader."""
+
+
+async def _publish_first(js: JetStreamContext, stream: str) -> None:
+    until = time.perf_counter() + FIRST_S
+    while True:
+        try:
+            await js.publish(stream, b"", timeout=1)
+            return
+        except nats.errors.Error:
+            if time.perf_counter() > until:
+                raise
+            await asyncio.sleep(0.05)
 
 
 async def run(url: str, stream: str, publishers: int, size: int, seconds: float) -> None:
@@ -17,6 +34,7 @@ async def run(url: str, stream: str, publishers: int, size: int, seconds: float)
     try:
         js = client.jetstream()
         await js.add_stream(name=stream, subjects=[stream], num_replicas=3)
+        await _publish_first(js, stream)
         payload = b"x" * size
         latencies: list[float] = []
         started = time.perf_counter()

@@ -1,7 +1,7 @@
 """One batch of log entries to the database: gather what the rule needs, decide, write.
 
-What is written is all or nothing, and only onto the checkpoint that was gathered: nobody wrote
-between the two.
+What is written is all or nothing, and only where what it was decided from still holds. So what the
+batch before has left need not be gathered.
 """
 
 from __future__ import annotations
@@ -16,12 +16,15 @@ from projections.batch import (
     BatchResult,
     Chain,
     DecodedEntry,
+    Touched,
     World,
     apply_entries,
+    touched_by,
 )
-from projections.batch_write import ChainEnd, write_batch
+from projections.batch_write import ChainEnd, Foundation, write_batch
 from projections.checkpoint import COLUMNS as CHECKPOINT_COLUMNS
 from projections.checkpoint import Checkpoint, move_checkpoint
+from projections.recent import Recent
 from projections.revisions import APPLICATION, Connection
 
 PLANNED_ONCE = {
@@ -29,6 +32,8 @@ PLANNED_ONCE = {
     "enable_seqscan": "off",
     "enable_hashjoin": "off",
     "enable_mergejoin": "off",
+    # An older server takes a plan that is switched off for so dear that it compiles it.
+    "jit": "off",
 }
 """Settings of a session that applies batches. To plan its statements takes longer than to run them,
 so they are planned once; perhaps while the tables are empty, and then every row looks cheap to
@@ -63,23 +68,39 @@ class BrokenChain(BrokenInvariant):
 
 
 async def apply_batch(
-    connection: Connection, before: Checkpoint, decoded: Sequence[DecodedEntry]
+    connection: Connection,
+    before: Checkpoint,
+    decoded: Sequence[DecodedEntry],
+    recent: Recent | None = None,
 ) -> Checkpoint:
     """Apply entries that follow `before` directly, all or none; return the new checkpoint.
+
+    With `recent`, what the batches before on this connection have left is not asked for again.
 
     Raises BrokenInvariant if the database's checkpoint is not `before`: somebody else
     writes here, against the advisory lock. Raises BrokenChain if the history was changed.
     """
     if all(item.entry.kind is EntryKind.BARRIER for item in decoded):
         return await _pass_barriers(connection, before, decoded)
-    while True:
-        world = await _gather(connection, before, decoded)
-        result = apply_entries(world, decoded)
-        after = _after(before, result)
-        ends = _chain_ends(before, result)
-        if await write_batch(connection, before, after, world, result, ends):
-            return after
-        # A project or user that it would have referred to was deleted meanwhile: that is seen now.
+    recent = recent or Recent()
+    touched = touched_by(decoded)
+    try:
+        while True:
+            world = recent.world(touched, before.last_time)
+            if world is None:
+                world = await _gather(connection, before, touched)
+            foundation = Foundation.of(touched, world)
+            result = apply_entries(world, decoded)
+            after = _after(before, result)
+            ends = _chain_ends(before, result)
+            if await write_batch(connection, before, after, foundation, result, ends):
+                recent.keep(world)
+                return after
+            # Something that it was decided from is not so (any more): that is seen now.
+            recent.forget()
+    except BaseException:
+        recent.forget()
+        raise
 
 
 async def _pass_barriers(
@@ -102,21 +123,16 @@ def _after(before: Checkpoint, result: BatchResult) -> Checkpoint:
     )
 
 
-async def _gather(
-    connection: Connection, before: Checkpoint, decoded: Sequence[DecodedEntry]
-) -> World:
+async def _gather(connection: Connection, before: Checkpoint, touched: Touched) -> World:
     world = World(last_time=before.last_time)
-    changes = [item.change_set for item in decoded if item.change_set is not None]
-    users = {event.actor.get("user_id") for item in decoded for event in item.events} - {None}
-    keys = {str(event.originator_id) for change in changes for event in change.events}
-    pairs = [originator.partition("/") for originator in keys]
+    pairs = list(map(split_config_id, touched.configs))
     row = await connection.fetchrow(
         GATHER,
-        list({change.project_id for change in changes}),
-        list(users),
-        [pair[0] for pair in pairs],
-        [pair[2] for pair in pairs],
-        [change.id for change in changes],
+        list(touched.projects),
+        list(touched.users),
+        [project_id for project_id, _ in pairs],
+        [key for _, key in pairs],
+        list(touched.changes),
         APPLICATION,
     )
     stored = Checkpoint(*row[6:]) if row else None

@@ -62,6 +62,17 @@ class Chain:
     head_position: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Touched:
+    """Ids of all that entries speak of."""
+
+    projects: set[str]
+    users: set[str]
+    configs: set[str]
+    """As `config_id` makes them."""
+    changes: set[str]
+
+
 @dataclass(slots=True)
 class World:
     """What the database holds of all that the entries touch. `apply_entries` moves it on."""
@@ -110,6 +121,22 @@ def decode_entry(entry: Entry) -> DecodedEntry:
         return DecodedEntry(entry, change_set, tuple(map(decode_event, change_set.events)))
     except UndecodableEntry as error:
         raise UndecodableEntry(error.detail, entry.position) from error
+
+
+def touched_by(decoded: Sequence[DecodedEntry]) -> Touched:
+    """What a batch needs to know of."""
+    changes = [item.change_set for item in decoded if item.change_set is not None]
+    return Touched(
+        projects={change.project_id for change in changes},
+        users={
+            event.actor["user_id"]
+            for item in decoded
+            for event in item.events
+            if event.actor.get("user_id") is not None
+        },
+        configs={str(event.originator_id) for change in changes for event in change.events},
+        changes={change.id for change in changes},
+    )
 
 
 def apply_entries(world: World, decoded: Sequence[DecodedEntry]) -> BatchResult:

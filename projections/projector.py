@@ -24,6 +24,7 @@ from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN
 from projections.halts import Halt, clear_halt, read_halt, record_halt
 from projections.halts import ProjectorHalted as ProjectorHalted
 from projections.log_check import compare_with_log
+from projections.recent import Recent
 from projections.skips import Skips, is_skipped, skips_behind
 
 LOCK_CLASS, LOCK_OBJECT = 0x4347, 1
@@ -62,6 +63,7 @@ class Projector:
         self._skips: Skips = {}
         self._halted_at: Halt | None = None
         """A halt of before whose place was not passed yet."""
+        self._recent = Recent()
 
     async def run(self) -> None:
         """Run for ever. Raises ProjectorHalted; waits out a database or log that is away."""
@@ -106,6 +108,7 @@ class Projector:
         await clear_halt(connection, checkpoint.position)
         self._halted_at = await read_halt(connection)
         self._skips = await skips_behind(connection, checkpoint.position)
+        self._recent.forget()
         self.active.set()
         logger.info("projector_active", position=checkpoint.position)
         reader = self._log.reader(checkpoint.position)
@@ -155,7 +158,7 @@ class Projector:
     ) -> Checkpoint:
         try:
             if self._halted_at is None:
-                return await apply_batch(connection, checkpoint, decoded)
+                return await apply_batch(connection, checkpoint, decoded, self._recent)
             # With the batch: whoever was told of a change behind a halt finds no halt any more.
             async with connection.transaction():
                 after = await apply_batch(connection, checkpoint, decoded)

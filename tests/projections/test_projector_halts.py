@@ -223,6 +223,12 @@ async def test_a_constraint_that_the_rows_violate_halts_at_the_entry(world: Worl
     assert "config_revisions_sequence_key" in halted.detail
 
 
+async def damage_chain(world: World, sql: str) -> None:
+    await world.connection.execute(
+        f"SET session_replication_role = replica; {sql}; SET session_replication_role = origin"
+    )
+
+
 CHAIN_DAMAGES = {
     "last hash changed": "UPDATE config_revisions SET hash = 'x' WHERE config_key = 'a'",
     "last revision gone": "DELETE FROM config_revisions WHERE config_key = 'a'",
@@ -232,16 +238,29 @@ CHAIN_DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", CHAIN_DAMAGES)
+async def test_a_chain_that_breaks_under_a_running_projector_halts_it(
+    world: World, damage: str
+) -> None:
+    """What it remembers of its own last batch does not hide the damage from it."""
+    async with world.projector() as (_, task), asyncio.timeout(TIMEOUT_S):
+        await world.append(write("b", 1))
+        await world.reach(await world.append(write("a", 1)))
+        await world.reach(await world.append(write("b", 2), write("a", 2)))
+        await damage_chain(world, CHAIN_DAMAGES[damage])
+        bad = await world.append(write("b", 3))
+        with pytest.raises(projector.ProjectorHalted) as halted:
+            await task
+    assert (halted.value.reason, halted.value.position) == ("broken-chain", bad)
+
+
+@pytest.mark.parametrize("damage", CHAIN_DAMAGES)
 async def test_a_broken_hash_chain_halts_before_anything_is_put_on_top(
     world: World, damage: str
 ) -> None:
     await world.append(write("b", 1))
     await world.append(write("a", 1))
     await world.project_all()
-    await world.connection.execute(
-        f"SET session_replication_role = replica; {CHAIN_DAMAGES[damage]};"
-        "SET session_replication_role = origin"
-    )
+    await damage_chain(world, CHAIN_DAMAGES[damage])
     bad = await world.append(write("b", 2))
     await world.append(write("b", 3))
     halted = await world.halted()
