@@ -35,19 +35,23 @@ class SharedBarrier:
 
     async def wait(self, timeout_s: float) -> None:
         """Return when the read model has caught up. Raises Unavailable after `timeout_s`."""
-        waiter: Waiter = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        waiter: Waiter = loop.create_future()
         self._waiting.append(waiter)
         if len(self._waiting) == 1:
             task = asyncio.create_task(self._pass())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
+        # By hand, because reads come here: asyncio.timeout() takes longer than all else in here.
+        alarm = loop.call_later(timeout_s, _tell, [waiter], TimeoutError())
         try:
-            async with asyncio.timeout(timeout_s):
-                await waiter
+            await waiter
         except TimeoutError:
             raise Unavailable("this process could not catch up with the log in time") from None
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}", 2) from error
+        finally:
+            alarm.cancel()
 
     async def _pass(self) -> None:
         """Publish one barrier for all who wait by then, and tell them when it is passed."""

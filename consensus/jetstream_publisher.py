@@ -57,13 +57,14 @@ class _Pending:
         """Wait for any news until the loop's clock shows `until`."""
         if self.position is not None or self.too_large:
             return
-        self.signal = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.signal = loop.create_future()
+        # By hand, because each append comes here: asyncio.timeout_at() costs ten times as much.
+        alarm = loop.call_at(until, self.wake)
         try:
-            async with asyncio.timeout_at(until):
-                await self.signal
-        except TimeoutError:
-            pass
+            await self.signal
         finally:
+            alarm.cancel()
             self.signal = None
 
 

@@ -13,7 +13,6 @@ import heapq
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -216,14 +215,18 @@ class ReadModel:
         """
         if self.position >= position:
             return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[None] = loop.create_future()
         heapq.heappush(self._waiters, (position, next(self._order), future))
+        alarm = None if timeout is None else loop.call_later(timeout, _time_out, future)
         try:
-            async with nullcontext() if timeout is None else asyncio.timeout(timeout):
-                await future
+            await future
+        except (asyncio.CancelledError, TimeoutError):
+            self._abandon()
+            raise
         finally:
-            if future.cancelled():
-                self._abandon()
+            if alarm is not None:
+                alarm.cancel()
 
     def _abandon(self) -> None:
         """Count a waiter who left; while nothing is applied they must not pile up."""
@@ -294,3 +297,9 @@ class ReadModel:
             _, _, future = heapq.heappop(self._waiters)
             if not future.done():
                 future.set_result(None)
+
+
+def _time_out(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_exception(TimeoutError())
+        future.exception()  # its waiter may leave just now

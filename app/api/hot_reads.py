@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
 
 import structlog
 from aiohttp import web
@@ -25,7 +26,6 @@ from app.api.views import config_body
 from app.config_reader import READ_TIMEOUT_S
 from app.errors import TooManyRequests, Unavailable
 from app.services import SERVICES
-from projections.read_model import RecordedRevision
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -36,6 +36,16 @@ _OURS = re.compile(r'"[1-9][0-9]{0,17}"', re.ASCII)
 """One version's entity tag as we write them: no list, no `*`, nothing weak."""
 
 logger = structlog.get_logger("app.api.middleware")
+
+
+class _Asked(NamedTuple):
+    """A request for one config by a caller who is let in. As everywhere, who may ask is decided
+    when the request comes; what there is, when it is answered."""
+
+    application: Application
+    key: str
+    bare: bool
+    """Whether the content alone is asked for."""
 
 
 class HotReads:
@@ -56,25 +66,30 @@ class HotReads:
             return await self._otherwise(request)
         start = time.perf_counter()
         path, _, query = request.raw_path.partition("?")
-        if query == _LINEARIZABLE and self._find(request, path) is not None:
+        if query and query != _LINEARIZABLE:
+            return await self._otherwise(request)
+        asked = self._asked(request, path)
+        if asked is None or not self._is_live(asked):
+            return await self._otherwise(request)
+        if query:
             try:
                 await self._services.barrier.wait(READ_TIMEOUT_S)
             except Unavailable as error:
                 request[NO_BARRIER] = error
                 return await self._otherwise(request)
-        elif query:
-            return await self._otherwise(request)
-        return self._from_memory(request, path, start) or await self._otherwise(request)
+        return self._from_memory(request, asked, start) or await self._otherwise(request)
 
-    def _from_memory(self, request: BaseRequest, path: str, start: float) -> web.Response | None:
-        found = self._find(request, path)
-        if found is None:
+    def _from_memory(
+        self, request: BaseRequest, asked: _Asked, start: float
+    ) -> web.Response | None:
+        application, key, bare = asked
+        services = self._services
+        revision = services.model.get(application.project_id, key)
+        if revision is None or revision.deleted or not services.model.live:
             return None
-        application, revision, bare = found
         tag, given = etag(revision.version), request.headers.get("If-None-Match")
         if given is not None and given != tag and not _OURS.fullmatch(given):
             return None
-        services = self._services
         try:
             services.caller_rate.count(application)
         except TooManyRequests:
@@ -94,11 +109,14 @@ class HotReads:
         self._report(application, bare, response.status, start, request_id)
         return response
 
-    def _find(
-        self, request: BaseRequest, path: str
-    ) -> tuple[Application, RecordedRevision, bool] | None:
-        """The caller and the live config, if both are known here and belong together; and
-        whether the bare content is asked for."""
+    def _is_live(self, asked: _Asked) -> bool:
+        application, key, _ = asked
+        model = self._services.model
+        revision = model.get(application.project_id, key)
+        return revision is not None and not revision.deleted and model.live
+
+    def _asked(self, request: BaseRequest, path: str) -> _Asked | None:
+        """Who asks for what, if the caller is known here and may see it."""
         headers = request.headers
         plain = headers.get("X-API-Key")
         parts = path.split("/")
@@ -115,16 +133,12 @@ class HotReads:
         prefix, version, projects, project_id, _, key, *rest = parts
         if (prefix, version, projects) != ("", "v1", "projects") or rest not in _ENDS:
             return None
-        model = self._services.model
         application = self._services.directory.known_application(plain)
-        if application is None or application.project_id != project_id or not model.live:
+        if application is None or application.project_id != project_id:
             return None
         if application.prefix is not None and not key.startswith(application.prefix):
             return None
-        revision = model.get(project_id, key)
-        if revision is None or revision.deleted:
-            return None
-        return application, revision, bool(rest)
+        return _Asked(application, key, bool(rest))
 
     def _report(
         self, application: Application, bare: bool, status: int, start: float, request_id: str
