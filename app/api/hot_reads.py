@@ -26,6 +26,7 @@ from app.api.views import config_body
 from app.config_reader import READ_TIMEOUT_S
 from app.errors import TooManyRequests, Unavailable
 from app.services import SERVICES
+from projections.read_model import RecordedRevision
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -69,9 +70,11 @@ class HotReads:
         if query and query != _LINEARIZABLE:
             return await self._otherwise(request)
         asked = self._asked(request, path)
-        if asked is None or not self._is_live(asked):
+        if asked is None:
             return await self._otherwise(request)
         if query:
+            if self._live(asked) is None:
+                return await self._otherwise(request)
             try:
                 await self._services.barrier.wait(READ_TIMEOUT_S)
             except Unavailable as error:
@@ -82,11 +85,11 @@ class HotReads:
     def _from_memory(
         self, request: BaseRequest, asked: _Asked, start: float
     ) -> web.Response | None:
-        application, key, bare = asked
-        services = self._services
-        revision = services.model.get(application.project_id, key)
-        if revision is None or revision.deleted or not services.model.live:
+        revision = self._live(asked)
+        if revision is None:
             return None
+        application, _, bare = asked
+        services = self._services
         tag, given = etag(revision.version), request.headers.get("If-None-Match")
         if given is not None and given != tag and not _OURS.fullmatch(given):
             return None
@@ -109,11 +112,13 @@ class HotReads:
         self._report(application, bare, response.status, start, request_id)
         return response
 
-    def _is_live(self, asked: _Asked) -> bool:
-        application, key, _ = asked
+    def _live(self, asked: _Asked) -> RecordedRevision | None:
+        """The config, if it is live and this process knows so."""
         model = self._services.model
-        revision = model.get(application.project_id, key)
-        return revision is not None and not revision.deleted and model.live
+        revision = model.get(asked.application.project_id, asked.key)
+        if revision is None or revision.deleted or not model.live:
+            return None
+        return revision
 
     def _asked(self, request: BaseRequest, path: str) -> _Asked | None:
         """Who asks for what, if the caller is known here and may see it."""
