@@ -22,7 +22,7 @@ from typing import Any
 from bench.stack import free_port, load
 
 CONNECTIONS = 64
-SECONDS = 4.0
+SECONDS = 3.0
 START_TIMEOUT_S = 30.0
 
 

@@ -13,7 +13,7 @@ from bench.results import Row, median
 from bench.stack import Api, child, free_port, load, running_stack, wait_until_open
 
 CONNECTIONS = 64
-SECONDS = 4.0
+SECONDS = 3.0
 
 
 async def measure_reads(rounds: int, small: bool) -> list[Row]:

@@ -15,7 +15,7 @@ from bench.results import Row, median
 from bench.stack import ROOT, Api, Stack, load, running_stack
 
 WRITERS = 64
-SECONDS = 4.0
+SECONDS = 3.0
 ENTRY_BYTES = 500
 """About what one PUT of the load generator makes of a log entry."""
 

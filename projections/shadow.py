@@ -8,14 +8,14 @@ short where revisions are large.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from domain.codec import decode_state
-from domain.config import Config, advance, config_id
+from domain.config import Config, ConfigEvent, advance, config_id
 from domain.json_document import encode_json
 from projections.revisions import Connection
 
@@ -215,29 +215,28 @@ class _Folding:
     def __init__(self) -> None:
         self.done = 0
         """Revisions so far."""
-        self._place: tuple[str | None, str | None] = (None, None)
-        self._id = ""
         self._config: Config | None = None
-        self._user_id: str | None = None
         self._first_at: datetime
-        self._last_at: datetime
-        self._position = 0
+        self._newest: Any
+        """The last revision, a row, and its event."""
+        self._event: ConfigEvent
 
-    def page(self, revisions: Iterable[Any]) -> list[Row]:
+    def page(self, revisions: Sequence[Any]) -> list[Row]:
         """Fold these as well; the rows of the configs that are complete by now."""
         made: list[Row] = []
+        config = self._config
+        project_id, key = self._newest[:2] if config is not None else ("", "")
+        originator_id = config_id(project_id, key)
         for revision in revisions:
-            project_id, key, version, topic, state, position, created_at = revision
-            if self._place != (project_id, key):
+            project, name, version, topic, state, _, created_at = revision
+            if name != key or project != project_id:
                 made += self.end()
-                self._place = (project_id, key)
-                self._id = config_id(project_id, key)
-                self._first_at = created_at
-            event = decode_state(self._id, version, topic, state)
-            self._config = advance(self._config, event)
-            self._user_id = event.actor.get("user_id")
-            self._position, self._last_at = position, created_at
-            self.done += 1
+                project_id, key, config = project, name, None
+                originator_id, self._first_at = config_id(project, name), created_at
+            self._event = event = decode_state(originator_id, version, topic, state)
+            self._config = config = advance(config, event)
+            self._newest = revision
+        self.done += len(revisions)
         return made
 
     def end(self) -> list[Row]:
@@ -245,16 +244,18 @@ class _Folding:
         config, self._config = self._config, None
         if config is None:
             return []
+        project_id, key, *_, position, created_at = self._newest
         row = (
-            *self._place,
+            project_id,
+            key,
             config.version,
             None if config.deleted else encode_json(config.content).decode(),
             config.schema_id,
             config.schema_version,
             config.deleted,
-            self._position,
-            self._user_id,
+            position,
+            self._event.actor.get("user_id"),
             self._first_at,
-            self._last_at,
+            created_at,
         )
         return [row]

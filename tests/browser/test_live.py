@@ -124,6 +124,7 @@ def test_a_merge_that_is_under_way_stays_what_it_was_when_a_third_version_comes(
     expect(dialog).to_contain_text("Version 3 came in meanwhile")
     dialog.get_by_role("button", name="Go on editing on version 2").click()
     expect(person.page.get_by_text("while you edited version 2")).to_be_visible()
+    expect(dialog).to_be_hidden()  # it takes a moment to go, with its "Close the merge"
     person.button("Merge").click()
     dialog = person.page.get_by_role("dialog", name=re.compile("^Merge version 3"))
     result = dialog.get_by_label("Result of the merge")
