@@ -1,4 +1,4 @@
-"""`make bench`: the service and, in the same run, each limit beside it; about five minutes.
+"""`make bench`: the service and, in the same run, each limit beside it; five to nine minutes.
 
 Every figure is the median of alternating rounds, and what counts is its ratio to the limit: a
 busy or slow machine moves both.
