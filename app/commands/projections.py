@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import click
-import orjson
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from app.embedded.data_folder import attached
-from app.settings import SettingsError, load_settings
-from projections.rebuild import Report, rebuild_configs, verify_configs
+from app.commands import Failure, attached_settings
+
+if TYPE_CHECKING:
+    from projections.rebuild import Report
 
 _project = click.option("--project", metavar="ID", help="Only this project.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
@@ -33,6 +30,8 @@ def command() -> None:
 @_json
 def rebuild(project: str | None, as_json: bool) -> None:
     """Fold all revisions again and put right every row that differs. Reads go on meanwhile."""
+    from projections.rebuild import rebuild_configs
+
     report = _run(rebuild_configs, "rebuilding", project, as_json)
     _print(report, as_json, "put right")
 
@@ -42,6 +41,8 @@ def rebuild(project: str | None, as_json: bool) -> None:
 @_json
 def verify(project: str | None, as_json: bool) -> None:
     """Compare every row with its revisions. Exits with 1 and the first difference."""
+    from projections.rebuild import verify_configs
+
     report = _run(verify_configs, "verifying", project, as_json)
     _print(report, as_json, "differ")
     if report.differences:
@@ -51,10 +52,28 @@ def verify(project: str | None, as_json: bool) -> None:
 def _run(
     work: Callable[..., Coroutine[Any, Any, Report]], doing: str, project: str | None, as_json: bool
 ) -> Report:
+    import asyncpg
+
+    from domain.errors import BrokenInvariant, UndecodableEntry
+
+    dsn = attached_settings().require_database_url()
     try:
-        dsn = attached(load_settings(os.environ)).require_database_url()
-    except SettingsError as error:
-        raise click.UsageError(str(error)) from error
+        with _progress(doing, as_json) as progress:
+            return asyncio.run(work(dsn, project, progress))
+    except (UndecodableEntry, BrokenInvariant) as error:
+        raise Failure(str(error)) from error
+    except (OSError, asyncpg.PostgresError) as error:
+        raise Failure(f"the database: {error}") from error
+
+
+@contextmanager
+def _progress(doing: str, disable: bool) -> Iterator[Callable[[int, int], None]]:
+    if disable:
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -62,22 +81,15 @@ def _run(
         TextColumn("revisions"),
         TimeElapsedColumn(),
     )
-    try:
-        with Progress(*columns, console=Console(stderr=True), disable=as_json) as bar:
-            task = bar.add_task(doing, total=None)
-            return asyncio.run(
-                work(
-                    dsn,
-                    project,
-                    lambda done, total: bar.update(task, completed=done, total=total),
-                )
-            )
-    except (OSError, asyncpg.PostgresError) as error:
-        raise click.ClickException(f"the database: {error}") from error
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task(doing, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(report: Report, as_json: bool, verb: str) -> None:
     if as_json:
+        import orjson
+
         print(orjson.dumps(asdict(report)).decode())
         return
     print(f"{report.configs} configs at position {report.position}, {report.differences} {verb}")

@@ -7,18 +7,19 @@ import os
 import signal
 
 import click
-import uvloop
 
-from app.logs import configure_logs
 from app.settings import Settings, SettingsError, load_settings
-from app.web import connect_log
-from consensus.log import LogError
-from projections.projector import Projector, ProjectorHalted
 
 
 @click.command()
 def command() -> None:
     """Project the log until SIGTERM or Ctrl-C. Exits with 1 and the evidence if it must halt."""
+    import uvloop
+
+    from app.logs import configure_logs
+    from consensus.log import LogError
+    from projections.projector import ProjectorHalted
+
     try:
         settings = load_settings(os.environ)
         configure_logs(settings.log_level)
@@ -28,6 +29,9 @@ def command() -> None:
 
 
 async def _run(settings: Settings) -> None:
+    from app.web import connect_log
+    from projections.projector import Projector
+
     dsn = settings.require_database_url()
     log = await connect_log(settings)
     try:

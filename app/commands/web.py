@@ -5,18 +5,10 @@ from __future__ import annotations
 import gc
 import os
 
-import asyncpg
 import click
-import uvloop
-from aiohttp import web
 
-from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
 from app.commands import Failure
-from app.errors import Unavailable
-from app.logs import configure_logs
-from app.serve import serve
 from app.settings import SettingsError, load_settings
-from consensus.log import LogError
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """A document of many small arrays would make the collector walk all that the process holds, again
@@ -27,6 +19,16 @@ and again, in the event loop: with Python's own thresholds that takes thrice as 
 @click.option("--embedded", is_flag=True, hidden=True, help="Started by `guardian up`.")
 def command(embedded: bool) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
+    import asyncpg
+    import uvloop
+    from aiohttp import web
+
+    from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
+    from app.errors import Unavailable
+    from app.logs import configure_logs
+    from app.serve import serve
+    from consensus.log import LogError
+
     try:
         settings = load_settings(os.environ)
         settings.require_database_url(), settings.require_nats_url(), settings.require_secret_key()

@@ -90,6 +90,8 @@ def test_a_named_key_is_made_and_ended(admin: Api, project: str, ana: Open) -> N
     person.button("Make key").click()
     key = person.page.get_by_test_id("secret").inner_text()
     person.button("I have stored the key").click()
+    # The second dialog was asked for in the first: the focus is where the first was asked for.
+    expect(person.button("New key")).to_be_focused()
     path = f"/v1/projects/{project}/configs"
     assert len(admin._send("GET", path, None, {"X-API-Key": key})["items"]) == 1
     person.button("End the key pipeline").click()

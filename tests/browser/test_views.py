@@ -94,6 +94,7 @@ def test_the_whole_way_goes_by_keyboard(admin: Api, filled: str, ana: Open) -> N
     assert admin.content(filled, "web") == {"by": "keyboard"}
     # The watch may show the new version before the answer to the commit has closed the dialog.
     expect(person.page.get_by_role("dialog")).to_have_count(0)
+    expect(person.editor()).to_be_focused()
     keyboard.press("Escape")
     keyboard.press("/")
     expect(person.page.get_by_label("Search keys and content")).to_be_focused()

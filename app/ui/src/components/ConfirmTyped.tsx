@@ -1,5 +1,6 @@
-import { Button, Modal, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useState, type ReactNode } from "react";
+import { Dialog } from "./Dialog";
 import { Failure } from "./basics";
 
 /** For acts that cannot be taken back lightly: shows what will happen, asks for the name. */
@@ -38,7 +39,7 @@ export function ConfirmTyped({
     }
   };
   return (
-    <Modal opened onClose={onClose} title={title} size="lg" closeButtonProps={{ "aria-label": "Close" }}>
+    <Dialog onClose={onClose} title={title} size="lg">
       <form
         className="stack"
         onSubmit={(event) => {
@@ -68,6 +69,6 @@ export function ConfirmTyped({
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,6 +1,7 @@
-import { Button, Modal } from "@mantine/core";
+import { Button } from "@mantine/core";
 import type { UseMutationResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { Dialog } from "./Dialog";
 import { Failure } from "./basics";
 
 /** Asks for what a new thing needs, and makes it once. */
@@ -18,7 +19,7 @@ export function MakeDialog({
   children: ReactNode;
 }) {
   return (
-    <Modal opened onClose={onClose} title={`New ${thing}`} closeButtonProps={{ "aria-label": "Close" }}>
+    <Dialog onClose={onClose} title={`New ${thing}`}>
       <form
         className="stack"
         onSubmit={(event) => {
@@ -38,6 +39,6 @@ export function MakeDialog({
           </Button>
         </div>
       </form>
-    </Modal>
+    </Dialog>
   );
 }

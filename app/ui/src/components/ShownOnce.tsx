@@ -1,11 +1,11 @@
-import { Button, Modal } from "@mantine/core";
+import { Button } from "@mantine/core";
+import { Dialog } from "./Dialog";
 import { Copy, Notice } from "./basics";
 
 /** A secret that the service will not tell again. */
 export function ShownOnce({ title, secret, onClose }: { title: string; secret: string; onClose: () => void }) {
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={onClose}
       title={title}
       size="lg"
@@ -32,6 +32,6 @@ export function ShownOnce({ title, secret, onClose }: { title: string; secret: s
           </Button>
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

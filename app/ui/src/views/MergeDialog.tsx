@@ -1,8 +1,9 @@
 /** Base, theirs and mine, and what becomes of them. Nothing typed is lost: the draft changes only at the end. */
-import { Button, Modal, SegmentedControl } from "@mantine/core";
+import { Button, SegmentedControl } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useRevision } from "../api/queries";
 import type { Config } from "../api/types";
+import { Dialog } from "../components/Dialog";
 import { Badge, Failure, Loading, Notice, ReasonedButton } from "../components/basics";
 import { JsonEditor } from "../editor/JsonEditor";
 import type { Draft } from "../lib/drafts";
@@ -34,12 +35,11 @@ export function MergeDialog({
   const ready = begun !== null && (draft.baseVersion === 0 || revision.data !== undefined);
   const base = revision.data && !isDeletion(revision.data) ? revision.data.content : undefined;
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={onClose}
       size="min(84rem, 97vw)"
       title={begun ? `Merge version ${live.version} into your edit of ${configKey}` : `Merge into your edit of ${configKey}`}
-      closeButtonProps={{ "aria-label": "Close the merge" }}
+      closeLabel="Close the merge"
     >
       {revision.error ? (
         <Failure error={revision.error} retry={() => void revision.refetch()} />
@@ -60,7 +60,7 @@ export function MergeDialog({
           )}
         </>
       )}
-    </Modal>
+    </Dialog>
   );
 }
 

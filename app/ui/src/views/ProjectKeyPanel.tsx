@@ -1,7 +1,8 @@
-import { Button, Modal, Select } from "@mantine/core";
+import { Button, Select } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request, url } from "../api/client";
+import { Dialog } from "../components/Dialog";
 import { Failure, Notice } from "../components/basics";
 import { ShownOnce } from "../components/ShownOnce";
 
@@ -32,7 +33,7 @@ export function ProjectKeyPanel({ project }: { project: string }) {
         </Button>
       </div>
       {asking && (
-        <Modal opened onClose={() => setAsking(false)} title="Replace the project key" closeButtonProps={{ "aria-label": "Close" }}>
+        <Dialog onClose={() => setAsking(false)} title="Replace the project key">
           <div className="stack">
             <Notice tone="warn" boxed>
               Programs that still send the old key are refused when it ends.
@@ -48,7 +49,7 @@ export function ProjectKeyPanel({ project }: { project: string }) {
               </Button>
             </div>
           </div>
-        </Modal>
+        </Dialog>
       )}
       {rotate.data && <ShownOnce title="The new project key" secret={rotate.data.api_key} onClose={() => rotate.reset()} />}
     </section>

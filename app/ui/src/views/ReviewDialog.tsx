@@ -1,11 +1,12 @@
 /** Nothing is committed unseen: the diff, the service's verdict, a comment, one button. */
-import { Button, Modal, Textarea } from "@mantine/core";
+import { Button, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { commitEdit, newActId, rehearse, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
 import { applyChanges, useSchema } from "../api/queries";
 import type { Config } from "../api/types";
+import { Dialog } from "../components/Dialog";
 import { Badge, Failure, Notice } from "../components/basics";
 import { StillAsking, Verdict as Said } from "../components/Verdict";
 import { DiffView } from "../editor/DiffView";
@@ -88,7 +89,7 @@ export function ReviewDialog({
   useHotkeys({ "mod+enter": () => void commit() });
 
   return (
-    <Modal opened onClose={onClose} size="min(76rem, 96vw)" title={`Review ${configKey}`} closeButtonProps={{ "aria-label": "Close the review" }}>
+    <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Review ${configKey}`} closeLabel="Close the review">
       <div className="stack">
         <DiffView
           before={live ? formatJson(live.content) : ""}
@@ -138,7 +139,7 @@ export function ReviewDialog({
           )}
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

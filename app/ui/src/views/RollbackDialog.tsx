@@ -1,11 +1,12 @@
 /** Shows the diff that a roll back would make, and whether it would be accepted, before it is made. */
-import { Button, Modal, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { newActId, rollBack } from "../api/commit";
 import { asProblem } from "../api/problem";
 import { applyChanges, useConfig, useConfigs, useRevision, useRevisions } from "../api/queries";
+import { Dialog } from "../components/Dialog";
 import { Failure, Loading, Notice } from "../components/basics";
 import { StillAsking, Verdict } from "../components/Verdict";
 import { DiffView } from "../editor/DiffView";
@@ -73,13 +74,7 @@ export function RollbackDialog({
   useHotkeys({ "mod+enter": () => void act() });
 
   return (
-    <Modal
-      opened
-      onClose={onClose}
-      size="min(76rem, 96vw)"
-      title={`Roll back ${configKey} to version ${toVersion}`}
-      closeButtonProps={{ "aria-label": "Close" }}
-    >
+    <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Roll back ${configKey} to version ${toVersion}`}>
       {looked === null || current === undefined || old.isPending ? (
         <Loading rows={6} />
       ) : (
@@ -128,6 +123,6 @@ export function RollbackDialog({
           </div>
         </div>
       )}
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,10 +1,11 @@
 /** What a new version of a schema would do to live configs, before it is saved. */
-import { Button, Modal } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { Link } from "react-router";
 import { request, url } from "../api/client";
 import type { Broken, Schema } from "../api/types";
+import { Dialog } from "../components/Dialog";
 import { Failure, Loading, Notice } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { DiffView } from "../editor/DiffView";
@@ -79,7 +80,7 @@ export function SchemaReview({
     );
   }
   return (
-    <Modal opened onClose={onClose} size="min(76rem, 96vw)" title={`Review schema ${schema.name}`} closeButtonProps={{ "aria-label": "Close the review" }}>
+    <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Review schema ${schema.name}`} closeLabel="Close the review">
       <div className="stack">
         <DiffView before={formatJson(schema.schema)} after={text} beforeLabel={`version ${schema.version}`} afterLabel={`yours, version ${schema.version + 1}`} />
         {impact.isPending && <Loading rows={2} label="Checking it against the live configs" />}
@@ -112,7 +113,7 @@ export function SchemaReview({
           )}
         </div>
       </div>
-    </Modal>
+    </Dialog>
   );
 }
 

@@ -2,8 +2,9 @@
  * Nothing of the product shows before it is known who looks. When a session
  * ends in the middle of work, the sign-in opens over the work, which stays.
  */
-import { Button, Modal } from "@mantine/core";
+import { Button } from "@mantine/core";
 import { useEffect, useRef, useState, type ReactNode } from "react";
+import { Dialog } from "../components/Dialog";
 import logo from "../guardian.svg";
 import { forgetPositions, get } from "../api/client";
 import { client, keys } from "../api/queries";
@@ -81,8 +82,7 @@ function SignInAgain() {
     else void client.invalidateQueries();
   };
   return (
-    <Modal
-      opened
+    <Dialog
       onClose={() => undefined}
       withCloseButton={false}
       closeOnEscape={false}
@@ -96,6 +96,6 @@ function SignInAgain() {
           Leave instead
         </Button>
       </div>
-    </Modal>
+    </Dialog>
   );
 }

@@ -1,9 +1,9 @@
-import { Modal } from "@mantine/core";
+import { Dialog } from "../components/Dialog";
 import { shortcuts } from "../lib/hotkeys";
 
 export function ShortcutList({ onClose }: { onClose: () => void }) {
   return (
-    <Modal opened onClose={onClose} title="Keyboard shortcuts" closeButtonProps={{ "aria-label": "Close" }}>
+    <Dialog onClose={onClose} title="Keyboard shortcuts">
       <table className="table">
         <thead>
           <tr>
@@ -22,6 +22,6 @@ export function ShortcutList({ onClose }: { onClose: () => void }) {
           ))}
         </tbody>
       </table>
-    </Modal>
+    </Dialog>
   );
 }
