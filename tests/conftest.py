@@ -96,8 +96,12 @@ def stream_name(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def short_path() -> Iterator[Path]:
-    """A temporary folder with a path short enough for a unix socket, open to other users."""
-    with tempfile.TemporaryDirectory(prefix="gt-") as folder:
+    """A temporary folder with a path short enough for a unix socket, open to other users.
+
+    In the run's own, which is removed even when a run was killed.
+    """
+    run = Path(os.environ[ADDRESS_VARIABLE]).parent
+    with tempfile.TemporaryDirectory(prefix="gt-", dir=run) as folder:
         Path(folder).chmod(0o711)
         yield Path(folder)
 

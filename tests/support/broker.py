@@ -30,6 +30,9 @@ from app.embedded.postgres import Postgres
 from app.embedded.raft import RaftGroup
 
 PREFIX = "guardian-tests-"
+MEMORY = Path("/dev/shm")
+MEMORY_BYTES = 4_000_000_000
+"""So much is asked of it to be free; a run has used a tenth."""
 ADDRESS_VARIABLE = "GUARDIAN_TEST_BROKER"
 CONTROLLER_VARIABLE = "GUARDIAN_TEST_CONTROLLER"
 
@@ -39,7 +42,7 @@ class Broker:
 
     def __init__(self) -> None:
         _sweep()
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_parent()))
         self.folder.chmod(0o711)  # PostgreSQL runs as another user when we are root
         self._lock = _hold(self.folder)
         self.address = str(self.folder / "broker")
@@ -201,8 +204,17 @@ def _hold(folder: Path) -> IO[str]:
     return file
 
 
+def _parent() -> Path:
+    """Where the servers' files go: to memory if there is plenty. To copy the 400 files of a
+    database for each test takes 0.02 s there, and up to 0.6 s on a slow disk (measured)."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES:
+        return MEMORY
+    return Path(tempfile.gettempdir())
+
+
 def _sweep() -> None:
     """Remove the folders of runs that were killed; a run that lives holds its lock."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError), _hold(folder):
-            shutil.rmtree(folder, ignore_errors=True)
+    for parent in {MEMORY, Path(tempfile.gettempdir())}:
+        for folder in parent.glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError), _hold(folder):
+                shutil.rmtree(folder, ignore_errors=True)

@@ -165,7 +165,8 @@ async def test_a_hash_of_older_parameters_is_made_anew_at_sign_in(
     try:
         old = PasswordHashing(CHEAP_PARAMETERS).hash_password(PASSWORD)
         await connection.execute("UPDATE users SET password_hash = $1", old)
-        session = await login(service.anonymous)
+        async with run_web(service.settings, PasswordHashing()) as (_, url):
+            session = await login(Client(service.anonymous.session, url))
         stored = await connection.fetchval("SELECT password_hash FROM users")
         assert argon2.extract_parameters(stored).memory_cost > CHEAP_PARAMETERS.memory_cost
         # It is the same password: nobody is signed out by that.
