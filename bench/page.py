@@ -189,7 +189,7 @@ def chromium() -> Iterator[Browser]:
     """The system's Chromium."""
     path = find_chromium()
     if path is None:
-        sys.exit("no Chromium on this machine: apt-get install chromium")
+        sys.exit("no Chromium on this machine: apt-get install chromium-headless-shell")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_ARGS)
         yield browser

@@ -44,8 +44,11 @@ _NETWORK_ERROR = re.compile(r"Failed to load resource: .* status of (\d{3})")
 
 
 def find_chromium() -> str | None:
-    """The system's Chromium, if there is one."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    """The system's Chromium, if there is one; rather the one without a window.
+
+    It is the same engine and takes two thirds of the time for these tests (measured).
+    """
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     found = os.environ.get("CHROMIUM_PATH") or next(filter(None, map(shutil.which, names)), None)
     return found if found and Path(found).exists() else None
 
@@ -189,7 +192,8 @@ class Person:
     def shot(self, name: str) -> None:
         """Keep what is seen now in both themes, as test output."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        for scheme in ("light", "dark"):
+        now = self.page.locator("html").get_attribute("data-mantine-color-scheme")
+        for scheme in ("dark", "light") if now == "light" else ("light", "dark"):
             self.page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
             expect(self.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", animations="disabled")

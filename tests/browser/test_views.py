@@ -62,7 +62,6 @@ def test_no_view_has_accessibility_violations(filled: str, ana: Open, scheme: st
         if scheme == "light":
             name = re.sub(r"[^a-z]+", "-", head.lower()).strip("-")
             person.shot(f"view-{name}{'-diff' if 'diff' in path else ''}")
-            person.page.emulate_media(color_scheme="light")
     assert found == []
 
 
