@@ -12,6 +12,7 @@ import structlog
 from aiohttp import web
 
 from app.access.caller_rate import CallerRate
+from app.access.directory import CHANNEL as ACCESS_CHANNEL
 from app.access.directory import Directory
 from app.access.passwords import PasswordPool
 from app.access.sign_in_throttle import SignInThrottle
@@ -131,8 +132,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     pool = await connect_pool(dsn, metrics)
     stack.callback(pool.terminate)
     model = ReadModel(settings.read_model_bytes)
-    follower = Follower(dsn, model)
     directory = Directory(pool, dsn, ring)
+    # Told of both on one connection: who lost access before a change was made is not let in
+    # because of that change.
+    follower = Follower(dsn, model, {ACCESS_CHANNEL: directory.invalidate})
     watch_hub, watch_guard = WatchHub(model), AccessGuard(directory)
     upkeep = Upkeep(pool)
     background = Background()

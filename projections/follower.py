@@ -8,6 +8,7 @@ starting anew behind the last sequence that it has seen.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import asyncpg
@@ -70,11 +71,18 @@ class _Told:
 
 
 class Follower:
-    """Moves one read model on, on one connection of its own."""
+    """Moves one read model on, on one connection of its own.
 
-    def __init__(self, dsn: str, model: ReadModel) -> None:
+    `also`: what to call at a NOTIFY of other channels. One connection is told of commits in their
+    order, so that comes before any revision that was committed later is in the model.
+    """
+
+    def __init__(
+        self, dsn: str, model: ReadModel, also: Mapping[str, Callable[[], None]] | None = None
+    ) -> None:
         self._dsn = dsn
         self._model = model
+        self._also = also or {}
         self._started = False
         self.ready = asyncio.Event()
         """Set when the model follows: what it does not hold can be read from the table."""
@@ -142,6 +150,9 @@ class Follower:
                 news.set()
 
             connection.add_termination_listener(lambda _: news.set())
+            for channel, tell in self._also.items():
+                await connection.add_listener(channel, lambda *_, tell=tell: tell())
+                tell()  # what was said while we did not listen is not known
             await connection.add_listener(CHANNEL, heard)
             if not self._started:
                 checkpoint = await read_checkpoint(connection)

@@ -91,9 +91,10 @@ class Directory:
             await asyncio.sleep(RETRY_DELAY_S)
 
     def invalidate(self) -> None:
-        """Forget what was looked up: this process changed somebody's access just now.
+        """Forget what was looked up, before our own connection says so.
 
-        The others hear of it from the database; who made the change need not wait for that.
+        For who changed somebody's access in this process, and for the follower, which must not
+        take in a change that came later before it is known here.
         """
         self._changed()
 
