@@ -198,16 +198,18 @@ class Person:
             expect(self.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", animations="disabled")
 
-    def axe(self) -> list[str]:
-        """Accessibility violations of what is seen now, each in one line."""
+    def axe(self, *only: str) -> list[str]:
+        """Accessibility violations of what is seen now, each in one line; of some rules alone."""
         # Through the debugger's protocol: the page's CSP rightly forbids a script tag.
         self.page.evaluate(AXE.read_text(encoding="utf-8"))
         found = self.page.evaluate(
-            """async () => {
-                const found = await axe.run(document, {resultTypes: ['violations']});
+            """async only => {
+                const rules = only.length ? {runOnly: only} : {};
+                const found = await axe.run(document, {resultTypes: ['violations'], ...rules});
                 return found.violations.flatMap(rule => rule.nodes.map(node =>
                     `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`));
-            }"""
+            }""",
+            only,
         )
         return [str(each) for each in found]
 

@@ -58,7 +58,9 @@ def test_no_view_has_accessibility_violations(filled: str, ana: Open, scheme: st
         person.open(path)
         expect(person.page.get_by_role("heading", name=head, exact=True).first).to_be_visible()
         person.page.wait_for_load_state("networkidle") if "/p/" not in path else None
-        found += [f"{path} {violation}" for violation in person.axe()]
+        # A theme changes colours and nothing else.
+        rules = ("color-contrast",) if scheme == "dark" else ()
+        found += [f"{path} {violation}" for violation in person.axe(*rules)]
         if scheme == "light":
             name = re.sub(r"[^a-z]+", "-", head.lower()).strip("-")
             person.shot(f"view-{name}{'-diff' if 'diff' in path else ''}")
