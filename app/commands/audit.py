@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.commands import Failure, Misuse, attached_settings
+from app.commands._progress import progress_bar
 
 if TYPE_CHECKING:
     from projections.audit_verify import Verdict
@@ -28,26 +29,11 @@ def verify(project: str | None, as_json: bool) -> None:
     """Walk the chain of every project. Exits with 1 and names each first bad revision."""
     import asyncpg
     import orjson
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     dsn = attached_settings().require_database_url()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("revisions"),
-    )
     try:
-        with Progress(*columns, console=Console(stderr=True), disable=as_json) as bar:
-            task = bar.add_task("verifying", total=None)
-            verdicts = asyncio.run(
-                _verify(
-                    dsn,
-                    project,
-                    lambda done, total: bar.update(task, completed=done, total=total),
-                )
-            )
+        with progress_bar("verifying", "revisions", disable=as_json) as progress:
+            verdicts = asyncio.run(_verify(dsn, project, progress))
     except (OSError, asyncpg.PostgresError) as error:
         raise Failure(f"the database: {error}") from error
     if as_json:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.commands import Failure, Misuse, attached_settings
+from app.commands._progress import progress_bar
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -138,11 +139,8 @@ def replay(into: str, tables_from: str | None, as_json: bool) -> None:
             raise TargetNotFresh("it is the one that the tables come from")
         await create_database(into)
         await up(into)
-        with _progress(as_json) as bar:
-            task = bar.add_task("replaying", total=None)
-            return await run_replay(
-                log, into, source, lambda done, total: bar.update(task, completed=done, total=total)
-            )
+        with progress_bar("replaying", "positions", disable=as_json) as progress:
+            return await run_replay(log, into, source, progress)
 
     try:
         report = _run(work)
@@ -174,20 +172,6 @@ def _print_replay(report: ReplayReport) -> None:
         print(f"DIFFERS: {found.table} of project {found.project_id}")
         print(f"  live     {found.left}")
         print(f"  replayed {found.right}")
-
-
-def _progress(disable: bool) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("positions"),
-        TimeElapsedColumn(),
-    )
-    return Progress(*columns, console=Console(stderr=True), disable=disable)
 
 
 def _run(work: Any) -> Any:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from app.commands import Failure, attached_settings
+from app.commands._progress import progress_bar
 
 if TYPE_CHECKING:
     from projections.rebuild import Report
@@ -58,32 +58,12 @@ def _run(
 
     dsn = attached_settings().require_database_url()
     try:
-        with _progress(doing, as_json) as progress:
+        with progress_bar(doing, "revisions", disable=as_json) as progress:
             return asyncio.run(work(dsn, project, progress))
     except (UndecodableEntry, BrokenInvariant) as error:
         raise Failure(str(error)) from error
     except (OSError, asyncpg.PostgresError) as error:
         raise Failure(f"the database: {error}") from error
-
-
-@contextmanager
-def _progress(doing: str, disable: bool) -> Iterator[Callable[[int, int], None]]:
-    if disable:
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("revisions"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True)) as bar:
-        task = bar.add_task(doing, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _print(report: Report, as_json: bool, verb: str) -> None:

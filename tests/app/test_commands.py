@@ -5,10 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-import asyncpg
-
 from tests.app.api.test_audit import guardian
 from tests.app.api.test_watch import put
+from tests.support.rows import tamper
 from tests.support.service import run_service, settings_for
 
 _HELP = """
@@ -34,12 +33,7 @@ async def test_a_revision_that_cannot_be_read_is_told_in_one_line(
         admin = await service.anonymous.sign_in()
         project, _ = await service.project(admin)
         await put(admin, f"{project}/configs", "a", 1)
-        connection = await asyncpg.connect(database_url)
-        try:
-            await connection.execute("SET session_replication_role = replica")
-            await connection.execute("UPDATE config_revisions SET event = 'config:unheard'")
-        finally:
-            await connection.close()
+        await tamper(database_url, "UPDATE config_revisions SET event = 'config:unheard'")
         for command in ("rebuild", "verify"):
             code, out, err = await guardian(service, "projections", command)
             assert (code, out) == (1, "")

@@ -12,6 +12,7 @@ from projections import rebuild as rebuild_module
 from projections import shadow
 from projections.rebuild import rebuild_configs, verify_configs
 from projections.shadow import Progress
+from tests.support.rows import tamper
 from tests.support.service import Client, run_service, settings_for
 
 Tampering = str
@@ -43,16 +44,6 @@ async def _rows(database_url: str) -> list[asyncpg.Record]:
         await connection.close()
 
 
-async def _tamper(database_url: str, statement: str) -> None:
-    connection = await asyncpg.connect(database_url)
-    try:
-        # As somebody with the superuser's rights would: no trigger, no foreign key.
-        await connection.execute("SET session_replication_role = replica")
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 @pytest.mark.parametrize("what", TAMPERINGS)
 async def test_a_damaged_row_is_found_and_put_right(
     database_url: str, nats_url: str, stream_name: str, what: str
@@ -63,7 +54,7 @@ async def test_a_damaged_row_is_found_and_put_right(
         await _fill(admin, f"{project}/configs")
         before = await _rows(database_url)
         assert (await verify_configs(database_url)).differences == 0
-        await _tamper(database_url, TAMPERINGS[what])
+        await tamper(database_url, TAMPERINGS[what])
         found = await verify_configs(database_url)
         assert found.differences == 1
         assert found.first is not None
@@ -81,7 +72,7 @@ async def test_a_lost_table_does_not_change_what_is_accepted(
         admin = await service.anonymous.sign_in()
         project, _ = await service.project(admin)
         await _fill(admin, f"{project}/configs")
-        await _tamper(database_url, "DELETE FROM configs")
+        await tamper(database_url, "DELETE FROM configs")
         answer = await admin("PUT", f"{project}/configs/k.1", json={"content": 2, "version": 1})
         assert (answer.status, answer.json["version"]) == (200, 2)
         assert (await rebuild_configs(database_url)).differences == 20
@@ -108,7 +99,7 @@ async def test_writes_go_on_during_a_rebuild_and_are_in_it(
             return count
 
         monkeypatch.setattr(rebuild_module, "make_shadow", write_behind)
-        await _tamper(database_url, "DELETE FROM configs WHERE key = 'k.7'")
+        await tamper(database_url, "DELETE FROM configs WHERE key = 'k.7'")
         assert (await rebuild_configs(database_url)).differences == 1
         monkeypatch.undo()
         assert (await verify_configs(database_url)).differences == 0
@@ -122,7 +113,7 @@ async def test_an_interrupted_rebuild_leaves_the_old_rows(
         admin = await service.anonymous.sign_in()
         project, _ = await service.project(admin)
         await _fill(admin, f"{project}/configs")
-        await _tamper(database_url, TAMPERINGS["changed"])
+        await tamper(database_url, TAMPERINGS["changed"])
         before = await _rows(database_url)
         replace = shadow.replace_by_shadow
 
@@ -163,7 +154,7 @@ async def test_a_revision_that_cannot_be_read_stops_a_rebuild_and_leaves_the_row
         await _fill(admin, f"{project}/configs")
         before = await _rows(database_url)
         bad = "UPDATE config_revisions SET state = '[]' WHERE config_key = 'k.3'"
-        await _tamper(database_url, bad)
+        await tamper(database_url, bad)
         with pytest.raises(UndecodableEntry):
             await rebuild_configs(database_url)
         assert await _rows(database_url) == before

@@ -79,3 +79,13 @@ async def insert_config(
             NOON,
             sequence,
         )
+
+
+async def tamper(database_url: str, statement: str, *args: object) -> None:
+    """As somebody with the superuser's rights would: no trigger, no foreign key."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute(statement, *args)
+    finally:
+        await connection.close()

@@ -7,11 +7,11 @@ import os
 import sys
 from pathlib import Path
 
-import asyncpg
 import orjson
 
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
+from tests.support.rows import tamper
 from tests.support.service import Client, Service
 
 ROOT = Path(__file__).parents[3]
@@ -34,15 +34,9 @@ async def guardian(service: Service, *arguments: str) -> tuple[int, str, str]:
     return process.returncode, out.decode(), err.decode()
 
 
-async def tamper(service: Service, key: str) -> None:
-    connection = await asyncpg.connect(service.settings.database_url)
-    try:
-        await connection.execute("SET session_replication_role = replica")
-        await connection.execute(
-            "UPDATE config_revisions SET content = '\"forged\"' WHERE config_key = $1", key
-        )
-    finally:
-        await connection.close()
+async def forge(service: Service, key: str) -> None:
+    statement = "UPDATE config_revisions SET content = '\"forged\"' WHERE config_key = $1"
+    await tamper(service.settings.require_database_url(), statement, key)
 
 
 async def test_the_chain_is_walked_and_the_first_bad_revision_named(
@@ -59,7 +53,7 @@ async def test_the_chain_is_walked_and_the_first_bad_revision_named(
     assert code == 0
     assert body["head_hash"] in out
 
-    await tamper(service, "b")
+    await forge(service, "b")
     body = (await admin("GET", path)).json
     assert (body["intact"], body["revisions"]) == (False, 1)
     bad = body["first_bad"]
