@@ -132,9 +132,9 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     pool = await connect_pool(dsn, metrics)
     stack.callback(pool.terminate)
     model = ReadModel(settings.read_model_bytes)
-    directory = Directory(pool, dsn, ring)
-    # Told of both on one connection: who lost access before a change was made is not let in
-    # because of that change.
+    directory = Directory(pool, ring, lambda: model.live)
+    # One connection hears of both, in the order of their commits: who lost access before a change
+    # was made is not let in because of that change.
     follower = Follower(dsn, model, {ACCESS_CHANNEL: directory.invalidate})
     watch_hub, watch_guard = WatchHub(model), AccessGuard(directory)
     upkeep = Upkeep(pool)
@@ -143,7 +143,6 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     for work in (
         follower.run(),
         follower.warm(),
-        directory.run(),
         watch_hub.run(),
         watch_guard.run(),
         upkeep.run(),

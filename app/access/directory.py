@@ -1,13 +1,12 @@
 """Finds who is calling and what they are in a project, from memory where it can.
 
 What was looked up is kept until the database says that something changed (the triggers of
-migration 015 NOTIFY `guardian_access`), so a change works in every process at once, and
-reads go on while the database is away. Must never keep a plain key or token.
+migration 015 NOTIFY `guardian_access`, `projections.follower` hears it), so a change works in every
+process at once, and reads go on while the database is away. Must never keep a plain key or token.
 """
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections import OrderedDict
@@ -17,7 +16,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import asyncpg
-import structlog
 
 from app.access.api_keys import hash_api_key, looks_like_api_key, matches_hash
 from app.access.principal import ROLE_LEVELS, Application, Principal, Role, User
@@ -29,9 +27,6 @@ CHANNEL = "guardian_access"
 MAX_ENTRIES = 50_000
 UNHEARD_TTL_S = 0.5
 """While no NOTIFY can reach us, what was looked up longer ago is asked again (if it can be)."""
-RETRY_DELAY_S = 0.5
-
-logger = structlog.get_logger(__name__)
 
 
 class CredentialsRefused(Exception):
@@ -50,55 +45,27 @@ class _Kept:
 
 
 class Directory:
-    """Looks callers up, and keeps what it found until it hears of a change."""
+    """Looks callers up, and keeps what it found until it is told of a change.
 
-    def __init__(self, pool: asyncpg.Pool, dsn: str, ring: KeyRing) -> None:
+    `hearing`: whether every change is told to `invalidate` at this moment.
+    """
+
+    def __init__(self, pool: asyncpg.Pool, ring: KeyRing, hearing: Callable[[], bool]) -> None:
         self._pool = pool
-        self._dsn = dsn
         self._ring = ring
+        self._hearing = hearing
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._claims: OrderedDict[bytes, AccessClaims] = OrderedDict()
         """By a token's SHA-256; the oldest go first."""
         self._generation = 0
-        self._hearing = False
         self._listeners: list[Callable[[], None]] = []
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Call `listener` whenever somebody's access may have changed."""
         self._listeners.append(listener)
 
-    async def run(self) -> None:
-        """Listen for changes until cancelled; reconnects by itself."""
-        while True:
-            connection = None
-            try:
-                connection = await asyncpg.connect(
-                    self._dsn, server_settings={"application_name": "guardian-access"}
-                )
-                lost = asyncio.Event()
-                connection.add_termination_listener(lambda _, lost=lost: lost.set())
-                await connection.add_listener(CHANNEL, lambda *_: self._changed())
-                # What changed while we did not listen is not known.
-                self._changed()
-                self._hearing = True
-                await lost.wait()
-            except DATABASE_AWAY as error:
-                logger.warning("access_listener_interrupted", error=repr(error))
-            finally:
-                self._hearing = False
-                if connection is not None:
-                    connection.terminate()
-            await asyncio.sleep(RETRY_DELAY_S)
-
     def invalidate(self) -> None:
-        """Forget what was looked up, before our own connection says so.
-
-        For who changed somebody's access in this process, and for the follower, which must not
-        take in a change that came later before it is known here.
-        """
-        self._changed()
-
-    def _changed(self) -> None:
+        """Forget what was looked up: somebody's access may have changed."""
         self._generation += 1
         for listener in self._listeners:
             listener()
@@ -150,7 +117,7 @@ class Directory:
         """As `application_of_key`, if nobody need be asked; None: ask, or be refused, there."""
         place = "key", hash_api_key(plain)
         kept = self._kept.get(place)
-        if kept is None or kept.generation != self._generation or not self._hearing:
+        if kept is None or kept.generation != self._generation or not self._hearing():
             return None
         self._kept.move_to_end(place)
         application, expires_at = kept.value
@@ -193,7 +160,7 @@ class Directory:
         if (
             kept is not None
             and kept.generation == self._generation
-            and (self._hearing or time.monotonic() - kept.at < UNHEARD_TTL_S)
+            and (self._hearing() or time.monotonic() - kept.at < UNHEARD_TTL_S)
         ):
             self._kept.move_to_end(key)
             return kept.value

@@ -7,6 +7,7 @@ whole way, through the router and the middlewares.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
@@ -17,6 +18,9 @@ from aiohttp.web_request import BaseRequest
 from app.api.hot_reads import HotReads
 from app.errors import Unavailable
 from app.services import SERVICES
+from projections import follower
+from tests.app.api.test_watch import put
+from tests.app.api.test_watch_ends import named_key
 from tests.support.service import Answer, Client, Service
 
 HANDED_ON = 599
@@ -137,6 +141,27 @@ async def test_a_key_that_ended_and_a_model_that_is_cut_off_are_not_answered_fro
     assert (await admin("POST", f"{project}/api-key")).status in (200, 201)
     assert (await memory("GET", path, headers=sent)).status == HANDED_ON
     assert (await service.anonymous("GET", path, headers=sent)).status == 401
+
+
+async def test_what_happened_while_nothing_was_heard_is_known_when_it_is_again(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection that hears is ended by the server, and a key revoked before there is a new
+    one: nobody is ever told."""
+    monkeypatch.setattr(follower, "RETRY_DELAYS_S", (0.4,))
+    await put(admin, configs, "k", 1)
+    reader = await named_key(service, configs)
+    assert (await reader("GET", f"{configs}/k")).status == 200
+    pool = service.app[SERVICES].pool
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("UPDATE api_keys SET revoked_at = now()")
+        assert await connection.fetchval(
+            "SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
+            " WHERE application_name = 'guardian-follower' AND datname = current_database()"
+        )
+    async with asyncio.timeout(5):
+        while (await reader("GET", f"{configs}/k")).status != 401:  # noqa: ASYNC110 - a new look each
+            await asyncio.sleep(0.01)
 
 
 async def test_a_linearizable_read_waits_for_its_barrier_once(

@@ -7,12 +7,11 @@ import time
 
 import pytest
 
-from app.access import directory
 from app.long_poll import LongPolls
 from app.services import SERVICES
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
-from tests.support.service import Answer, Client, Service, run_service, run_web, settings_for
+from tests.support.service import Answer, Client, Service, run_web
 
 HAS_FIRST = {"If-None-Match": '"1"'}
 
@@ -79,22 +78,6 @@ async def test_a_key_that_was_revoked_meanwhile_gets_nothing(
     await service.app[SERVICES].pool.execute("UPDATE api_keys SET revoked_at = now()")
     await put(admin, configs, "a", 2)
     assert (await held).status == 401
-
-
-async def test_who_lost_access_before_a_change_is_not_told_of_it(
-    database_url: str, nats_url: str, stream_name: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing says which of two connections hears first; here the directory's own never does."""
-    monkeypatch.setattr(directory, "CHANNEL", "heard_too_late")
-    async with run_service(settings_for(database_url, nats_url, stream_name)) as service:
-        admin = await service.anonymous.sign_in()
-        project, _ = await service.project(admin)
-        configs = f"{project}/configs"
-        await put(admin, configs, "a", 1)
-        held = await held_get(service, await named_key(service, configs), f"{configs}/a?wait=30s")
-        await service.app[SERVICES].pool.execute("UPDATE api_keys SET revoked_at = now()")
-        await put(admin, configs, "a", 2)
-        assert (await held).status == 401
 
 
 async def test_a_process_that_ends_answers_what_it_holds(
