@@ -36,6 +36,8 @@ async def serve(settings: Settings) -> None:
             reuse_port=settings.web_concurrency > 1 or None,
         )
         await site.start()
+        if settings.process_port:
+            await web.TCPSite(runner, settings.host, settings.process_port).start()
         await asyncio.Event().wait()
     finally:
         # The loop cancels us on its way out; what is under way finishes here.

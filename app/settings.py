@@ -43,6 +43,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8080
     web_concurrency: int = 1
+    process_port: int = 0
+    """A port of the first web process alone, the next one of the second and so on; 0: none."""
     secret_key: str | None = field(default=None, repr=False)
     admin_email: str | None = None
     admin_password: str | None = field(default=None, repr=False)
@@ -63,6 +65,12 @@ class Settings:
     def embedded(self) -> bool:
         """Whether `guardian up` brings its own PostgreSQL or Raft group."""
         return self.database_url is None or self.nats_url is None
+
+    @property
+    def process_ports(self) -> range:
+        """The ports of the web processes of `guardian up`, in their order; empty without any."""
+        count = self.web_concurrency if self.process_port else 0
+        return range(self.process_port, self.process_port + count)
 
     @property
     def speaks_tls(self) -> bool:
@@ -101,6 +109,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         host=read.text("GUARDIAN_HOST") or "127.0.0.1",
         port=read.whole("GUARDIAN_PORT", 8080, 0, 65_535),
         web_concurrency=read.whole("WEB_CONCURRENCY", 1, 1, 64),
+        process_port=read.whole("GUARDIAN_PROCESS_PORT", 0, 0, 65_535 - 63),
         secret_key=read.secret("GUARDIAN_SECRET_KEY"),
         admin_email=read.text("GUARDIAN_ADMIN_EMAIL"),
         admin_password=read.text("GUARDIAN_ADMIN_PASSWORD"),
@@ -118,6 +127,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         raise SettingsError(
             f"GUARDIAN_ADMIN_{missing}", "the e-mail address and the password go together"
         )
+    if settings.process_port and settings.process_port == settings.port:
+        raise SettingsError("GUARDIAN_PROCESS_PORT", "must not be GUARDIAN_PORT")
     return settings
 
 

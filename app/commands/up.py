@@ -55,7 +55,12 @@ def _up(settings: Settings) -> None:
     from app.embedded.processes import folder_lock
     from app.embedded.supervisor import Supervisor
 
-    settings = replace(settings, port=_free_port(settings.host, settings.port))
+    port = _free_port("GUARDIAN_PORT", settings.host, settings.port)
+    settings = replace(settings, port=port)
+    for own in settings.process_ports:
+        if own == port:
+            raise Misuse(f"GUARDIAN_PROCESS_PORT: a web process would get {port}, GUARDIAN_PORT")
+        _free_port("GUARDIAN_PROCESS_PORT", settings.host, own)
     folder = open_data_folder(settings)
     supervisor = Supervisor(lambda line: click.echo(line, err=True))
     with ExitStack() as stack:
@@ -112,22 +117,23 @@ def _start_services(settings: Settings, folder: Path, supervisor: Supervisor) ->
         "PYTHONPATH": str(ROOT),
     }
 
-    def add(name: str, log_name: str) -> None:
+    def add(name: str, log_name: str, **own: str) -> None:
         def make() -> Child:
             return Child(
                 log_name,
                 [sys.executable, "-m", "app.cli", name, *EXTRA_ARGUMENTS.get(name, ())],
                 log=log_file(folder, log_name),
-                env=environ,
+                env=environ | own,
                 cwd=Path.cwd(),
             )
 
         supervisor.add_command(log_name, make)
 
     add("projector", "projector")
-    add("web", "web")
-    for number in range(2, settings.web_concurrency + 1):
-        add("web", f"web-{number}")  # all listen on the same port (SO_REUSEPORT)
+    for number in range(settings.web_concurrency):
+        # All listen on the same port (SO_REUSEPORT), and each on its own if there are such.
+        own = settings.process_port and settings.process_port + number
+        add("web", f"web-{number + 1}" if number else "web", GUARDIAN_PROCESS_PORT=str(own))
 
 
 def _wait_until_ready(settings: Settings, supervisor: Supervisor, folder: Path) -> None:
@@ -152,7 +158,7 @@ def _reachable(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _free_port(host: str, port: int) -> int:
+def _free_port(variable: str, host: str, port: int) -> int:
     """`port`, or a free one for 0. A taken one ends the command before anything starts."""
     from app.embedded.raft import free_ports
 
@@ -165,5 +171,5 @@ def _free_port(host: str, port: int) -> int:
             return int(probe.getsockname()[1])
     except OSError as error:
         raise Misuse(
-            f"GUARDIAN_HOST, GUARDIAN_PORT: cannot listen on {host}:{port}: {error.strerror}"
+            f"GUARDIAN_HOST, {variable}: cannot listen on {host}:{port}: {error.strerror}"
         ) from error

@@ -54,6 +54,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
             "GUARDIAN_HOST": "0.0.0.0",
             "GUARDIAN_PORT": "0",
             "WEB_CONCURRENCY": "4",
+            "GUARDIAN_PROCESS_PORT": "9100",
             "GUARDIAN_SECRET_KEY": "k" * 32,
             "GUARDIAN_ADMIN_EMAIL": "a@example.com",
             "GUARDIAN_ADMIN_PASSWORD": "correct horse",
@@ -73,6 +74,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         host="0.0.0.0",
         port=0,
         web_concurrency=4,
+        process_port=9100,
         secret_key="k" * 32,
         admin_email="a@example.com",
         admin_password="correct horse",
@@ -80,6 +82,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         cors_origins=("https://a.example", "http://localhost:3000"),
         log_level="debug",
     )
+    assert settings.process_ports == range(9100, 9104)
     assert not settings.embedded
     assert settings.nats_servers == ["nats://a:4222", "nats://b:4222"]
 
@@ -99,6 +102,8 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("GUARDIAN_PORT", "eighty"),
         ("GUARDIAN_PORT", "-1"),
         ("WEB_CONCURRENCY", "0"),
+        ("GUARDIAN_PROCESS_PORT", "65535"),
+        ("GUARDIAN_PROCESS_PORT", "8080"),
         ("GUARDIAN_SECRET_KEY", "hush"),
         ("GUARDIAN_MAX_CONTENT_BYTES", "1e6"),
         ("GUARDIAN_MAX_CONTENT_BYTES", "²"),

@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from app.embedded.processes import get
+from app.embedded.raft import free_ports
 from app.migrations import migrations
 from tests.support.processes import ROOT, Command, family, survivors
 
@@ -181,11 +182,31 @@ def _wait_until(holds: Callable[[], bool], what: str) -> None:
         time.sleep(0.02)
 
 
+def _two_ports() -> int:
+    """A free port whose next one is free too."""
+    return next(
+        port for port in free_ports(20) if free_ports(2, (port, port + 1)) == [port, port + 1]
+    )
+
+
+def test_a_port_of_a_process_that_all_share_is_refused(
+    data: Path, started: list[Command], database_url: str, nats_url: str
+) -> None:
+    port = _two_ports()
+    servers = {"DATABASE_URL": database_url, "NATS_URL": nats_url, "WEB_CONCURRENCY": "2"}
+    up = _up(data, started, **servers, GUARDIAN_PORT=str(port + 1), GUARDIAN_PROCESS_PORT=str(port))
+    line = f"GUARDIAN_PROCESS_PORT: a web process would get {port + 1}, GUARDIAN_PORT"
+    assert line in up.wait_for("GUARDIAN_PROCESS_PORT")
+    assert up.process.wait(30) == 2
+
+
 def test_two_web_processes_share_the_port(
     data: Path, started: list[Command], database_url: str, nats_url: str, stream_name: str
 ) -> None:
     servers = {"DATABASE_URL": database_url, "NATS_URL": nats_url, "GUARDIAN_STREAM": stream_name}
-    up = _up(data, started, WEB_CONCURRENCY="2", **servers)
+    own = _two_ports()
+    servers |= {"WEB_CONCURRENCY": "2", "GUARDIAN_PROCESS_PORT": str(own)}
+    up = _up(data, started, **servers)
     address = _address(up.wait_for(READY))
     port = int(address.rpartition(":")[2])
 
@@ -201,6 +222,14 @@ def test_two_web_processes_share_the_port(
         ]
 
     _wait_until(lambda: len(serving()) == 2, "both listen on the port")
+    # Each answers for itself on the port of its own.
+    first, second = (f"http://127.0.0.1:{port}" for port in (own, own + 1))
+    _wait_until(lambda: get(f"{second}/readyz")[0] == 200, "both are ready")
+    assert get(f"{first}/openapi.json")[0] == 200
+    assert [b'route="/openapi.json"' in get(f"{at}/metrics")[1] for at in (first, second)] == [
+        True,
+        False,
+    ]
     # One of them dies: the other answers, and it comes back.
     dead = serving()[0]
     dead.kill()
