@@ -23,6 +23,8 @@ from projections.table_copy import copy_ordinary_tables
 
 MAX_BATCH_ENTRIES = 2000
 READ_TIMEOUT_S = 30.0
+SILENT_S = 1.0
+"""A log that delivers nothing for so long has perhaps nothing to deliver."""
 Progress = Callable[[int, int], None]
 """Called with the position reached and the last one."""
 
@@ -69,7 +71,8 @@ async def replay(
         # A barrier of before may be what the live one stands at; the log goes on behind it.
         reader = log.reader(0)
         try:
-            work = _Replay(target, reader, await skips_behind(target, 0), max(end, compared))
+            skips = await skips_behind(target, 0)
+            work = _Replay(target, log, reader, skips, max(end, compared))
             await work.run(compared, progress)
             found: list[Difference] = []
             if compared:
@@ -118,9 +121,10 @@ class _Replay:
     """The log into one database, up to exact positions."""
 
     def __init__(
-        self, target: asyncpg.Connection, reader: LogReader, skips: Skips, last: int
+        self, target: asyncpg.Connection, log: Log, reader: LogReader, skips: Skips, last: int
     ) -> None:
         self._target = target
+        self._log = log
         self._reader = reader
         self._skips = skips
         self._last = last
@@ -139,16 +143,22 @@ class _Replay:
             progress(self._seen, self._last)
 
     async def _next(self, until: int) -> Sequence[Entry]:
-        batch = self._ahead or list(
-            await self._reader.next_batch(MAX_BATCH_ENTRIES, timeout=READ_TIMEOUT_S)
-        )
-        if not batch:
-            raise LogUnavailable(f"the log was not delivered up to position {until}")
+        batch = self._ahead or await self._read(until)
         now = [entry for entry in batch if entry.position <= until]
         self._ahead = batch[len(now) :]
         # A barrier at `until` may have expired; an entry behind it says as much.
         self._seen = until if self._ahead else now[-1].position
         return now
+
+    async def _read(self, until: int) -> list[Entry]:
+        batch = await self._reader.next_batch(MAX_BATCH_ENTRIES, timeout=SILENT_S)
+        if not batch:
+            # All up to `until` may be barriers that have expired, and nothing behind them yet.
+            await self._log.barrier(timeout=READ_TIMEOUT_S)
+            batch = await self._reader.next_batch(MAX_BATCH_ENTRIES, timeout=READ_TIMEOUT_S)
+        if not batch:
+            raise LogUnavailable(f"the log was not delivered up to position {until}")
+        return list(batch)
 
     def _decode(self, entry: Entry) -> DecodedEntry:
         if is_skipped(self._skips, entry):

@@ -15,7 +15,9 @@ import asyncpg
 import pytest
 
 from app.migrations import create_database, up
+from consensus.jetstream import JetStreamLog
 from projections.replay import TargetNotFresh, replay
+from tests.consensus.contract import eventually
 from tests.support.service import Client, Service, run_service, settings_for
 
 
@@ -145,6 +147,47 @@ async def test_the_live_database_goes_on_while_it_is_replayed(
     assert report.position >= report.compared_position > 0
     with pytest.raises(TargetNotFresh):
         await replay(service.log, empty_database_url, service.settings.require_database_url())
+
+
+async def _is_gone(log: JetStreamLog, position: int) -> bool:
+    return await log.entry_at(position) is None
+
+
+async def test_a_replay_that_outlives_its_barrier_finds_the_end_all_the_same(
+    filled: tuple[Service, Client], empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Goal: the last position that was committed may be a barrier, which expires within a minute;
+    a million entries take longer. Method: a barrier that has expired before the replay begins.
+    """
+    service, _ = filled
+    settings = service.settings
+    log = await JetStreamLog.connect(settings.nats_servers, settings.stream, barrier_ttl_s=1)
+    try:
+        barrier, expired = log.barrier, await log.barrier(timeout=5)
+        anew: list[int] = []
+
+        async def stale(*, timeout: float) -> int:
+            return expired
+
+        monkeypatch.setattr(log, "barrier", stale)  # or the look below would append another
+        await eventually(lambda: _is_gone(log, expired))
+
+        async def stale_once(*, timeout: float) -> int:
+            monkeypatch.setattr(log, "barrier", fresh)
+            return expired
+
+        async def fresh(*, timeout: float) -> int:
+            anew.append(await barrier(timeout=timeout))
+            return anew[-1]
+
+        monkeypatch.setattr(log, "barrier", stale_once)
+        await create_database(empty_database_url)
+        await up(empty_database_url)
+        report = await replay(log, empty_database_url, settings.require_database_url())
+        assert report.differences == []
+        assert len(anew) == 1
+    finally:
+        await log.close()
 
 
 async def test_an_entry_that_cannot_be_decoded_is_skipped_by_a_recorded_decision(
