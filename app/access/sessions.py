@@ -26,8 +26,6 @@ from projections.revisions import Connection
 REFRESH_LIFETIME = timedelta(days=30)
 """How long a sign-in lasts that is not renewed."""
 
-Source = asyncpg.Pool | Connection
-
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Tokens:
@@ -43,10 +41,16 @@ class Tokens:
 
 
 async def start(
-    source: Source, ring: KeyRing, user_id: str, password_generation: int, *, cookie: bool
+    connection: Connection, ring: KeyRing, user_id: str, password_generation: int, *, cookie: bool
 ) -> Tokens:
-    """Begin a sign-in of this user, whose password was right a moment ago."""
-    return await _issue(source, ring, str(uuid6.uuid7()), user_id, password_generation, cookie)
+    """Begin a sign-in of this user, whose password of that generation was right a moment ago.
+
+    To be called in a transaction. Raises CredentialsRefused if it is not right any more.
+    """
+    user = await sessions.lock_user(connection, user_id)
+    if user is None or user["disabled"] or user["password_generation"] != password_generation:
+        raise CredentialsRefused("the user or the password was changed meanwhile")
+    return await _issue(connection, ring, str(uuid6.uuid7()), user_id, password_generation, cookie)
 
 
 async def renew(pool: asyncpg.Pool, ring: KeyRing, plain: str, *, from_cookie: bool) -> Tokens:
@@ -88,8 +92,15 @@ async def end(pool: asyncpg.Pool, plain: str) -> bool:
         return True
 
 
+async def end_session(pool: asyncpg.Pool, user_id: str, session_id: str) -> None:
+    """End the sign-in that an access token names."""
+    async with pool.acquire() as connection, connection.transaction():
+        await sessions.lock_user(connection, user_id)
+        await sessions.end_family(connection, session_id)
+
+
 async def _issue(
-    source: Source,
+    connection: Connection,
     ring: KeyRing,
     family_id: str,
     user_id: str,
@@ -99,7 +110,7 @@ async def _issue(
     now = datetime.now(UTC)
     refresh = new_refresh_token()
     await sessions.add_token(
-        source,
+        connection,
         str(uuid6.uuid7()),
         family_id,
         user_id,

@@ -27,7 +27,8 @@ def client_address(request: web.Request) -> str:
     if _trusted(settings, peer):
         # From the right: each proxy appends whom it was called by; the first that is not
         # one of ours was written by ours, everything left of it by strangers.
-        for text in reversed(request.headers.get("X-Forwarded-For", "").split(",")):
+        # A proxy may append a line of its own; several are one list (RFC 9110 section 5.3).
+        for text in reversed(",".join(request.headers.getall("X-Forwarded-For", ())).split(",")):
             hop = _parse(text)
             if hop is None:
                 break
@@ -46,8 +47,9 @@ def is_https(request: BaseRequest, settings: Settings) -> bool:
     if not settings.trusted_proxies:
         return False
     peer = _peer(request)
-    forwarded = request.headers.get("X-Forwarded-Proto", "")
-    return peer is not None and _trusted(settings, peer) and forwarded.lower() == "https"
+    # Of several lines, too, the last is the nearest proxy's.
+    forwarded = ",".join(request.headers.getall("X-Forwarded-Proto", ())).rpartition(",")[2]
+    return peer is not None and _trusted(settings, peer) and forwarded.strip().lower() == "https"
 
 
 def _peer(request: BaseRequest) -> Address | None:

@@ -45,9 +45,10 @@ async def login(request: web.Request) -> web.Response:
     row = await _checked_user(request, email, password)
     if row is None:
         raise NotSignedIn("the address or the password is wrong")
-    tokens = await sessions.start(
-        services.pool, services.ring, row["id"], row["password_generation"], cookie=cookie
-    )
+    async with services.pool.acquire() as connection, connection.transaction():
+        tokens = await sessions.start(
+            connection, services.ring, row["id"], row["password_generation"], cookie=cookie
+        )
     return _token_response(request, tokens)
 
 
@@ -84,7 +85,7 @@ async def logout(request: web.Request) -> web.Response:
     if "Authorization" in request.headers:
         try:
             user = await signed_in_user(request)
-            await session_rows.end_family(services.pool, user.session_id)
+            await sessions.end_session(services.pool, user.user_id, user.session_id)
             ended = True
         except CredentialsRefused:
             # Run out, as they do every few minutes: what the cookie named has ended all the same.
@@ -165,9 +166,8 @@ async def _checked_user(request: web.Request, email: str, password: str) -> Any:
         return None
     await services.sign_in_throttle.succeeded(attempt)
     if check.needs_rehash:
-        await users.set_password_hash(
-            services.pool, row["id"], await services.passwords.hash_password(password)
-        )
+        newer = await services.passwords.hash_password(password)
+        await users.replace_hash(services.pool, row["id"], row["password_hash"], newer)
     return row
 
 

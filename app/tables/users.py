@@ -36,6 +36,9 @@ UPDATE users SET password_hash = $2, password_generation = password_generation +
     password_changed_at = now(), updated_at = now()
 WHERE id = $1 AND ($3::int IS NULL OR password_generation = $3) RETURNING password_generation
 """
+_REPLACE_OLD_HASH = """
+UPDATE users SET password_hash = $3, updated_at = now() WHERE id = $1 AND password_hash = $2
+"""
 _PROJECTS_OF = "SELECT id, name FROM projects WHERE owner_user_id = $1 ORDER BY id"
 _SCHEMAS_OF = "SELECT id, name FROM config_schemas WHERE created_by_user_id = $1 ORDER BY id"
 _ROLES_OF = "SELECT count(*) FROM roles WHERE user_id = $1"
@@ -73,13 +76,10 @@ async def find_by_email(source: Source, email: str) -> Any:
     return await source.fetchrow(_BY_EMAIL, email)
 
 
-async def set_password_hash(source: Source, user_id: str, password_hash: str) -> None:
-    """Store the same password under newer parameters: no session ends."""
-    await source.execute(
-        "UPDATE users SET password_hash = $2, updated_at = now() WHERE id = $1",
-        user_id,
-        password_hash,
-    )
+async def replace_hash(source: Source, user_id: str, old: str, new: str) -> None:
+    """Store the same password under newer parameters, unless it was changed meanwhile: no session
+    ends."""
+    await source.execute(_REPLACE_OLD_HASH, user_id, old, new)
 
 
 async def count_superusers(source: Source) -> int:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
+from dataclasses import replace
 from http.cookies import Morsel, SimpleCookie
 from typing import Any
 
 import argon2
 import asyncpg
 import pytest
+from multidict import CIMultiDict
 
+from app.access import sessions
 from app.access.passwords import CHEAP_PARAMETERS, PasswordHashing
 from app.api.sessions import COOKIE
 from app.services import SERVICES
+from app.tables import sessions as session_rows
+from app.tables import users
 from tests.support.service import EMAIL, PASSWORD, Answer, Client, Service, run_web
 
 SAME_ORIGIN = {"Sec-Fetch-Site": "same-origin"}
@@ -218,6 +224,28 @@ async def test_a_strangers_forwarded_address_is_not_believed(service: Service) -
     assert [answer.status for answer in answers] == [401] * 5 + [429]
 
 
+@pytest.mark.parametrize("lines", [1, 2])
+async def test_what_stands_left_of_a_proxys_own_address_is_not_believed(
+    service: Service, lines: int
+) -> None:
+    """Whether the proxy appends to the line that it got, or writes one of its own behind it."""
+    proxies = (ipaddress.ip_network("127.0.0.1"),)
+    async with run_web(replace(service.settings, trusted_proxies=proxies)) as (_, url):
+        statuses = []
+        for n in range(6):
+            hops = [f"192.0.2.{n}", "203.0.113.8"]
+            headers = CIMultiDict(
+                ("X-Forwarded-For", line) for line in (hops if lines == 2 else [", ".join(hops)])
+            )
+            async with service.anonymous.session.post(
+                f"{url}/v1/auth/login",
+                json={"email": EMAIL, "password": "wrong" * 3},
+                headers=headers,
+            ) as answer:
+                statuses.append(answer.status)
+    assert statuses == [401] * 5 + [429]
+
+
 async def test_unknown_accounts_and_wrong_passwords_cost_the_same_work(service: Service) -> None:
     """Goal: the time of the answer tells nothing. Method: record what is hashed, not the clock."""
     pool = service.app[SERVICES].passwords
@@ -250,3 +278,107 @@ async def test_a_change_of_password_is_known_to_the_other_processes(service: Ser
         async with asyncio.timeout(1.0):
             await heard.wait()
         assert (await second("GET", "/v1/me")).status == 401
+
+
+async def until_somebody_waits_for_a_row(service: Service) -> None:
+    """Return when a session of PostgreSQL waits for a lock that another one holds."""
+    waiting = """
+        SELECT EXISTS (SELECT FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock')
+    """
+    async with asyncio.timeout(10):
+        while not await service.app[SERVICES].pool.fetchval(waiting):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def _sign_out(admin: Client, thief: Client, used: str) -> Answer:
+    return await thief("POST", "/v1/auth/logout", json={})
+
+
+async def _sign_out_by_refresh_token(admin: Client, thief: Client, used: str) -> Answer:
+    return await thief.with_headers()("POST", "/v1/auth/logout", json={"refresh_token": used})
+
+
+async def _bring_a_used_token(admin: Client, thief: Client, used: str) -> Answer:
+    return await renew(thief, used)
+
+
+async def _change_password(admin: Client, thief: Client, used: str) -> Answer:
+    body = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    return await admin("PUT", "/v1/me/password", json=body)
+
+
+async def _reset_password(admin: Client, thief: Client, used: str) -> Answer:
+    me = (await admin("GET", "/v1/me")).json["id"]
+    return await admin("PATCH", f"/v1/users/{me}", json={"password": NEW_PASSWORD})
+
+
+ENDS = [
+    _sign_out,
+    _sign_out_by_refresh_token,
+    _bring_a_used_token,
+    _change_password,
+    _reset_password,
+]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__.strip("_"))
+async def test_a_session_that_is_renewed_while_it_is_ended_is_ended(
+    service: Service, monkeypatch: pytest.MonkeyPatch, end: Any
+) -> None:
+    """Method: the renewal is held just before it adds its token, until the end waits for it."""
+    client = service.anonymous
+    admin = bearer(client, await login(client))
+    first = await login(client)
+    second = await renew(client, first.json["refresh_token"])
+    add_token, renewing, go_on = session_rows.add_token, asyncio.Event(), asyncio.Event()
+
+    async def held(*args: Any) -> None:
+        if not renewing.is_set():
+            renewing.set()
+            await go_on.wait()
+        await add_token(*args)
+
+    monkeypatch.setattr(session_rows, "add_token", held)
+    third = asyncio.create_task(renew(client, second.json["refresh_token"]))
+    await renewing.wait()
+    ending = asyncio.create_task(end(admin, bearer(client, second), first.json["refresh_token"]))
+    await until_somebody_waits_for_a_row(service)
+    go_on.set()
+    assert (await ending).status in (200, 204, 401)
+    renewed = await third
+    if renewed.status == 200:
+        assert (await bearer(client, renewed)("GET", "/v1/me")).status == 401
+        assert (await renew(client, renewed.json["refresh_token"])).status == 401
+
+
+@pytest.mark.parametrize("change", ["password", "disabled"])
+async def test_a_sign_in_does_not_outlive_a_change_that_came_first(
+    service: Service, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    """Method: the sign-in is held between the check of its password and its start."""
+    client = service.anonymous
+    admin = bearer(client, await login(client))
+    made = await admin("POST", "/v1/users", json={"email": "v@example.org", "password": PASSWORD})
+    start, checked, go_on = sessions.start, asyncio.Event(), asyncio.Event()
+
+    async def held(*args: Any, **options: Any) -> sessions.Tokens:
+        checked.set()
+        await go_on.wait()
+        return await start(*args, **options)
+
+    monkeypatch.setattr(sessions, "start", held)
+    signing_in = asyncio.create_task(login(client, email="v@example.org"))
+    await checked.wait()
+    body = {"password": NEW_PASSWORD} if change == "password" else {"disabled": True}
+    assert (await admin("PATCH", f"/v1/users/{made.json['id']}", json=body)).status == 200
+    go_on.set()
+    assert (await signing_in).status == 401
+
+
+async def test_a_newer_hash_does_not_bring_an_older_password_back(service: Service) -> None:
+    pool = service.app[SERVICES].pool
+    user_id = await pool.fetchval("SELECT id FROM users")
+    stored = await pool.fetchval("SELECT password_hash FROM users")
+    await users.replace_hash(pool, user_id, "the hash that was checked", "its newer form")
+    assert await pool.fetchval("SELECT password_hash FROM users") == stored
