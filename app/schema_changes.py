@@ -56,17 +56,26 @@ Sees = Callable[[Place], Awaitable[bool]]
 
 @dataclass
 class Impact:
-    """What a new version would do to the live configs that are bound to the schema."""
+    """What a new version would do to the live configs that are bound to the schema.
+
+    Contents that the caller may not see are not even looked at: whoever may write a schema could
+    otherwise ask it for them, one pattern after the other.
+    """
 
     versions: dict[Place, int] = field(default_factory=dict)
     """The config versions that were checked."""
     broken: dict[Place, tuple[Violation, ...]] = field(default_factory=dict)
+    hidden: int = 0
+    """Configs that the caller may not see, whatever is in them."""
 
-    async def told(self, sees: Sees) -> Breakage:
-        """As it may be told to a caller."""
-        seen = [place for place in self.broken if await sees(place)]
-        listed = tuple(BoundConfig(*place, self.broken[place]) for place in seen[:MAX_LISTED])
-        return Breakage(listed, len(self.broken) - len(seen), len(self.broken), len(self.versions))
+    @property
+    def told(self) -> Breakage:
+        """As it is told to the caller."""
+        listed = tuple(
+            BoundConfig(*each, self.broken[each]) for each in [*self.broken][:MAX_LISTED]
+        )
+        total = len(self.broken) + self.hidden
+        return Breakage(listed, self.hidden, total, len(self.versions))
 
 
 class SchemaChanges:
@@ -80,9 +89,11 @@ class SchemaChanges:
         self._validators = validators
         self._slots = asyncio.Semaphore(MAX_AT_ONCE)
 
-    async def impact(self, schema: Schema, text: str, tenant: str) -> Impact:
+    async def impact(self, schema: Schema, text: str, tenant: str, sees: Sees) -> Impact:
         """What `text` as the next version would do to the configs as they stand now."""
-        return await self._check(self._pool, schema.id, text, tenant, Impact(), CHECK_TIMEOUT_S)
+        return await self._check(
+            self._pool, schema.id, text, tenant, sees, Impact(), CHECK_TIMEOUT_S
+        )
 
     async def replace(
         self,
@@ -103,8 +114,8 @@ class SchemaChanges:
         """
         before = Impact()
         if not force:
-            before = await self.impact(schema, text, tenant)
-            await _refuse(before, sees)
+            before = await self.impact(schema, text, tenant, sees)
+            _refuse(before)
         async with self._exclusively([schema.id]) as connection:
             current = await schemas.find_schema(connection, schema.id)
             if current is None:
@@ -113,9 +124,9 @@ class SchemaChanges:
                 raise SchemaMoved(expected, current.version)
             if not force:
                 after = await self._check(
-                    connection, schema.id, text, tenant, before, LOCKED_CHECK_TIMEOUT_S
+                    connection, schema.id, text, tenant, sees, before, LOCKED_CHECK_TIMEOUT_S
                 )
-                await _refuse(after, sees)
+                _refuse(after)
             return await schemas.update_schema(connection, schema.id, text, name, user_id)
 
     async def delete(self, schema: Schema, viewer: Viewer) -> None:
@@ -195,10 +206,12 @@ class SchemaChanges:
         schema_id: str,
         text: str,
         tenant: str,
+        sees: Sees,
         known: Impact,
         timeout_s: float,
     ) -> Impact:
-        """Hold every bound config to `text`; what `known` says of the same version stands."""
+        """Hold every bound config that the caller sees to `text`; what `known` says of the same
+        version stands."""
         impact, after = Impact(), ("", "")
         try:
             async with asyncio.timeout(timeout_s):
@@ -207,6 +220,9 @@ class SchemaChanges:
                     unknown = []
                     for project_id, key, version in page:
                         place = (project_id, key)
+                        if not await sees(place):
+                            impact.hidden += 1
+                            continue
                         impact.versions[place] = version
                         if known.versions.get(place) != version:
                             unknown.append((project_id, key, version))
@@ -236,6 +252,6 @@ class SchemaChanges:
         return tuple(found[:MAX_ERRORS])
 
 
-async def _refuse(impact: Impact, sees: Sees) -> None:
-    if impact.broken:
-        raise SchemaWouldBreak(await impact.told(sees))
+def _refuse(impact: Impact) -> None:
+    if impact.broken or impact.hidden:
+        raise SchemaWouldBreak(impact.told)

@@ -80,8 +80,9 @@ class Breakage:
     configs: tuple[BoundConfig, ...]
     """Those that the caller may see, the first of them."""
     hidden: int
-    """How many are of projects that the caller may not see."""
+    """How many are of projects that the caller may not see: they are counted, never checked."""
     total: int
+    """Those that would break, and the hidden ones."""
     checked: int
 
 
@@ -89,8 +90,12 @@ class SchemaWouldBreak(ServiceError):
     """Live configs would not hold to the new version; `force=true` stores it anyway."""
 
     def __init__(self, breakage: Breakage) -> None:
+        broken = breakage.total - breakage.hidden
+        hidden = breakage.hidden and (
+            f"; {breakage.hidden} of projects that the caller may not see are not checked"
+        )
         super().__init__(
-            f"{breakage.total} of {breakage.checked} live configs that are bound to it would"
-            " break the new version; force=true stores it anyway"
+            f"{broken} of {breakage.checked} live configs that are bound to it would break the new"
+            f" version{hidden or ''}; force=true stores it anyway"
         )
         self.breakage = breakage

@@ -109,8 +109,9 @@ async def put_schema(request: web.Request) -> web.Response:
     services, tenant = request.app[SERVICES], schema.project_id or tenant_of(user)
     await services.validators.check_schema(text, tenant=tenant)
     if dry_run:
-        impact = await services.schema_changes.impact(schema, text, tenant)
-        told = breakage_view(await impact.told(_sees(request, user)))
+        sees = _sees(request, user)
+        impact = await services.schema_changes.impact(schema, text, tenant, sees)
+        told = breakage_view(impact.told)
         return json_response({"dry_run": True, "version": schema.version + 1, **told})
     changed = await services.schema_changes.replace(
         schema,

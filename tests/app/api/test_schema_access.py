@@ -157,6 +157,31 @@ async def test_of_projects_that_are_not_theirs_a_caller_learns_only_how_many(
     assert everything.json["hidden"] == 0
 
 
+async def test_whoever_writes_a_shared_schema_cannot_ask_it_for_others_contents(
+    service: Service, admin: Client, people: People
+) -> None:
+    """Goal: what is in a config that they may not see changes nothing of the answer."""
+    other, _ = await service.project(admin, "other")
+    creator = await people.user("creator")
+    path = await new_schema(creator, {})
+    bound = await put(
+        admin, f"{other}/configs", "db", {"password": "s3cr3t"}, schema_id=id_of(path)
+    )
+    assert bound.status == 201, bound.body
+    told = []
+    for pattern in ("^s", "^x"):
+        guess = {"schema": {"properties": {"password": {"pattern": pattern}}}}
+        asked = await creator("PUT", f"{path}?dry_run=true", json=guess)
+        assert (asked.json["total"], asked.json["hidden"], asked.json["checked"]) == (1, 1, 0)
+        refused = await creator("PUT", path, json=guess)
+        assert refused.status == 409
+        told.append((asked.json, {**refused.json, "request_id": ""}))
+    assert told[0] == told[1]
+    # Who sees the config is told the truth.
+    assert (await admin("PUT", path, json={"schema": {"type": "object"}})).status == 200
+    assert (await creator("PUT", f"{path}?force=true", json={"schema": {}})).status == 200
+
+
 async def test_a_user_whose_schema_others_use_stays(
     service: Service, admin: Client, people: People, configs: str
 ) -> None:

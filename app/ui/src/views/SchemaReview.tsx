@@ -12,7 +12,7 @@ import { DiffView } from "../editor/DiffView";
 import { formatJson } from "../lib/json";
 import { useHotkeys } from "../lib/hotkeys";
 
-/** Configs of projects that the person may not see are only counted. */
+/** Configs of projects that the person may not see are only counted, never checked; `total` holds them too. */
 type Impact = { configs: Broken[]; hidden: number; total: number };
 
 async function ask(id: string, text: string): Promise<Impact> {
@@ -72,8 +72,8 @@ export function SchemaReview({
         }}
       >
         <Notice tone="bad" boxed>
-          {total === 1 ? "1 live config does" : `${total} live configs do`} not satisfy it. They stay as they are and are
-          served on, but none of them can be changed until it satisfies the schema.
+          {verdict(total - hidden, hidden, "do")} Configs that do not satisfy it stay as they are and are served on, but none
+          of them can be changed until it satisfies the schema.
         </Notice>
         <BrokenList project={project} broken={broken} hidden={hidden} />
       </ConfirmTyped>
@@ -93,7 +93,7 @@ export function SchemaReview({
         {total > 0 && (
           <>
             <Notice tone="bad" boxed live>
-              {total === 1 ? "1 live config would" : `${total} live configs would`} not satisfy it. Change those first, or force it.
+              {verdict(total - hidden, hidden, "would")} Change those first, or force it.
             </Notice>
             <BrokenList project={project} broken={broken} hidden={hidden} />
           </>
@@ -115,6 +115,14 @@ export function SchemaReview({
       </div>
     </Dialog>
   );
+}
+
+function verdict(sure: number, hidden: number, verb: "do" | "would"): string {
+  const one = verb === "do" ? "does" : "would";
+  const words = sure === 1 ? `1 live config ${one} not satisfy it.` : `${sure} live configs ${verb} not satisfy it.`;
+  if (hidden === 0) return words;
+  const unseen = `${hidden} in projects that you cannot see ${hidden === 1 ? "was" : "were"} not checked.`;
+  return sure === 0 ? unseen : `${words} ${unseen}`;
 }
 
 function BrokenList({ project, broken, hidden }: { project: string; broken: Broken[]; hidden: number }) {
@@ -140,7 +148,7 @@ function BrokenList({ project, broken, hidden }: { project: string; broken: Brok
           </div>
         </li>
       ))}
-      {hidden > 0 && <li className="muted">and {hidden} in projects that you cannot see</li>}
+      {hidden > 0 && <li className="muted">and {hidden} in projects that you cannot see, not checked</li>}
     </ul>
   );
 }
