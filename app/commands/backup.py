@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import click
@@ -15,6 +16,8 @@ def command(folder: Path, as_json: bool) -> None:
     from app.backup import back_up
     from app.commands import _copies
 
+    # All contents and password hashes are in it; the folder may be one that others can read.
+    os.umask(0o077)
     manifest = _copies.run(back_up, folder)
     _copies.show(
         manifest,

@@ -56,12 +56,14 @@ class Child:
         stop_signal: int = signal.SIGTERM,
         death_signal: int = signal.SIGKILL,
     ) -> None:
-        """Start `argv`. With `log`, both outputs are appended to that file."""
+        """Start `argv`. With `log`, both outputs are appended to that file, which nobody else may
+        read: PostgreSQL's names values."""
         self.name = name
         self.log = log
         self._stop_signal = stop_signal
         command = _launch_command(argv, account, death_signal)
-        output = log.open("ab") if log is not None else None
+        # Closed below, once the child has it.
+        output = open(log, "ab", opener=_private) if log is not None else None  # noqa: SIM115
         try:
             self._process = subprocess.Popen(
                 command,
@@ -195,6 +197,13 @@ def folder_lock(folder: Path) -> Iterator[None]:
         file.write(str(os.getpid()))
         file.flush()
         yield
+
+
+def _private(path: str, flags: int) -> int:
+    """For `open`: a file that others may not read, nor one of before that they may."""
+    file = os.open(path, flags, 0o600)
+    os.fchmod(file, 0o600)
+    return file
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> Path:

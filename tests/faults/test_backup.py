@@ -101,8 +101,10 @@ async def test_the_drill(short_path: Path) -> None:
             project, _ = await service.project(admin)
             load = Load(admin, project)
             await load.reach(40)
+            folder.mkdir(mode=0o755)  # as an operator may have made it
             code, output, errors = await guardian(settings, "backup", str(folder), "--json")
             assert code == 0, errors
+            assert {file.stat().st_mode & 0o077 for file in folder.iterdir()} == {0}
             manifest = orjson.loads(output)
             await load.reach(len(load.acknowledged) + 20)
             await load.stop()

@@ -96,6 +96,15 @@ def test_a_child_that_ignores_the_request_is_killed(tmp_path: Path) -> None:
     child.stop()  # again: nothing to do
 
 
+def test_nobody_else_may_read_a_childs_output(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    for mode in (None, 0o644):
+        if mode is not None:
+            log.chmod(mode)
+        Child("c", SLEEP, log=log).stop()
+        assert log.stat().st_mode & 0o077 == 0
+
+
 def test_two_owners_of_a_folder(tmp_path: Path) -> None:
     with (
         folder_lock(tmp_path),
