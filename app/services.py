@@ -22,6 +22,7 @@ from app.long_poll import LongPolls
 from app.metrics import Metrics
 from app.schema_changes import SchemaChanges
 from app.settings import Settings
+from app.tenant_slots import TenantSlots
 from app.turns import Turns
 from app.validation.pool import ValidatorPool
 from app.watch_guard import AccessGuard
@@ -57,6 +58,8 @@ class Services:
     barrier: SharedBarrier
     turns: Turns
     differ: Differ
+    searches: TenantSlots
+    """Searches in contents: who waits for one holds no connection."""
     long_polls: LongPolls
     watch_hub: WatchHub
     watch_history: WatchHistory

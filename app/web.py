@@ -35,6 +35,7 @@ from app.schema_gate import SchemaGate
 from app.schema_leases import SchemaLeases
 from app.services import SERVICES, Services
 from app.settings import Settings
+from app.tenant_slots import TenantSlots
 from app.turns import Turns
 from app.validation.pool import ValidatorPool
 from app.watch_guard import AccessGuard
@@ -185,6 +186,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         barrier=barrier,
         turns=Turns(pool),
         differ=Differ(),
+        searches=TenantSlots("searches", slots=2, tenant_waiting=16, all_waiting=256),
         long_polls=LongPolls(model),
         watch_hub=watch_hub,
         watch_history=WatchHistory(pool, model),

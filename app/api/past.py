@@ -3,9 +3,10 @@ content matches. Answers come from `config_revisions`, which is never older than
 
 from __future__ import annotations
 
+import asyncpg
 from aiohttp import web
 
-from app.api.access import Access
+from app.api.access import Access, tenant_of
 from app.api.reads import moment_of, prepare_read, seen_prefix
 from app.api.requests import (
     POSITION_HEADER,
@@ -27,6 +28,7 @@ from app.tables.history import (
     versions_of_config,
 )
 from domain.errors import ConfigNotFound, RevisionNotFound
+from domain.json_containment import count_elements, without_repeats
 from domain.json_document import encode_json, parse_json
 from projections.read_model import RecordedRevision
 
@@ -35,6 +37,10 @@ ONE = ("version", "at", "position")
 MANY = ("match", "at", "position")
 """Query parameters that make a list come from the database."""
 MAX_MATCH_CHARS = 4000
+MAX_MATCH_ELEMENTS = 100
+"""Different elements of all arrays of `match`. Each is held against every element of an array of a
+content: with the largest of contents, a hundred take PostgreSQL the better part of a second, in
+which it cannot be stopped."""
 
 
 async def past_config(
@@ -74,17 +80,35 @@ async def list_past(request: web.Request, access: Access) -> web.Response:
     if match is not None:
         if "at" in request.query or "position" in request.query:
             raise InvalidParameter("match", "searches the present: neither at nor position")
-        if len(match) > MAX_MATCH_CHARS:
-            raise InvalidParameter("match", f"must have {MAX_MATCH_CHARS} characters at most")
-        wanted = encode_json(parse_json(match)).decode()
+        wanted = _wanted(match)
         position = await prepare_read(request)
         if prefix is not None:
-            found = await matching_configs(pool, access.project_id, wanted, prefix, after, limit)
+            try:
+                async with request.app[SERVICES].searches.hold(tenant_of(access.principal)):
+                    found = await matching_configs(
+                        pool, access.project_id, wanted, prefix, after, limit
+                    )
+            except asyncpg.QueryCanceledError as error:
+                raise InvalidParameter(
+                    "match", "takes too long to search for; narrow it down with prefix"
+                ) from error
     else:
         moment = await moment_of(request, access)
         assert moment is not None
         return await list_at(request, access, moment)
     return _page(request, found, position)
+
+
+def _wanted(match: str) -> str:
+    """The JSON to search for. Raises InvalidParameter, MalformedJson, NotIJson."""
+    if len(match) > MAX_MATCH_CHARS:
+        raise InvalidParameter("match", f"must have {MAX_MATCH_CHARS} characters at most")
+    value = without_repeats(parse_json(match))
+    if count_elements(value) > MAX_MATCH_ELEMENTS:
+        raise InvalidParameter(
+            "match", f"must have {MAX_MATCH_ELEMENTS} different elements in its arrays at most"
+        )
+    return encode_json(value).decode()
 
 
 async def list_at(request: web.Request, access: Access, moment: Moment) -> web.Response:

@@ -19,6 +19,9 @@ from projections.recorded import COLUMNS, LINE_COLUMNS, from_row
 
 MAX_SCANNED = 2000
 """Rows that a page passes over at most to find its items; then it ends early, with a `next`."""
+SEARCH_TIMEOUT = "2s"
+"""How long PostgreSQL may search for what matches, and the rest of the config at hand: while it
+compares one, it cannot be stopped."""
 _ABOVE_ALL = "\U0010ffff"
 
 _OF_CONFIG = f"""
@@ -83,6 +86,7 @@ SELECT {COLUMNS} FROM (
     ON r.project_id = $1 AND r.config_key = f.key AND r.version = f.version
 ORDER BY f.place
 """  # noqa: S608
+_LIMIT_TIME = "SELECT set_config('statement_timeout', $1, true)"
 
 
 _WHOLE_FEED = f"""
@@ -192,10 +196,14 @@ async def project_at(
 async def matching_configs(
     pool: asyncpg.Pool, project_id: str, match: str, prefix: str, after: str, limit: int
 ) -> Slice:
-    """The live configs whose content contains the JSON `match` (PostgreSQL's `@>`)."""
-    rows = await pool.fetch(
-        _MATCHING, project_id, after, prefix, prefix + _ABOVE_ALL, match, limit + 1
-    )
+    """The live configs whose content contains the JSON `match` (PostgreSQL's `@>`).
+
+    Raises asyncpg.QueryCanceledError when it takes longer than SEARCH_TIMEOUT.
+    """
+    within = (project_id, after, prefix, prefix + _ABOVE_ALL)
+    async with pool.acquire() as connection, connection.transaction(readonly=True):
+        await connection.execute(_LIMIT_TIME, SEARCH_TIMEOUT)
+        rows = await connection.fetch(_MATCHING, *within, match, limit + 1)
     revisions = [from_row(row) for row in rows[:limit]]
     return Slice(revisions, revisions[-1].key if len(rows) > limit else None)
 

@@ -60,7 +60,12 @@ _READS = (
         ok(page_of("Config"), headers=("Guardian-Position",)),
         parameters=(
             p.PREFIX,
-            Parameter("match", TEXT, "JSON that the content contains, as PostgreSQL's `@>`."),
+            Parameter(
+                "match",
+                TEXT,
+                "JSON that the content contains, as PostgreSQL's `@>`: 4000 characters and 100"
+                " different elements of arrays at most.",
+            ),
             *p.PAGED,
             p.AT,
             p.AT_POSITION,
