@@ -9,7 +9,7 @@ import orjson
 from aiohttp import web
 
 from app.access.principal import Permission
-from app.api.access import project_access
+from app.api.access import project_access, tenant_of
 from app.api.reads import config_key, own_prefix, prepare_read
 from app.api.requests import (
     POSITION_HEADER,
@@ -80,7 +80,9 @@ async def diff(request: web.Request) -> web.Response:
     for version in (old, new):
         if version not in found:
             raise RevisionNotFound(key, version)
-    patch = await services.differ.diff(found[old].content, found[new].content)
+    patch = await services.differ.diff(
+        found[old].content, found[new].content, tenant=tenant_of(access.principal)
+    )
     return json_response({"key": key, "from": old, "to": new, "patch": patch})
 
 

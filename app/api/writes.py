@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from app.api.access import Access
+from app.api.access import Access, tenant_of
 from app.api.idempotency import once
 from app.api.requests import POSITION_HEADER, etag, json_response, query_boolean
 from app.api.views import config_body
@@ -39,7 +39,9 @@ async def write(
         prospects = await services.writer.preview(
             access.project_id, changes, actor, comment=comment
         )
-        patches = await services.differ.diffs([(_before(p), _after(p)) for p in prospects])
+        patches = await services.differ.diffs(
+            [(_before(p), _after(p)) for p in prospects], tenant=tenant_of(access.principal)
+        )
         position = services.model.position
         return json_response(
             {"dry_run": True, "position": position, **rehearsed(prospects, patches)},

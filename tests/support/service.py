@@ -91,6 +91,13 @@ class Service:
         assert answer.status == 201, answer.body
         return f"/v1/projects/{answer.json['id']}", answer.json["api_key"]
 
+    async def user(self, admin: Client, name: str) -> Client:
+        """A new user of that name, signed in."""
+        email, password = f"{name}@example.org", f"the password of {name}"
+        answer = await admin("POST", "/v1/users", json={"email": email, "password": password})
+        assert answer.status == 201, answer.body
+        return await self.anonymous.sign_in(email, password)
+
 
 def settings_for(database_url: str, nats_url: str, stream: str) -> Settings:
     """Settings of a test's service."""

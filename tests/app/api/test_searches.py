@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from app.services import SERVICES
 from app.tables import history
 from domain.json_containment import without_repeats
 from tests.support.service import Client, Service
+from tests.support.waiting import until
 
 
 @asynccontextmanager
@@ -33,26 +34,13 @@ async def held_up(database_url: str) -> AsyncIterator[None]:
         await connection.close()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():  # noqa: ASYNC110 - what it waits for comes by a socket
-            await asyncio.sleep(0.002)
-
-
-async def signed_up(service: Service, admin: Client, name: str) -> Client:
-    """A user of that name."""
-    body = {"email": f"{name}@example.org", "password": f"the password of {name}"}
-    assert (await admin("POST", "/v1/users", json=body)).status == 201
-    return await service.anonymous.sign_in(body["email"], body["password"])
-
-
 async def test_searches_of_one_tenant_leave_connections_to_the_others(
     service: Service, admin: Client, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One takes a slot and a connection, the rest wait without; too many are refused."""
     monkeypatch.setattr(history, "SEARCH_TIMEOUT", "60s")
     searches = service.app[SERVICES].searches
-    ann = await signed_up(service, admin, "ann")
+    ann = await service.user(admin, "ann")
     project, _ = await service.project(admin)
     url = f"{project}/configs?match=1"
     async with held_up(database_url):
@@ -70,7 +58,7 @@ async def test_a_search_is_answered_while_another_tenants_wait(
     service: Service, admin: Client
 ) -> None:
     searches = service.app[SERVICES].searches
-    ann = await signed_up(service, admin, "ann")
+    ann = await service.user(admin, "ann")
     project, _ = await service.project(ann)
     url = f"{project}/configs?match=1"
     made = await admin("POST", "/v1/projects", json={"name": "mine"})
