@@ -83,10 +83,13 @@ class ChangeWriter:
         changes: Sequence[Change] | Plan,
         actor: Actor,
         *,
+        tenant: str,
         comment: str | None = None,
         ids: ChangeIds | None = None,
     ) -> Committed:
         """Commit all of `changes` or none; a plan is made anew when another change came first.
+
+        `tenant`: whose share of the validators this takes.
 
         With `ids`, a request that was sent before (to any process) is applied once: an attempt
         that the log has decided already is not made again, its outcome is the answer.
@@ -103,7 +106,9 @@ class ChangeWriter:
             try:
                 if outcome is None:
                     met = await self._met(project_id, changes, deadline)
-                    async with self._gate.admit(project_id, met, deadline) as prospects:
+                    async with self._gate.admit(
+                        project_id, met, deadline, tenant=tenant
+                    ) as prospects:
                         if prospects:
                             change_set, entry = self._change_set(
                                 change_id, project_id, prospects, actor, comment
@@ -132,12 +137,13 @@ class ChangeWriter:
         changes: Sequence[Change] | Plan,
         actor: Actor,
         *,
+        tenant: str,
         comment: str | None = None,
     ) -> Sequence[Prospect]:
         """Everything but the commit: what each change would do. Raises what `commit` raises."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         met = await self._met(project_id, changes, deadline)
-        async with self._gate.admit(project_id, met, deadline) as prospects:
+        async with self._gate.admit(project_id, met, deadline, tenant=tenant) as prospects:
             if prospects:
                 self._change_set(str(uuid6.uuid7()), project_id, prospects, actor, comment)
             return prospects

@@ -51,12 +51,13 @@ class SchemaGate:
         self._texts = _Texts()
 
     def admit(
-        self, project_id: str, prospects: Sequence[Prospect], deadline: float
+        self, project_id: str, prospects: Sequence[Prospect], deadline: float, *, tenant: str
     ) -> AbstractAsyncContextManager[Sequence[Prospect]]:
         """Gives the prospects with the schema versions that they passed; propose in the block.
 
         The first await in the block must be the proposal, and its outcome (or that there is
-        none in time) must be known at the end of the block. `deadline` is the loop's time.
+        none in time) must be known at the end of the block. `deadline` is the loop's time,
+        `tenant` whose share of the validators this takes.
 
         Raises SchemaViolated with all violations, UnknownSchema, SchemaTooExpensive,
         InvalidSchema, ValidationBusy, ValidatorsUnavailable, or Unavailable.
@@ -64,7 +65,7 @@ class SchemaGate:
         bound = [each for each in prospects if not each.change.delete and each.schema_id]
         if not bound:
             return nullcontext(prospects)
-        return self._admit(project_id, prospects, bound, deadline)
+        return self._admit(project_id, prospects, bound, deadline, tenant)
 
     @asynccontextmanager
     async def _admit(
@@ -73,6 +74,7 @@ class SchemaGate:
         prospects: Sequence[Prospect],
         bound: Sequence[Prospect],
         deadline: float,
+        tenant: str,
     ) -> AsyncIterator[Sequence[Prospect]]:
         schema_ids = {each.schema_id for each in bound if each.schema_id}
         loop = asyncio.get_running_loop()
@@ -80,7 +82,7 @@ class SchemaGate:
             # What validation and locks may take of the time that is left; the rest proposes.
             until = loop.time() + (deadline - loop.time()) * ADMISSION_SHARE
             known = await self._known(project_id, bound)
-            refusal = await self._refusal(project_id, bound, known, until)
+            refusal = await self._refusal(tenant, bound, known, until)
             async with self._leases.hold(schema_ids, until) as leases:
                 if self._are_current(known, leases):
                     if refusal is not None:
@@ -122,7 +124,7 @@ class SchemaGate:
 
     async def _refusal(
         self,
-        project_id: str,
+        tenant: str,
         bound: Sequence[Prospect],
         known: Mapping[str, SchemaText],
         until: float,
@@ -134,7 +136,7 @@ class SchemaGate:
                 for prospect in bound:
                     assert prospect.schema_id is not None
                     violations += await self._violations(
-                        project_id, prospect, known[prospect.schema_id].text
+                        tenant, prospect, known[prospect.schema_id].text
                     )
                     if len(violations) > MAX_LISTED:
                         break
@@ -145,11 +147,11 @@ class SchemaGate:
         return SchemaViolated(violations[:MAX_LISTED]) if violations else None
 
     async def _violations(
-        self, project_id: str, prospect: Prospect, text: bytes
+        self, tenant: str, prospect: Prospect, text: bytes
     ) -> list[KeyedViolation]:
         content = encode_json(prospect.change.content)
         try:
-            found = await self._validators.validate(text, content, tenant=project_id)
+            found = await self._validators.validate(text, content, tenant=tenant)
         except SchemaTooExpensive as error:
             raise SchemaTooExpensive(f"config {prospect.key!r}: {error.detail}") from error
         return [KeyedViolation(prospect.key, each) for each in found]

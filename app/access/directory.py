@@ -136,7 +136,9 @@ class Directory:
         if row is None or not matches_hash(plain, row["key_hash"]):
             return None
         role = ROLE_LEVELS[row["role_level"]]
-        application = Application(row["id"], row["name"], row["project_id"], role, row["prefix"])
+        application = Application(
+            row["id"], row["name"], row["project_id"], row["owner_user_id"], role, row["prefix"]
+        )
         return application, row["expires_at"]
 
     async def role_in(self, principal: Principal, project_id: str) -> Role | None:

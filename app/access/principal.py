@@ -62,6 +62,8 @@ class Application:
     key_id: str
     key_name: str
     project_id: str
+    owner_user_id: str
+    """Who owns the project: what its keys ask for is of that account's share."""
     role: Role
     prefix: str | None
     """Limits the key to configs whose key starts with it."""

@@ -55,9 +55,13 @@ async def caller(request: web.Request) -> Principal:
 
 
 def tenant_of(principal: Principal) -> str:
-    """Whose share of the workers the principal's requests take."""
+    """Whose share the principal's requests take: an account's.
+
+    Anybody may make projects, and keys in them, so neither has a share of its own: a key's is that
+    of its project's owner.
+    """
     if isinstance(principal, Application):
-        return principal.project_id
+        return f"user:{principal.owner_user_id}"
     return f"user:{principal.user_id}"
 
 

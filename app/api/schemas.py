@@ -71,7 +71,7 @@ async def create_schema(request: web.Request) -> web.Response:
     if project_id is not None:
         await _require_editor(request, user, project_id)
     services = request.app[SERVICES]
-    await services.validators.check_schema(text, tenant=project_id or tenant_of(user))
+    await services.validators.check_schema(text, tenant=tenant_of(user))
     try:
         schema = await schemas.insert_schema(
             services.pool, str(uuid6.uuid7()), name, project_id, text, user.user_id
@@ -106,7 +106,7 @@ async def put_schema(request: web.Request) -> web.Response:
     expected = _expected_version(request)
     body, text = await _read_schema(request, "name", "schema")
     name = _name(body.text("name", longest=200)) if body.has("name") else None
-    services, tenant = request.app[SERVICES], schema.project_id or tenant_of(user)
+    services, tenant = request.app[SERVICES], tenant_of(user)
     await services.validators.check_schema(text, tenant=tenant)
     if dry_run:
         sees = _sees(request, user)

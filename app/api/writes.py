@@ -34,13 +34,13 @@ async def write(
     """Commit the changes, once under an Idempotency-Key; or with `dry_run=true` say what it
     would do, with each difference."""
     services = request.app[SERVICES]
-    actor = access.principal.actor
+    actor, tenant = access.principal.actor, tenant_of(access.principal)
     if query_boolean(request, "dry_run"):
         prospects = await services.writer.preview(
-            access.project_id, changes, actor, comment=comment
+            access.project_id, changes, actor, tenant=tenant, comment=comment
         )
         patches = await services.differ.diffs(
-            [(_before(p), _after(p)) for p in prospects], tenant=tenant_of(access.principal)
+            [(_before(p), _after(p)) for p in prospects], tenant=tenant
         )
         position = services.model.position
         return json_response(
@@ -50,7 +50,7 @@ async def write(
 
     async def commit(ids: ChangeIds | None) -> tuple[web.Response, bool]:
         committed = await services.writer.commit(
-            access.project_id, changes, actor, comment=comment, ids=ids
+            access.project_id, changes, actor, tenant=tenant, comment=comment, ids=ids
         )
         return answer(committed), committed.change_id is not None
 

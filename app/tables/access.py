@@ -14,16 +14,18 @@ FROM users u WHERE u.id = $1
 """
 
 _KEY = """
-SELECT 'project:' || id AS id, 'project key' AS name, id AS project_id, api_key AS key_hash,
-    'viewer' AS role_level, NULL AS prefix, NULL::timestamptz AS expires_at
+SELECT 'project:' || id AS id, 'project key' AS name, id AS project_id, owner_user_id,
+    api_key AS key_hash, 'viewer' AS role_level, NULL AS prefix, NULL::timestamptz AS expires_at
 FROM projects WHERE api_key = $1
 UNION ALL
-SELECT 'project:' || id, 'project key', id, previous_api_key, 'viewer', NULL,
+SELECT 'project:' || id, 'project key', id, owner_user_id, previous_api_key, 'viewer', NULL,
     previous_api_key_expires_at
 FROM projects WHERE previous_api_key = $1
 UNION ALL
-SELECT id, name, project_id, key_hash, role_level::text, prefix, expires_at
-FROM api_keys WHERE key_hash = $1 AND revoked_at IS NULL
+SELECT k.id, k.name, k.project_id, p.owner_user_id, k.key_hash, k.role_level::text, k.prefix,
+    k.expires_at
+FROM api_keys k JOIN projects p ON p.id = k.project_id
+WHERE k.key_hash = $1 AND k.revoked_at IS NULL
 """
 
 _ROLE = """

@@ -4,6 +4,9 @@ Weighted fair queueing (Demers, Keshav, Shenker 1989) over the time that a tenan
 took: whoever will have used least when its next work ends goes first, judged by what its
 last took. So a tenant with cheap work does not wait behind the backlog of ones with
 expensive work, and those are not starved either. And a tenant never holds all slots.
+
+Nothing is known of a newcomer, so its first work is expected to take what others' took lately:
+a crowd of newcomers with expensive work must not all go before those whose work is cheap.
 """
 
 from __future__ import annotations
@@ -16,6 +19,8 @@ T = TypeVar("T")
 
 FORGET_ABOVE: Final = 10_000
 """Idle tenants whose use of time is remembered at most."""
+MEAN_GAIN: Final = 1 / 8
+"""The share of the last work in the mean of all: one that is odd moves it little."""
 
 
 class QueueFull(Exception):
@@ -28,8 +33,8 @@ class _Tenant(Generic[T]):
     running: int = 0
     used_s: float = 0.0
     """Virtual: its own use, but never behind what was last admitted (no credit for idling)."""
-    expected_s: float = 0.0
-    """What its next work will take, most likely; a newcomer's is trusted to be cheap."""
+    expected_s: float | None = None
+    """What its next work will take, most likely; None: nothing of it has ended yet."""
 
 
 class FairQueue(Generic[T]):
@@ -51,6 +56,8 @@ class FairQueue(Generic[T]):
         self._tenants: dict[str, _Tenant[T]] = {}
         self._waiting = 0
         self._clock_s = 0.0
+        self._mean_s = 0.0
+        """What work took lately, whosever it was."""
 
     def push(self, tenant: str, work: T) -> None:
         """Let `work` wait. Raises QueueFull."""
@@ -70,7 +77,7 @@ class FairQueue(Generic[T]):
         if not self._free:
             return None
         ready = [
-            (entry.used_s + entry.expected_s, name)
+            (entry.used_s + self._expected_s(entry), name)
             for name, entry in self._tenants.items()
             if entry.waiting and entry.running < self._per_tenant
         ]
@@ -92,7 +99,8 @@ class FairQueue(Generic[T]):
             raise ValueError("nothing of this tenant runs")
         entry.running -= 1
         entry.used_s += took_s
-        entry.expected_s = (entry.expected_s + took_s) / 2
+        entry.expected_s = (self._expected_s(entry) + took_s) / 2
+        self._mean_s += (took_s - self._mean_s) * MEAN_GAIN
         self._free += 1
         if len(self._tenants) > FORGET_ABOVE:
             self._forget()
@@ -105,6 +113,9 @@ class FairQueue(Generic[T]):
         entry.waiting.remove(work)
         self._waiting -= 1
         return True
+
+    def _expected_s(self, entry: _Tenant[T]) -> float:
+        return self._mean_s if entry.expected_s is None else entry.expected_s
 
     def _forget(self) -> None:
         """Drop idle tenants whose use lies behind the clock: they would start from it anyway."""

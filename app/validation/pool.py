@@ -191,9 +191,9 @@ class ValidatorPool:
         """How `content` breaks `schema`, the first 100 ways; none if it holds.
 
         `schema` is a text that check_schema accepted, `content` normalised I-JSON
-        (domain.json_document.encode_json). `tenant` shares fairly: a project's id. Raises
-        SchemaTooExpensive, ValidationBusy, ValidatorsUnavailable; InvalidSchema only if the
-        schema was not checked.
+        (domain.json_document.encode_json). `tenant` shares fairly: an account, as
+        app.api.access.tenant_of says. Raises SchemaTooExpensive, ValidationBusy,
+        ValidatorsUnavailable; InvalidSchema only if the schema was not checked.
         """
         request = Request(Operation.VALIDATE, self._cpu_s, _bytes(schema), content)
         return [Violation(*each) for each in await self._run(tenant, request, Outcome.VIOLATIONS)]

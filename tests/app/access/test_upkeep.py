@@ -45,7 +45,7 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     monkeypatch.setattr(Upkeep, "sweep", sweep)
     pool: Any = None
     work = Upkeep(pool)
-    work.used(Application("key", "reader", "project", Role.VIEWER, None))
+    work.used(Application("key", "reader", "project", "owner", Role.VIEWER, None))
     work._uses["key"] = noted = datetime.now(UTC)
     task = asyncio.create_task(work.run())
     waiting = asyncio.create_task(written.wait())

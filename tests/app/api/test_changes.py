@@ -218,6 +218,7 @@ async def test_the_same_change_id_proposed_at_once_is_applied_once(
                     project_id,
                     [Change("a", 0, content=n)],
                     Actor(user_id=None, email="x@example.org"),
+                    tenant="test",
                     ids=lambda attempt: f"fixed-{attempt}",
                 )
                 for n, writer in enumerate(writers)
@@ -241,7 +242,9 @@ async def test_a_request_that_its_own_twin_overtook_is_not_a_conflict(
 
         def commit(by: ChangeWriter) -> Awaitable[Committed]:
             changes = [Change("a", 0, content=1)]
-            return by.commit(project_id, changes, Actor(), ids=lambda attempt: f"id-{attempt}")
+            return by.commit(
+                project_id, changes, Actor(), tenant="test", ids=lambda attempt: f"id-{attempt}"
+            )
 
         async def look_then_be_overtaken(change_id: str) -> Outcome | None:
             nonlocal overtaken

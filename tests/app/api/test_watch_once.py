@@ -35,7 +35,7 @@ async def commit(service: Service, configs: str, contents: Mapping[str, Any]) ->
         Change(key, services.model.head(project_id, key).version, content=content)
         for key, content in contents.items()
     ]
-    committed = await services.writer.commit(project_id, changes, Actor())
+    committed = await services.writer.commit(project_id, changes, Actor(), tenant="test")
     return committed.position
 
 

@@ -70,6 +70,42 @@ def test_who_was_idle_gets_no_credit_for_it() -> None:
     assert 2 <= served.count("busy") <= 4
 
 
+def test_a_crowd_of_newcomers_does_not_go_before_whose_work_is_cheap() -> None:
+    """Each was trusted to be cheap until its first work had ended: twenty bombs went first."""
+    line = queue()
+    for work in range(3):
+        line.push("cheap", work)
+        assert line.pop() == ("cheap", work)
+        line.done("cheap", 0.01)
+    for tenant in range(20):
+        line.push(f"new-{tenant}", 0)
+    assert line.pop() == ("new-0", 0)
+    line.done("new-0", 1.0)
+    for work in range(3):
+        line.push("cheap", work)
+        assert line.pop() == ("cheap", work)
+        line.done("cheap", 0.01)
+
+
+def test_a_newcomer_waits_one_round_at_most() -> None:
+    """However dear the work of the others was lately, and however much of it waits."""
+    line = queue()
+    for tenant in range(5):
+        for work in range(10):
+            line.push(f"dear-{tenant}", work)
+    for _ in range(15):
+        taken = line.pop()
+        assert taken is not None
+        line.done(taken[0], 1.0)
+    line.push("new", 0)
+    before = []
+    while (taken := line.pop()) is not None and taken != ("new", 0):
+        before.append(taken[0])
+        line.done(taken[0], 1.0)
+    assert taken == ("new", 0)
+    assert len(before) == len(set(before)) <= 5
+
+
 def test_both_bounds_refuse() -> None:
     line = queue(mine=2, every=3)
     line.push("a", 1)
