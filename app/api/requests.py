@@ -48,14 +48,15 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     if request.charset not in (None, "utf-8", "UTF-8"):
         raise UnsupportedMediaType(f"charset {request.charset}", accepted)
     if limit_bytes is None:
-        limit_bytes = request._client_max_size
+        limit_bytes, source = request._client_max_size, request
     else:
-        request = request.clone(client_max_size=limit_bytes)
+        # Only to read from: what is left on a clone, nobody finds.
+        source = request.clone(client_max_size=limit_bytes)
     # A small body came together with its headers: then there is nothing to wait for.
     whole = request.content.is_eof()
     try:
         async with nullcontext() if whole else asyncio.timeout(BODY_TIMEOUT_S):
-            body = await request.read()
+            body = await source.read()
     except TimeoutError:
         raise BodyTooSlow(f"the request body took more than {BODY_TIMEOUT_S:g} s") from None
     except web.HTTPRequestEntityTooLarge:

@@ -83,6 +83,57 @@ async def test_a_used_key_with_another_request_is_refused(
     assert done.status == 200
 
 
+def _change(content: int) -> dict[str, Any]:
+    return {"changes": [{"op": "put", "key": "b", "content": content, "version": 0}]}
+
+
+@pytest.mark.parametrize(
+    ("method", "where", "first", "other"),
+    [
+        ("PUT", "configs/a", {"json": {"content": 5}}, {"json": {"content": 6}}),
+        (
+            "PATCH",
+            "configs/a",
+            {"data": b'{"n":5}', "headers": {"Content-Type": "application/merge-patch+json"}},
+            {"data": b'{"n":6}', "headers": {"Content-Type": "application/merge-patch+json"}},
+        ),
+        ("DELETE", "configs/a", {}, {"params": {"comment": "another"}}),
+        ("DELETE", "configs/a", {}, {"headers": {"If-Match": '"2"'}}),
+        ("POST", "changes", {"json": _change(5)}, {"json": _change(6)}),
+        ("POST", "rollback", {"json": {"position": 0}}, {"json": {"position": 1}}),
+        ("POST", "configs/a/rollback", {"json": {"to_version": 1}}, {"json": {"to_version": 2}}),
+    ],
+    ids=["put", "patch", "delete", "delete version", "changes", "rollback", "config rollback"],
+)
+async def test_on_every_write_a_key_stands_for_one_request_with_its_body(
+    service: Service,
+    admin: Client,
+    configs: str,
+    method: str,
+    where: str,
+    first: dict[str, Any],
+    other: dict[str, Any],
+) -> None:
+    """A change set under a used key was dropped and answered with the old one's answer: its body
+    did not count."""
+    for version in (0, 1):
+        body = {"content": {"n": version}, "version": version}
+        assert (await admin("PUT", f"{configs}/a", json=body)).status < 300
+    path = f"{configs.removesuffix('configs')}{where}"
+
+    def sent(request: dict[str, Any]) -> dict[str, Any]:
+        return {**request, "headers": keyed("k", **{"If-Match": "*"} | request.get("headers", {}))}
+
+    done = await admin(method, path, **sent(first))
+    assert done.status == 200, done.body
+    revisions = await count(service, "config_revisions")
+    refused = await admin(method, path, **sent(other))
+    assert (refused.status, refused.json["type"]) == (422, "/problems/idempotency-key-reused")
+    again = await admin(method, path, **sent(first))
+    assert (again.status, again.body) == (200, done.body)
+    assert await count(service, "config_revisions") == revisions
+
+
 @pytest.mark.parametrize("precondition", ['"1"', "*"])
 async def test_the_same_request_at_two_processes_at_once_is_done_once(
     service: Service, admin: Client, configs: str, precondition: str
