@@ -124,12 +124,15 @@ def change_event(data: bytes, position: int | None = None) -> bytes:
     return b"%bevent: change\ndata: %b\n\n" % (name, data)
 
 
-def hello(position: int) -> bytes:
+def hello(position: int | None) -> bytes:
     """The first bytes of a stream: from here on, also for a client that is cut at once.
 
-    An id without data is remembered by the client and dispatches nothing.
+    An id without data is remembered by the client and dispatches nothing. None where a snapshot
+    follows: a client that is cut before it is whole must come back without an id, or it would
+    be sent what changed since and never the snapshot.
     """
-    return b"retry: %d\nid: %d\n\n" % (RECONNECT_MS, position)
+    name = b"" if position is None else b"id: %d\n" % position
+    return b"retry: %d\n%b\n" % (RECONNECT_MS, name)
 
 
 def heartbeat(position: int | None) -> bytes:
@@ -146,8 +149,11 @@ def lagging(position: int) -> bytes:
 
 
 def snapshot(position: int, revisions: Iterable[RecordedRevision]) -> Iterator[bytes]:
-    """One `event: snapshot` with these configs, in pieces for a connection that is slow."""
-    piece = [b'id: %d\nevent: snapshot\ndata: {"position":%d,"items":[' % (position, position)]
+    """One `event: snapshot` with these configs, in pieces for a connection that is slow.
+
+    The id is its last line, so that also a client which takes an id at once has all before it.
+    """
+    piece = [b'event: snapshot\ndata: {"position":%d,"items":[' % position]
     size, separator = 0, b""
     for revision in revisions:
         item = orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z)
@@ -157,5 +163,5 @@ def snapshot(position: int, revisions: Iterable[RecordedRevision]) -> Iterator[b
         if size >= PIECE_BYTES:
             yield b"".join(piece)
             piece, size = [], 0
-    piece.append(b"]}\n\n")
+    piece.append(b"]}\nid: %d\n\n" % position)
     yield b"".join(piece)

@@ -86,7 +86,7 @@ class _Stream:
         try:
             await response.prepare(request)
             _detect_dead_peer(self.watcher.transport)
-            await response.write(hello(position))
+            await response.write(hello(None if with_snapshot else position))
             if with_snapshot:
                 position = await self._snapshot(response)
             while self.watcher.ended is None:

@@ -23,38 +23,16 @@ class Event:
 
 
 @dataclass
-class Stream:
-    """One connection; iterate over its events. Ends when the server does."""
+class Reader:
+    """Takes the lines of a stream; an id counts from the blank line behind it."""
 
-    response: aiohttp.ClientResponse
     last_event_id: str = ""
     comments: list[str] = field(default_factory=list)
     _fields: dict[str, str] = field(default_factory=dict)
     _id: str | None = None
 
-    def __aiter__(self) -> AsyncIterator[Event]:
-        return self._events()
-
-    async def next(self) -> Event:
-        """The next event; raises StopAsyncIteration at the end."""
-        async for event in self._events():
-            return event
-        raise StopAsyncIteration
-
-    async def take(self, count: int) -> list[Event]:
-        """The next `count` events."""
-        return [await self.next() for _ in range(count)]
-
-    async def _events(self) -> AsyncIterator[Event]:
-        self._id = self._id or self.last_event_id
-        while line := await self.response.content.readline():
-            if not line.endswith(b"\n"):
-                return
-            text = line.decode().rstrip("\r\n")
-            if event := self._line(text):
-                yield event
-
-    def _line(self, text: str) -> Event | None:
+    def line(self, text: str) -> Event | None:
+        """One line without its end; the event that it dispatches."""
         if text.startswith(":"):
             self.comments.append(text[1:].strip())
         elif text:
@@ -75,6 +53,35 @@ class Stream:
         return None
 
 
+@dataclass
+class Stream(Reader):
+    """One connection; iterate over its events. Ends when the server does."""
+
+    response: aiohttp.ClientResponse = field(kw_only=True)
+
+    def __aiter__(self) -> AsyncIterator[Event]:
+        return self._events()
+
+    async def next(self) -> Event:
+        """The next event; raises StopAsyncIteration at the end."""
+        async for event in self._events():
+            return event
+        raise StopAsyncIteration
+
+    async def take(self, count: int) -> list[Event]:
+        """The next `count` events."""
+        return [await self.next() for _ in range(count)]
+
+    async def _events(self) -> AsyncIterator[Event]:
+        self._id = self._id or self.last_event_id
+        while line := await self.response.content.readline():
+            if not line.endswith(b"\n"):
+                return
+            text = line.decode().rstrip("\r\n")
+            if event := self.line(text):
+                yield event
+
+
 @asynccontextmanager
 async def watching(
     client: Client, path: str, last_event_id: str | None = None, **kwargs: Any
@@ -89,4 +96,4 @@ async def watching(
     ) as response:
         assert response.status == 200, await response.read()
         assert response.content_type == "text/event-stream"
-        yield Stream(response, last_event_id or "")
+        yield Stream(last_event_id or "", response=response)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+import orjson
+
 from tests.support.service import Client
-from tests.support.sse import watching
+from tests.support.sse import Reader, watching
 
 
 async def put(client: Client, configs: str, key: str, content: Any) -> int:
@@ -116,6 +119,46 @@ async def test_a_snapshot_comes_first_and_the_changes_behind_it(
     # A browser that reconnects repeats the query: it gets what it missed, not all of it.
     async with watching(admin, watch, first.last_event_id) as stream:
         assert (await stream.next()).type == "change"
+
+
+async def _body(admin: Client, path: str, count: int) -> bytes:
+    """The first bytes of a stream's body; then the connection is cut."""
+    host, port = admin.base_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        # HTTP/1.0 knows no chunks: the body is the stream as it is.
+        asked = [f"GET {path} HTTP/1.0", *(": ".join(each) for each in admin.headers.items())]
+        writer.write("\r\n".join([*asked, "", ""]).encode())
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.0 200")
+        return await reader.readexactly(count)
+    finally:
+        writer.transport.abort()
+
+
+async def test_a_client_that_is_cut_before_its_snapshot_is_whole_gets_it_when_it_comes_back(
+    admin: Client, configs: str
+) -> None:
+    """An id came first: a browser came back with it, and never got the snapshot."""
+    keys = [f"k{n}" for n in range(4)]
+    for key in keys:
+        await put(admin, configs, key, key * 50_000)
+    path, room = watch_of(configs) + "?snapshot=true", 2**20
+    async with watching(admin, path, read_bufsize=room) as stream:
+        whole = (await stream.next()).data
+    size = len(orjson.dumps(whole))
+    hello = len(b"retry: 1000\n\n")
+    for count in (hello, hello + size // 2, hello + size):
+        got = await _body(admin, path, count)
+        client = Reader()
+        for line in got.decode().split("\n")[:-1]:
+            assert client.line(line) is None
+        assert client.last_event_id == ""
+        assert b"\nid:" not in got  # nor for a client that does not wait for the blank line
+        async with watching(admin, path, client.last_event_id or None, read_bufsize=room) as stream:
+            again = await stream.next()
+        assert again.type == "snapshot"
+        assert again.last_event_id == str(again.data["position"])
+        assert [item["key"] for item in again.data["items"]] == keys
 
 
 async def test_bad_parameters_are_named(admin: Client, configs: str) -> None:

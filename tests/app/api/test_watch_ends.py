@@ -151,7 +151,7 @@ async def test_heartbeats_are_comments_that_move_the_id_on(
         while int(stream.last_event_id or 0) < elsewhere:
             line = await stream.response.content.readline()
             assert line
-            assert stream._line(line.decode().rstrip("\n")) is None
+            assert stream.line(line.decode().rstrip("\n")) is None
         assert "still here" in stream.comments
         await put(admin, configs, "a", 1)
         assert (await stream.next()).data["key"] == "a"
