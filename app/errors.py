@@ -61,6 +61,18 @@ class UnsupportedMediaType(ServiceError):
         self.accepted = accepted
 
 
+class UnsupportedContentCoding(ServiceError):
+    """The body has a content coding that the service does not unpack."""
+
+    def __init__(self, given: str, accepted: tuple[str, ...]) -> None:
+        super().__init__(f"Content-Encoding {given[:100]!r}; taken are {', '.join(accepted)}")
+        self.accepted = accepted
+
+
+class MalformedBody(ServiceError):
+    """The body cannot be read: it breaks off, or is not coded as its headers say."""
+
+
 class NotSignedIn(ServiceError):
     """No credentials, or credentials that are not (or no longer) good."""
 

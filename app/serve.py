@@ -17,7 +17,8 @@ SHUTDOWN_TIMEOUT_S = 5.0
 async def start_runner(settings: Settings, **options: Any) -> web.AppRunner:
     """The started application, ready to be given its sites. `options` are the runner's."""
     app = create_app(settings)
-    runner = web.AppRunner(app, access_log=None, **options)
+    # Bodies are unpacked by app.api.content_coding, which can say what is wrong with one.
+    runner = web.AppRunner(app, access_log=None, auto_decompress=False, **options)
     await runner.setup()
     server = runner.server
     assert server is not None

@@ -163,6 +163,14 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
         "The content type is not taken here",
         lambda e: {"accepted": list(e.accepted)},
     ),
+    errors.UnsupportedContentCoding: Problem(
+        "unsupported-media-type",
+        415,
+        "The content coding is not taken here",
+        lambda e: {"accepted": list(e.accepted)},
+        lambda e: {"Accept-Encoding": ", ".join(e.accepted)},
+    ),
+    errors.MalformedBody: Problem("malformed-request", 400, "The body cannot be read"),
     errors.NotSignedIn: Problem(
         "not-signed-in",
         401,
@@ -220,7 +228,6 @@ _HTTP_SLUGS = {
 }
 PROBLEM_STATUSES: Mapping[str, int] = {
     **{slug: status for status, slug in _HTTP_SLUGS.items()},
-    "malformed-request": 400,
     _BUG.slug: _BUG.status,
     **{problem.slug: problem.status for problem in PROBLEMS.values()},
 }

@@ -43,7 +43,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Correct it; the detail says what it must be.",
     ),
     "malformed-request": (
-        "The request is not HTTP as the service understands it.",
+        (
+            "The request is not HTTP as the service understands it, or its body is not what its"
+            " <code>Content-Encoding</code> says."
+        ),
         "Look at what the client really sends.",
     ),
     "not-signed-in": (
@@ -184,8 +187,11 @@ TEXTS: dict[str, tuple[str, str]] = {
         "Roll back a smaller part: a key with a prefix reaches its configs only.",
     ),
     "unsupported-media-type": (
-        "The content type is not taken here; <code>accepted</code> says which are.",
-        "Set <code>Content-Type</code>.",
+        (
+            "The content type, or the content coding, is not taken here; <code>accepted</code>"
+            " says which are."
+        ),
+        "Set <code>Content-Type</code>; leave <code>Content-Encoding</code> out, or use gzip.",
     ),
     "version-required": (
         (

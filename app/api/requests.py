@@ -17,7 +17,14 @@ from typing import Any, TypeVar
 import orjson
 from aiohttp import web
 
-from app.errors import BodyTooLarge, BodyTooSlow, InvalidParameter, UnsupportedMediaType
+from app.api.content_coding import coding_of, unpacked
+from app.errors import (
+    BodyTooLarge,
+    BodyTooSlow,
+    InvalidParameter,
+    MalformedBody,
+    UnsupportedMediaType,
+)
 from app.services import SERVICES
 from domain.errors import MalformedJson
 from domain.json_document import MAX_DEPTH, check_json, parse_json
@@ -39,14 +46,16 @@ NOBODY = "nobody"
 
 
 async def read_body(request: web.Request, *accepted: str, limit_bytes: int | None = None) -> bytes:
-    """The body, if it is of an accepted content type and within the limit.
+    """The body, unpacked, if it is of an accepted content type and within the limit.
 
-    The limit is the application's unless a route that takes more says so.
+    The limit is the application's unless a route that takes more says so. What it can be refused
+    for by its headers, it is refused for before it is read.
     """
     if request.content_type not in accepted:
         raise UnsupportedMediaType(request.content_type, accepted)
     if request.charset not in (None, "utf-8", "UTF-8"):
         raise UnsupportedMediaType(f"charset {request.charset}", accepted)
+    coding = coding_of(request)
     if limit_bytes is None:
         limit_bytes, source = request._client_max_size, request
     else:
@@ -61,6 +70,9 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
         raise BodyTooSlow(f"the request body took more than {BODY_TIMEOUT_S:g} s") from None
     except web.HTTPRequestEntityTooLarge:
         raise BodyTooLarge(limit_bytes) from None
+    except web.RequestPayloadError:
+        raise MalformedBody("the body is not framed as its headers say") from None
+    body = unpacked(body, coding, limit_bytes)
     request[BODY] = body
     return body
 

@@ -116,6 +116,7 @@ class Operation:
         if self.body is not None:
             slugs |= {
                 "malformed-json",
+                "malformed-request",
                 "not-i-json",
                 "content-too-large",
                 "unsupported-media-type",
