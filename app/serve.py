@@ -8,17 +8,36 @@ from typing import Any
 from aiohttp import web
 
 from app.api.hot_reads import HotReads
+from app.api.past import MAX_MATCH_CHARS
+from app.api.watch import MAX_KEYS
 from app.settings import Settings
 from app.web import create_app
+from domain.config import MAX_KEY_LENGTH
 
 SHUTDOWN_TIMEOUT_S = 5.0
+MAX_HEADER_BYTES = 8190
+"""Of one header, name and value; aiohttp's own limit. Nothing of the contract needs more."""
+MAX_ADDRESS_BYTES = 8190 + max(
+    MAX_KEYS * (MAX_KEY_LENGTH + len("%2C")),
+    MAX_MATCH_CHARS * len("%F0%9F%98%80"),
+)
+"""Of an address with its query: the longest parameter that the contract allows, and aiohttp's own
+limit for all the rest. That is `keys=` of a watch, each with its comma; a `match=` of characters
+beyond the BMP (four bytes of UTF-8, each sent as three) has half of it."""
 
 
 async def start_runner(settings: Settings, **options: Any) -> web.AppRunner:
     """The started application, ready to be given its sites. `options` are the runner's."""
     app = create_app(settings)
     # Bodies are unpacked by app.api.content_coding, which can say what is wrong with one.
-    runner = web.AppRunner(app, access_log=None, auto_decompress=False, **options)
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        auto_decompress=False,
+        max_line_size=MAX_ADDRESS_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        **options,
+    )
     await runner.setup()
     server = runner.server
     assert server is not None
