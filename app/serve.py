@@ -9,6 +9,7 @@ from aiohttp import web
 
 from app.api.hot_reads import HotReads
 from app.api.past import MAX_MATCH_CHARS
+from app.api.refusals import Refusals, Server
 from app.api.watch import MAX_KEYS
 from app.settings import Settings
 from app.web import create_app
@@ -26,12 +27,25 @@ limit for all the rest. That is `keys=` of a watch, each with its comma; a `matc
 beyond the BMP (four bytes of UTF-8, each sent as three) has half of it."""
 
 
+class _Runner(web.AppRunner):
+    """aiohttp's, with our server: hot reads before the application, and problems before both."""
+
+    async def _make_server(self) -> web.Server:
+        made = await super()._make_server()
+        refusals = Refusals(self.app)
+        return Server(
+            HotReads(self.app, refusals.behind(made.request_handler)),
+            refusals,
+            request_factory=made.request_factory,
+            **self._kwargs,
+        )
+
+
 async def start_runner(settings: Settings, **options: Any) -> web.AppRunner:
     """The started application, ready to be given its sites. `options` are the runner's."""
-    app = create_app(settings)
     # Bodies are unpacked by app.api.content_coding, which can say what is wrong with one.
-    runner = web.AppRunner(
-        app,
+    runner = _Runner(
+        create_app(settings),
         access_log=None,
         auto_decompress=False,
         max_line_size=MAX_ADDRESS_BYTES,
@@ -39,9 +53,6 @@ async def start_runner(settings: Settings, **options: Any) -> web.AppRunner:
         **options,
     )
     await runner.setup()
-    server = runner.server
-    assert server is not None
-    server.request_handler = HotReads(app, server.request_handler)
     return runner
 
 

@@ -218,24 +218,25 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
 _DATABASE_PROBLEM = Problem(
     "unavailable", 503, "Something that this needs is away", headers=_retry_after
 )
-_BUG = Problem("internal-error", 500, "Something broke in the service")
+BUG = Problem("internal-error", 500, "Something broke in the service")
 
 
 _HTTP_SLUGS = {
     404: "not-found",
     405: "method-not-allowed",
     413: "content-too-large",
+    417: "expectation-failed",
 }
 PROBLEM_STATUSES: Mapping[str, int] = {
     **{slug: status for status, slug in _HTTP_SLUGS.items()},
-    _BUG.slug: _BUG.status,
+    BUG.slug: BUG.status,
     **{problem.slug: problem.status for problem in PROBLEMS.values()},
 }
 """Every slug that an answer can have, with its status. Each has a page in app.api.problem_pages."""
 
 
 def problem_response(
-    request: web.Request, problem: Problem, detail: str, error: BaseException | None = None
+    request: web.BaseRequest, problem: Problem, detail: str, error: BaseException | None = None
 ) -> web.Response:
     """The problem as a response, with the request id that support will ask for."""
     body = {
@@ -275,7 +276,7 @@ def _from_exception(request: web.Request, error: Exception) -> web.Response:
         logger.warning("database_away", error=type(error).__name__)
         return problem_response(request, _DATABASE_PROBLEM, "the database is away", error)
     logger.error("request_failed", exc_info=error)
-    return problem_response(request, _BUG, "it was logged under the request id", error)
+    return problem_response(request, BUG, "it was logged under the request id", error)
 
 
 def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:

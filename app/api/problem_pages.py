@@ -90,6 +90,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         "The address does not take this method.",
         "The header <code>Allow</code> says which it takes.",
     ),
+    "expectation-failed": (
+        "The header <code>Expect</code> asks for something that the service does not do.",
+        "Leave it out, or send <code>100-continue</code>.",
+    ),
     "request-timeout": (
         "The body did not arrive in time.",
         "Send it again, over a better connection or in smaller parts.",

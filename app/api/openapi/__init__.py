@@ -26,7 +26,8 @@ Versioned configs, committed through Raft before they count.
 
 Refusals are problems (RFC 9457): `type` names a page that says what to do. A project that the
 caller may not see answers 404. Every answer carries `X-Request-Id`. `Guardian-Position` of an
-answer, sent back as `Guardian-Min-Position`, gives read-your-writes on any process.
+answer, sent back as `Guardian-Min-Position`, gives read-your-writes on any process. An `Expect`
+other than `100-continue` is answered 417, whatever is asked for.
 """
 
 

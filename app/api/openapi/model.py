@@ -104,7 +104,7 @@ class Operation:
 
     def all_problems(self) -> list[str]:
         """Every slug that this operation can answer with."""
-        slugs = set(self.problems)
+        slugs = {*self.problems, "malformed-request"}
         if not self.stands_alone:
             slugs |= {"invalid-parameter", "unavailable"}
         if self.needs not in _PUBLIC:
@@ -116,7 +116,6 @@ class Operation:
         if self.body is not None:
             slugs |= {
                 "malformed-json",
-                "malformed-request",
                 "not-i-json",
                 "content-too-large",
                 "unsupported-media-type",

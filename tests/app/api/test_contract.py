@@ -112,8 +112,6 @@ def _ask(operation: Any, mode: Any, cases: int, admin: Client, ids: dict[str, st
             if name in known:
                 case.path_parameters[name] = known[name]
         response = case.call(base_url=admin.base_url, headers=headers, timeout=60)
-        if b"Got more than 8190 bytes" in response.content:
-            return  # refused by the HTTP library before it was a request
         case.validate_response(response, checks=CHECKS)
 
     ask()

@@ -5,12 +5,20 @@ Method: bytes on a plain connection, as no client library would send them.
 
 from __future__ import annotations
 
-from urllib.parse import quote
+import asyncio
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
 
+import orjson
 import pytest
 
 from app.serve import MAX_ADDRESS_BYTES, MAX_HEADER_BYTES
+from app.services import SERVICES
 from tests.app.api.test_watch import put, watch_of
+from tests.support.leaks import LogCollector
 from tests.support.service import Client, Service
 from tests.support.sse import watching
 
@@ -52,3 +60,146 @@ async def test_an_address_and_a_header_have_their_bounds(service: Service) -> No
     assert (await service.anonymous("GET", "/healthz", headers=headers)).status == 200
     headers = {"X-Long": "x" * (MAX_HEADER_BYTES + 1)}
     assert (await service.anonymous("GET", "/healthz", headers=headers)).status == 400
+
+
+SECRET = b"what nobody else may read"
+HEAD = b"GET /healthz HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = (
+    b"POST /v1/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    b"Transfer-Encoding: chunked\r\n"
+)
+
+
+@dataclass
+class Raw:
+    """An answer as it came."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return orjson.loads(self.body)
+
+
+async def ask(service: Service, sent: bytes) -> Raw:
+    """All that is answered until the service closes the connection.
+
+    A bare socket: a stream forgets what it received when the connection is reset, as it is where
+    the service closes it before all was read.
+    """
+    loop, parts = asyncio.get_running_loop(), urlsplit(service.anonymous.base_url)
+    received = b""
+    with socket.socket() as connection, suppress(ConnectionResetError):
+        connection.setblocking(False)
+        await loop.sock_connect(connection, (parts.hostname, parts.port))
+        await loop.sock_sendall(connection, sent)
+        while piece := await loop.sock_recv(connection, 65536):
+            received += piece
+    head, _, body = received.partition(b"\r\n\r\n")
+    first, *lines = head.decode().split("\r\n")
+    headers = dict(line.split(": ", 1) for line in lines)
+    assert len(headers) == len(lines), "a header comes twice"
+    return Raw(int(first.split()[1]), headers, body)
+
+
+def is_problem(answer: Raw, status: int, slug: str) -> None:
+    """As the contract has it for every refusal."""
+    assert (answer.status, answer.json["status"]) == (status, status)
+    assert answer.json["type"] == f"/problems/{slug}"
+    assert answer.headers["Content-Type"] == "application/problem+json"
+    names = {name.lower(): value for name, value in answer.headers.items()}
+    assert names["x-request-id"] == answer.json["request_id"]
+    assert names["server"] == "config-guardian"
+    assert names["x-content-type-options"] == "nosniff"
+    assert answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /v1/me?"
+        + SECRET.replace(b" ", b"+")
+        + b"x" * MAX_ADDRESS_BYTES
+        + b" HTTP/1.1\r\n\r\n",
+        HEAD + b"X-API-Key: " + SECRET + b"x" * 20_000 + b"\r\n\r\n",
+        HEAD + b"x" * 20_000 + b": " + SECRET + b"\r\n\r\n",
+        HEAD + b"".join(b"X-%d: x\r\n" % n for n in range(500)) + b"\r\n",
+        b"G@T / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"FETCH / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: x\r\n\r\n",
+        b"GET /" + "\u00fc".encode() + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        HEAD + SECRET + b"\r\n\r\n",
+        HEAD + b"X-API-Key: " + SECRET + b"\0\r\n\r\n",
+        HEAD + b"Host: y\r\n\r\n",
+        HEAD + b"Content-Length: many\r\n\r\n",
+        CHUNKED + b"Content-Length: 5\r\n\r\n0\r\n\r\n",
+        CHUNKED + b"\r\nzz\r\n{}\r\n0\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        SECRET + b"\r\n\r\n",
+    ],
+    ids=[
+        "an address too long",
+        "a header too long",
+        "a header's name too long",
+        "too many headers",
+        "no method",
+        "an unknown method",
+        "another version",
+        "a path beyond ASCII",
+        "no header",
+        "a header with U+0000",
+        "two hosts",
+        "a length that is none",
+        "a length and chunks",
+        "no chunk",
+        "TLS",
+        "anything",
+    ],
+)
+async def test_what_is_not_http_is_answered_with_a_problem_and_not_repeated(
+    service: Service, logs: LogCollector, caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    answer = await ask(service, sent)
+    is_problem(answer, 400, "malformed-request")
+    line = next(line for line in logs.lines if line.get("request_id") == answer.json["request_id"])
+    assert (line["event"], line["status"], line["route"]) == ("request", 400, "none")
+    for written in (answer.body.decode(), logs.stream.getvalue(), caplog.text):
+        assert SECRET.decode() not in written
+        assert "Traceback" not in written
+    metrics = (await service.anonymous("GET", "/metrics")).body.decode()
+    assert 'guardian_http_requests_total{method="other",route="none",status="400"} 1.0' in metrics
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/v1/nothing", "/v1/auth/login"])
+async def test_an_expectation_that_is_not_met_is_a_problem(service: Service, path: str) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Request-Id: mine-7\r\n"
+    answer = await ask(service, head.encode() + b"Expect: foo\r\n\r\n")
+    is_problem(answer, 417, "expectation-failed")
+    assert answer.json["request_id"] == "mine-7"
+
+
+async def test_an_expectation_to_go_on_is_met(service: Service) -> None:
+    answer = await ask(service, HEAD + b"Connection: close\r\nExpect: 100-continue\r\n\r\n")
+    assert answer.status == 100
+    assert answer.body.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_bug_in_front_of_the_application_is_told_like_any_other(
+    service: Service, admin: Client, logs: LogCollector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, key = await service.project(admin)
+    await put(admin, f"{project}/configs", "a", 1)
+    application = service.anonymous.with_headers(**{"X-API-Key": key})
+    assert (await application("GET", f"{project}/configs/a")).status == 200
+
+    def broken(*_: object) -> None:
+        raise ValueError(SECRET.decode())
+
+    monkeypatch.setattr(service.app[SERVICES].caller_rate, "count", broken)
+    found = await application("GET", f"{project}/configs/a")
+    is_problem(Raw(found.status, dict(found.headers), found.body), 500, "internal-error")
+    assert SECRET not in found.body
+    line = next(line for line in logs.lines if line["event"] == "request_failed")
+    assert line["request_id"] == found.json["request_id"]

@@ -1,0 +1,127 @@
+"""The answers to what never became a request of the application: bytes that are not HTTP, a line
+that is too long, an expectation that nobody meets.
+
+aiohttp would answer these itself, in plain text and with the caller's own bytes in the answer and
+in the log. Here they are problems like all others. Must name nothing of what was sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import structlog
+from aiohttp import web
+from aiohttp.http_exceptions import LineTooLong
+
+from app.api.errors import BUG, REQUEST_ID, Problem, problem_response
+from app.api.middleware import fixed_headers, request_id_for
+from app.services import SERVICES
+
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+
+NOT_HTTP = Problem("malformed-request", 400, "The request is not HTTP")
+EXPECTATION_FAILED = Problem("expectation-failed", 417, "The expectation is not met here")
+
+logger = structlog.get_logger("app.api.middleware")
+
+
+class Refusals:
+    """Makes these answers, and counts and logs each as a request."""
+
+    def __init__(self, app: web.Application) -> None:
+        services = app[SERVICES]
+        self._metrics = services.metrics
+        self._headers = fixed_headers(services.settings)
+
+    def of_error(
+        self, request: web.BaseRequest, status: int, error: BaseException | None
+    ) -> web.Response:
+        """The answer to what aiohttp could not read, or to a bug outside of the middlewares.
+
+        The connection is closed behind it: nobody knows where the next request would begin.
+        """
+        problem = NOT_HTTP if status == NOT_HTTP.status else BUG
+        if problem is BUG:
+            detail = "it was logged under the request id"
+        elif isinstance(error, LineTooLong):
+            detail = f"the address or a header has more than {error.args[1]} bytes"
+        else:
+            detail = (
+                "the request line, a header, their number, or the framing of the body is not what"
+                " HTTP/1.1 allows (RFC 9112)"
+            )
+        response = self._refuse(request, problem, detail, error)
+        if problem is BUG:
+            logger.error("request_failed", request_id=request[REQUEST_ID], exc_info=error)
+        # No application saw the request, so nothing else completes the answer.
+        response.headers.extend(self._headers)
+        response.headers["X-Request-Id"] = request[REQUEST_ID]
+        response.force_close()
+        return response
+
+    def behind(self, otherwise: Handler) -> Handler:
+        """A request handler that answers like `otherwise`, and an expectation with its problem.
+
+        Not an expect_handler of each route: an address that is no route has an expectation too.
+        """
+
+        async def answer(request: web.BaseRequest) -> web.StreamResponse:
+            try:
+                return await otherwise(request)
+            except web.HTTPExpectationFailed as error:
+                detail = "the only expectation that is met is 100-continue; leave Expect out"
+                return self._refuse(request, EXPECTATION_FAILED, detail, error)
+
+        return answer
+
+    def _refuse(
+        self, request: web.BaseRequest, problem: Problem, detail: str, error: BaseException | None
+    ) -> web.Response:
+        request_id = request[REQUEST_ID] = request_id_for(request.headers)
+        # How long it took is not known; it is left out, as a stream's time is.
+        self._metrics.answered(request.method, "none", problem.status, 0.0, stream=True)
+        logger.info(
+            "request",
+            request_id=request_id,
+            method=request.method[:16],
+            route="none",
+            status=problem.status,
+            refused=type(error).__name__,
+        )
+        return problem_response(request, problem, detail, error)
+
+
+class Connection(web.RequestHandler):
+    """aiohttp's HTTP connection, with our answers to what it cannot read."""
+
+    __slots__ = ("_refusals",)
+
+    def __init__(self, server: web.Server, refusals: Refusals, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._refusals = refusals
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """As aiohttp's: raises ConnectionError where an answer was begun already."""
+        response = self._refusals.of_error(request, status, exc)
+        if request.writer.output_size > 0:
+            raise ConnectionError("another answer was begun")
+        return response
+
+
+class Server(web.Server):
+    """Makes a `Connection` for each connection."""
+
+    def __init__(self, handler: Handler, refusals: Refusals, **options: Any) -> None:
+        super().__init__(handler, **options)
+        self._refusals = refusals
+
+    def __call__(self) -> web.RequestHandler:
+        """A new connection's protocol."""
+        return Connection(self, self._refusals, loop=self._loop, **self._kwargs)
