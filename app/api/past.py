@@ -95,7 +95,7 @@ async def list_past(request: web.Request, access: Access) -> web.Response:
     else:
         moment = await moment_of(request, access)
         assert moment is not None
-        return await list_at(request, access, moment)
+        return await list_at(request, access, moment, pinned=True)
     return _page(request, found, position)
 
 
@@ -111,18 +111,23 @@ def _wanted(match: str) -> str:
     return encode_json(value).decode()
 
 
-async def list_at(request: web.Request, access: Access, moment: Moment) -> web.Response:
-    """A page of a project's configs at a moment."""
+async def list_at(
+    request: web.Request, access: Access, moment: Moment, *, pinned: bool = False
+) -> web.Response:
+    """A page of a project's configs at a moment; if it is pinned, the next is of the same."""
     limit, after = limit_of(request), key_cursor(request)
     prefix, found = seen_prefix(request, access), Slice([], None)
     if prefix is not None:
         pool = request.app[SERVICES].pool
         found = await project_at(pool, access.project_id, moment, prefix, after, limit)
-    return _page(request, found, moment.position)
+    return _page(request, found, moment.position, pinned=pinned)
 
 
-def _page(request: web.Request, found: Slice, position: int) -> web.Response:
+def _page(
+    request: web.Request, found: Slice, position: int, *, pinned: bool = False
+) -> web.Response:
+    items = [config_view(revision) for revision in found.revisions]
     return json_response(
-        page(request, [config_view(revision) for revision in found.revisions], found.next_key),
+        page(request, items, found.next_key, position if pinned else None),
         headers={POSITION_HEADER: str(position)},
     )

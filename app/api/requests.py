@@ -282,12 +282,21 @@ def number_cursor(request: web.Request) -> int | None:
     return after
 
 
-def page(request: web.Request, items: list[Any], after: Any) -> dict[str, Any]:
-    """A page of a list; `after` is what the next page starts behind, None on the last."""
+def page(
+    request: web.Request, items: list[Any], after: Any, position: int | None = None
+) -> dict[str, Any]:
+    """A page of a list; `after` is what the next page starts behind, None on the last.
+
+    `position`: what a time in the query was resolved to. The next page is of that moment too, and
+    the same time could mean a later one by then.
+    """
     if after is None:
         return {"items": items, "next": None}
     cursor = base64.urlsafe_b64encode(orjson.dumps(after)).rstrip(b"=").decode()
-    return {"items": items, "next": str(request.rel_url.update_query(cursor=cursor))}
+    url = request.rel_url.update_query(cursor=cursor)
+    if position is not None:
+        url = url.without_query_params("at").update_query(position=position)
+    return {"items": items, "next": str(url)}
 
 
 def page_of(

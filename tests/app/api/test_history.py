@@ -133,6 +133,25 @@ async def test_the_project_is_listed_as_it_stood_page_by_page(
     assert (await admin("GET", f"{configs}?position={then}&prefix=%00")).status == 400
 
 
+async def test_the_pages_of_a_time_that_is_still_to_come_are_of_one_moment(
+    admin: Client, configs: str
+) -> None:
+    """The time is resolved once: a change between two pages does not show on the second."""
+    for key in ("a", "b", "c"):
+        await put(admin, f"{configs}/{key}", "then")
+    first = await admin("GET", f"{configs}?limit=1&at=2199-01-01T00:00:00Z")
+    await put(admin, f"{configs}/b", "later", 1)
+    await put(admin, f"{configs}/d", "later")
+    second = await admin("GET", first.json["next"])
+    assert second.headers["Guardian-Position"] == first.headers["Guardian-Position"]
+    items = first.json["items"] + await pages(admin, first.json["next"])
+    assert [(item["key"], item["content"]) for item in items] == [
+        ("a", "then"),
+        ("b", "then"),
+        ("c", "then"),
+    ]
+
+
 async def test_the_content_that_matches_is_found_page_by_page(
     service: Service, admin: Client, configs: str
 ) -> None:
