@@ -11,11 +11,15 @@ from domain.config import Config
 from domain.json_document import trimmed
 from projections.read_model import RecordedRevision
 
-COLUMNS = """r.sequence, r.position, r.change_id, r.change_index, r.project_id, r.config_key,
+# The column loses its reference when the user is deleted; an application has neither id nor email.
+_AUTHOR = """CASE WHEN r.created_by_user_id IS NULL AND r.created_by_email IS NOT NULL
+    THEN convert_from(r.state, 'UTF8')::json -> 'actor' ->> 'user_id'
+    ELSE r.created_by_user_id END AS created_by_user_id"""
+COLUMNS = f"""r.sequence, r.position, r.change_id, r.change_index, r.project_id, r.config_key,
     r.version, r.event, r.state, r.schema_id, r.schema_version, r.comment,
-    r.created_by_user_id, r.created_by_email, r.created_at, r.hash"""
-"""What `from_row` needs of `config_revisions AS r`."""
-LINE_COLUMNS = COLUMNS.replace("r.state", "NULL::bytea AS state")
+    {_AUTHOR}, r.created_by_email, r.created_at, r.hash"""
+"""What `from_row` needs of `config_revisions AS r`; the author is whom the event names."""
+LINE_COLUMNS = COLUMNS.replace("r.event, r.state,", "r.event, NULL::bytea AS state,")
 """The same without the content, which is then None: a line of history need not load it."""
 
 

@@ -24,6 +24,7 @@ from app.api.requests import (
 from app.api.views import revision_view
 from app.errors import InvalidParameter
 from app.services import SERVICES
+from app.tables import users
 from app.tables.history import MAX_SCANNED, feed, revisions_of_config, versions_of_config
 from app.tables.watch import sequence_at
 from domain.config import check_key
@@ -112,19 +113,23 @@ async def project_feed(request: web.Request) -> web.Response:
     limit = limit_of(request)
     position = await prepare_read(request)
     above, below = await _bounds(request, newest_first)
-    # The rest of what is asked for is not in the index, but looked for in what it finds.
+    pool, indexed_user = request.app[SERVICES].pool, None
+    if key is None and user_id is not None and await users.find_user(pool, user_id):
+        indexed_user = user_id
+    # The rest of what is asked for is not in the index, but looked for in what it finds; so are
+    # the changes of a user who was deleted: only the events name them still.
     seen = own_prefix(access) if key is None else ""
-    sifted = bool(seen) or (key is not None and user_id is not None)
+    sifted = bool(seen) or user_id != indexed_user
     scan = MAX_SCANNED if sifted else limit + 1
     rows = await feed(
-        request.app[SERVICES].pool,
+        pool,
         access.project_id,
         above,
         below,
         scan,
         newest_first=newest_first,
         key=key,
-        user_id=user_id if key is None else None,
+        user_id=indexed_user,
     )
     found = [
         row

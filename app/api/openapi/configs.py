@@ -286,7 +286,11 @@ _HISTORY = (
         ok(page_of("Revision"), headers=("Guardian-Position",)),
         parameters=(
             Parameter("from_position", POSITION, "From this position on."),
-            Parameter("user", {**TEXT, "minLength": 1, "maxLength": 100}, "Only by this user."),
+            Parameter(
+                "user",
+                {**TEXT, "minLength": 1, "maxLength": 100},
+                "Only by this user, who may be deleted since.",
+            ),
             Parameter("key", TEXT, "Only of this config."),
             Parameter("order", {"type": "string", "enum": ["asc", "desc"]}, "By position."),
             *p.PAGED,

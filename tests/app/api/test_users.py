@@ -11,7 +11,8 @@ import sys
 import pytest
 
 from app.access.tokens import EMBEDDED_SECRET_KEY
-from tests.support.service import EMAIL, Client, Service
+from app.services import SERVICES
+from tests.support.service import EMAIL, Client, Service, run_web
 
 PASSWORD = "a password of somebody else"
 
@@ -93,6 +94,37 @@ async def test_a_deletion_says_what_goes_and_can_be_tried_first(
     assert done.json == {**tried.json, "deleted": True}
     assert (await admin("GET", project)).status == 404
     assert (await admin("GET", f"{project}/configs/a")).status == 404
+
+
+async def test_what_a_deleted_user_made_looks_the_same_for_ever(
+    service: Service, admin: Client
+) -> None:
+    """From memory, from the table and in another process: one version, one representation."""
+    project, _ = await service.project(admin)
+    path, user = f"{project}/configs/a", await make(admin, "ann@example.org")
+    await admin("PUT", f"{project}/roles/{user}", json={"role_level": "editor"})
+    ann = await service.anonymous.sign_in("ann@example.org", PASSWORD)
+    made = await ann("PUT", path, json={"content": {"n": 1}, "version": 0})
+    line = (await admin("GET", f"{path}/revisions")).json["items"]
+    await admin("PUT", f"{project}/configs/b", json={"content": 0, "version": 0})
+    assert (await admin("DELETE", f"/v1/users/{user}")).json["deleted"] is True
+    column = "SELECT created_by_user_id FROM config_revisions WHERE config_key = 'a'"
+    assert await service.app[SERVICES].pool.fetchval(column) is None
+    assert made.json["updated_by_user_id"] == user
+
+    async with run_web(service.settings) as (_, elsewhere):
+        for ask in (admin, Client(admin.session, elsewhere, admin.headers)):
+            for query in ("", "?version=1", f"?position={made.json['position']}"):
+                assert (await ask("GET", path + query)).body == made.body, query
+            for query in ("limit=1", 'match={"n":1}', f"position={made.json['position']}"):
+                listed = await ask("GET", f"{project}/configs?{query}")
+                assert listed.json["items"] == [made.json], query
+            for place in (path + "/revisions", f"{project}/revisions?limit=1"):
+                assert (await ask("GET", place)).json["items"] == line, place
+            for query in (f"user={user}", f"user={user}&order=desc", f"user={user}&key=a"):
+                found = await ask("GET", f"{project}/revisions?{query}")
+                assert (found.json["items"], found.json["next"]) == (line, None), query
+    assert (await admin("GET", f"{project}/audit/verify")).json["intact"] is True
 
 
 @pytest.mark.parametrize("email", ["", "no-at", "a@b@c", "a b@example.org", "x" * 321 + "@y"])
