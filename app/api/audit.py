@@ -8,6 +8,7 @@ from aiohttp import web
 
 from app.access.principal import Application, Permission
 from app.api.access import project_access
+from app.api.reads import TIMEOUT, reach
 from app.api.requests import check_query, json_response
 from app.errors import NotAllowed, TooManyRequests
 from app.services import SERVICES
@@ -17,10 +18,11 @@ from projections.audit_verify import verify_project
 async def verify(request: web.Request) -> web.Response:
     """Walk the whole chain of a project; the first bad revision, if there is one."""
     access = await project_access(request, Permission.READ)
-    check_query(request)
+    check_query(request, TIMEOUT)
     if isinstance(access.principal, Application) and access.principal.prefix is not None:
         # The chain runs through all configs of the project, also those the key must not see.
         raise NotAllowed("viewer of the whole project")
+    await reach(request)
     services = request.app[SERVICES]
     walks = services.audit_walks
     if walks.locked():

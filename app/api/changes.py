@@ -10,8 +10,9 @@ from aiohttp import web
 
 from app.access.principal import Permission
 from app.api.access import Access, caller, project_access
+from app.api.reads import TIMEOUT, reach, timeout_of
 from app.api.requests import Members, check_query, json_response, read_json
-from app.api.writes import MAX_COMMENT_CHARS, changed, set_answer, set_rehearsed, write
+from app.api.writes import MAX_COMMENT_CHARS, PARAMETERS, changed, set_answer, set_rehearsed, write
 from app.changes import Change, Keep
 from app.errors import InvalidParameter, Unavailable
 from app.services import SERVICES
@@ -21,14 +22,13 @@ from domain.config import check_key
 from domain.json_document import MAX_DEPTH
 from projections.read_model import Applied
 
-STATUS_TIMEOUT_S = 5.0
 _CHANGE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 
 async def post_changes(request: web.Request) -> web.Response:
     """Commit 1 to 500 changes of distinct configs as one change set."""
     access = await project_access(request, Permission.CHANGE)
-    check_query(request, "dry_run")
+    check_query(request, *PARAMETERS)
     body = await read_json(
         request,
         limit_bytes=request.app[SERVICES].log.max_entry_bytes,
@@ -77,10 +77,11 @@ async def get_change(request: web.Request) -> web.Response:
     the question came.
     """
     principal = await caller(request)
-    check_query(request)
+    check_query(request, TIMEOUT)
     change_id = request.match_info["id"]
     if not _CHANGE_ID.fullmatch(change_id):
         raise InvalidParameter("id", "is not a change set's")
+    await reach(request)
     services = request.app[SERVICES]
 
     async def access_to(project_id: str) -> Access | None:
@@ -98,7 +99,7 @@ async def get_change(request: web.Request) -> web.Response:
     ours = pending_in is not None and await access_to(pending_in) is not None
     try:
         # Behind it, whatever was committed before the question is recorded here.
-        await services.barrier.wait(STATUS_TIMEOUT_S)
+        await services.barrier.wait(timeout_of(request))
     except Unavailable:
         if not ours:
             raise

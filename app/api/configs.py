@@ -28,6 +28,7 @@ from app.api.requests import (
 from app.api.views import config_body, config_view
 from app.api.writes import (
     MAX_COMMENT_CHARS,
+    PARAMETERS,
     content_answer,
     content_rehearsed,
     delete_answer,
@@ -106,7 +107,7 @@ async def list_configs(request: web.Request) -> web.Response:
 async def put_config(request: web.Request) -> web.Response:
     """Create or update a config."""
     access = await project_access(request, Permission.CHANGE)
-    check_query(request, "dry_run")
+    check_query(request, *PARAMETERS)
     key = config_key(request, access)
     body = await read_object(request, "content", "schema_id", "comment", "version")
     change = Change(
@@ -128,7 +129,7 @@ async def put_config(request: web.Request) -> web.Response:
 async def delete_config(request: web.Request) -> web.Response:
     """Leave a tombstone, itself a version."""
     access = await project_access(request, Permission.CHANGE)
-    check_query(request, "comment", "dry_run")
+    check_query(request, "comment", *PARAMETERS)
     key = config_key(request, access)
     expected = expected_version(request, Members({}, ()))
     if expected == 0:

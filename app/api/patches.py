@@ -17,7 +17,7 @@ from app.api.access import project_access
 from app.api.configs import expected_version
 from app.api.reads import config_key
 from app.api.requests import BODY, Members, check_query, query_text, read_json
-from app.api.writes import MAX_COMMENT_CHARS, content_answer, content_rehearsed, write
+from app.api.writes import MAX_COMMENT_CHARS, PARAMETERS, content_answer, content_rehearsed, write
 from app.changes import Change, Expected
 from app.errors import InvalidParameter
 from app.services import SERVICES
@@ -31,7 +31,7 @@ JSON_PATCH = "application/json-patch+json"
 async def patch_config(request: web.Request) -> web.Response:
     """Change a part of a config's content."""
     access = await project_access(request, Permission.CHANGE)
-    check_query(request, "comment", "dry_run")
+    check_query(request, "comment", *PARAMETERS)
     key = config_key(request, access)
     expected: int | Expected = Expected.ANYTHING
     if "If-Match" in request.headers or "If-None-Match" in request.headers:

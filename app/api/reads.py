@@ -16,7 +16,9 @@ from app.services import SERVICES
 from app.tables.history import Moment, moment_at_position, moment_at_time
 from domain.config import MAX_KEY_LENGTH, check_key
 
-CONSISTENCY = ("consistency", "timeout")
+TIMEOUT = "timeout"
+"""Query parameter of every route that heeds Guardian-Min-Position: how long it waits for it."""
+CONSISTENCY = ("consistency", TIMEOUT)
 """Query parameters that `prepare_read` takes."""
 MOMENT = ("at", "position")
 """Query parameters that `moment_of` takes."""
@@ -57,14 +59,34 @@ async def prepare_read(request: web.Request, at_least: int = 0) -> int:
         consistency = Consistency(name)
     except ValueError:
         raise InvalidParameter("consistency", "must be stale, default or linearizable") from None
-    text = request.headers.get("Guardian-Min-Position")
-    if text is not None and not (text.isascii() and text.isdigit() and len(text) < 19):
-        raise InvalidParameter("Guardian-Min-Position", "must be a log position")
-    timeout_s = query_integer(request, "timeout", READ_TIMEOUT_S, 0, 60)
-    at_least = max(at_least, int(text) if text else 0)
+    at_least = max(at_least, _min_position(request))
+    timeout_s = timeout_of(request)
     if (failed := request.get(NO_BARRIER)) is not None:
         raise failed
     return await request.app[SERVICES].reader.prepare(consistency, at_least or None, timeout_s)
+
+
+async def reach(request: web.Request, at_least: int = 0) -> None:
+    """Wait until this process is where the caller was already (Guardian-Min-Position), for what
+    is no plain read: it has its own reasons to go on or not while the database is away.
+
+    Raises InvalidParameter, Unavailable.
+    """
+    at_least = max(at_least, _min_position(request))
+    reader = request.app[SERVICES].reader
+    await reader.prepare(Consistency.STALE, at_least or None, timeout_of(request))
+
+
+def timeout_of(request: web.Request) -> float:
+    """Seconds that the caller lets us wait for a state that is new enough."""
+    return query_integer(request, TIMEOUT, READ_TIMEOUT_S, 0, 60)
+
+
+def _min_position(request: web.Request) -> int:
+    text = request.headers.get("Guardian-Min-Position", "0")
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise InvalidParameter("Guardian-Min-Position", "must be a log position")
+    return int(text)
 
 
 def not_modified(request: web.Request, version: int) -> bool:

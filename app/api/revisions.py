@@ -10,7 +10,7 @@ from aiohttp import web
 
 from app.access.principal import Permission
 from app.api.access import project_access, tenant_of
-from app.api.reads import config_key, own_prefix, prepare_read
+from app.api.reads import TIMEOUT, config_key, own_prefix, prepare_read
 from app.api.requests import (
     POSITION_HEADER,
     check_query,
@@ -36,7 +36,7 @@ _BEYOND = 2**63 - 1
 async def list_revisions(request: web.Request) -> web.Response:
     """The revisions of one config, newest first, tombstones too."""
     access = await project_access(request, Permission.READ)
-    check_query(request, "limit", "cursor")
+    check_query(request, "limit", "cursor", TIMEOUT)
     key = config_key(request, access)
     limit, below = limit_of(request), number_cursor(request)
     position = await prepare_read(request)
@@ -55,27 +55,28 @@ async def list_revisions(request: web.Request) -> web.Response:
 async def get_revision(request: web.Request) -> web.Response:
     """One revision with its content; null for a tombstone."""
     access = await project_access(request, Permission.READ)
-    check_query(request)
+    check_query(request, TIMEOUT)
     key = config_key(request, access)
     version = _version("version", request.match_info["version"])
-    await prepare_read(request)
+    position = await prepare_read(request)
     found = await versions_of_config(request.app[SERVICES].pool, access.project_id, key, [version])
     if version not in found:
         raise RevisionNotFound(key, version)
     revision = found[version]
     content = None if revision.content is None else orjson.Fragment(revision.content)
     return json_response(
-        {**revision_view(revision), "deleted": revision.deleted, "content": content}
+        {**revision_view(revision), "deleted": revision.deleted, "content": content},
+        headers={POSITION_HEADER: str(position)},
     )
 
 
 async def diff(request: web.Request) -> web.Response:
     """The JSON patch (RFC 6902) that makes one version of another."""
     access = await project_access(request, Permission.READ)
-    check_query(request, "from", "to")
+    check_query(request, "from", "to", TIMEOUT)
     key = config_key(request, access)
     old, new = (_version(name, request.query.get(name)) for name in ("from", "to"))
-    await prepare_read(request)
+    position = await prepare_read(request)
     services = request.app[SERVICES]
     found = await versions_of_config(services.pool, access.project_id, key, {old, new})
     for version in (old, new):
@@ -84,7 +85,10 @@ async def diff(request: web.Request) -> web.Response:
     patch = await services.differ.diff(
         found[old].content, found[new].content, tenant=tenant_of(access.principal)
     )
-    return json_response({"key": key, "from": old, "to": new, "patch": patch})
+    return json_response(
+        {"key": key, "from": old, "to": new, "patch": patch},
+        headers={POSITION_HEADER: str(position)},
+    )
 
 
 def _version(name: str, text: str | None) -> int:
@@ -102,7 +106,7 @@ async def project_feed(request: web.Request) -> web.Response:
     through is bounded.
     """
     access = await project_access(request, Permission.READ)
-    check_query(request, "from_position", "user", "key", "order", "limit", "cursor")
+    check_query(request, "from_position", "user", "key", "order", "limit", "cursor", TIMEOUT)
     order = request.query.get("order", "asc")
     if order not in ("asc", "desc"):
         raise InvalidParameter("order", "must be asc or desc")

@@ -18,6 +18,7 @@ from app.api.reads import config_key, resolve_moment
 from app.api.requests import check_query, parse_time, read_object
 from app.api.writes import (
     MAX_COMMENT_CHARS,
+    PARAMETERS,
     content_answer,
     content_rehearsed,
     set_answer,
@@ -51,7 +52,7 @@ async def roll_back_config(request: web.Request) -> web.Response:
     bound as it was.
     """
     access = await project_access(request, Permission.CHANGE)
-    check_query(request, "dry_run")
+    check_query(request, *PARAMETERS)
     key = config_key(request, access)
     body = await read_object(request, "to_version", "comment", "version")
     to_version = body.integer("to_version", least=1)
@@ -95,7 +96,7 @@ async def roll_back_project(request: web.Request) -> web.Response:
     then; what is as it was stays untouched. A key with a prefix reaches its configs only.
     """
     access = await project_access(request, Permission.CHANGE)
-    check_query(request, "dry_run")
+    check_query(request, *PARAMETERS)
     body = await read_object(request, "position", "at", "comment")
     position = body.integer("position", None)
     text = body.text("at", None)

@@ -17,9 +17,9 @@ from app.access.directory import CredentialsRefused
 from app.access.principal import Permission
 from app.api.access import Access, project_access
 from app.api.errors import REQUEST_ID
-from app.api.reads import own_prefix, seen_prefix
+from app.api.reads import TIMEOUT, own_prefix, reach, seen_prefix
 from app.api.requests import POSITION_HEADER, check_query, query_boolean, query_integer
-from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn, Unavailable
+from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn
 from app.services import SERVICES, Services
 from app.tables.history import Moment, configs_at, project_at
 from app.watch_events import PIECE_BYTES, Filter, hello, snapshot
@@ -32,7 +32,6 @@ from projections.read_model import RecordedRevision
 MAX_KEYS = 500
 PART = 500
 """Configs of a snapshot that are read from the table at once."""
-CATCH_UP_TIMEOUT_S = 5.0
 UNACKNOWLEDGED_MS = 60_000
 """A connection whose peer acknowledges nothing for this long is gone."""
 
@@ -40,10 +39,11 @@ UNACKNOWLEDGED_MS = 60_000
 async def watch(request: web.Request) -> web.StreamResponse:
     """All changes behind a position, as long as the client stays."""
     access = await project_access(request, Permission.READ)
-    check_query(request, "prefix", "keys", "from", "snapshot")
+    check_query(request, "prefix", "keys", "from", "snapshot", TIMEOUT)
     services = request.app[SERVICES]
     wanted = _filter(request, access)
-    start = await _start(request, services, access.project_id)
+    start = _start(request)
+    await reach(request, start or 0)
     with_snapshot = query_boolean(request, "snapshot") and start is None
     if request.transport is None:
         return web.Response()  # the client left; nobody reads this
@@ -179,7 +179,7 @@ def _filter(request: web.Request, access: Access) -> Filter:
     return Filter(keys=frozenset()) if prefix is None else Filter(prefix, keys)
 
 
-async def _start(request: web.Request, services: Services, project_id: str) -> int | None:
+def _start(request: web.Request) -> int | None:
     """The position that the client has; None: it starts with what comes now.
 
     `Last-Event-ID` goes before `from`: a browser that reconnects repeats the query.
@@ -191,13 +191,6 @@ async def _start(request: web.Request, services: Services, project_id: str) -> i
         if not (text.isascii() and text.isdigit() and len(text) < 19):
             raise InvalidParameter("Last-Event-ID", "must be a log position")
         start = int(text)
-    if start is not None and start > services.watch_hub.position(project_id):
-        try:
-            await services.model.wait_for(start, CATCH_UP_TIMEOUT_S)
-        except TimeoutError:
-            raise Unavailable(
-                f"this process is at position {services.model.position}, not yet {start}"
-            ) from None
     return start
 
 

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from app.api.access import Access, tenant_of
 from app.api.idempotency import once
+from app.api.reads import TIMEOUT, reach
 from app.api.requests import POSITION_HEADER, etag, json_response, query_boolean
 from app.api.views import config_body
 from app.changes import Change, ChangeIds, Committed, Plan, Prospect
@@ -20,6 +21,8 @@ from domain.json_document import encode_json
 
 Rehearsed = Callable[[Sequence[Prospect], Sequence[Patch]], dict[str, Any]]
 MAX_COMMENT_CHARS = 2000
+PARAMETERS = ("dry_run", TIMEOUT)
+"""Query parameters that `write` takes."""
 
 
 async def write(
@@ -35,6 +38,7 @@ async def write(
     would do, with each difference."""
     services = request.app[SERVICES]
     actor, tenant = access.principal.actor, tenant_of(access.principal)
+    await reach(request)
     if query_boolean(request, "dry_run"):
         prospects = await services.writer.preview(
             access.project_id, changes, actor, tenant=tenant, comment=comment

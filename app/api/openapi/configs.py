@@ -118,6 +118,7 @@ _READS = (
                 "As `from`.",
                 "header",
             ),
+            *p.WAITS,
         ),
         problems=("invalid-key",),
     ),
@@ -133,7 +134,7 @@ _CHANGES = (
         _written("Config"),
         "The version that the change was made for comes in If-Match, If-None-Match or the body."
         " Leaving `schema_id` out keeps the binding; null removes it.",
-        parameters=(p.IF_MATCH, p.IF_NEW, p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        parameters=(p.IF_MATCH, p.IF_NEW, p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(
             {
                 "content": ANY,
@@ -154,7 +155,7 @@ _CHANGES = (
         _written("Config"),
         "Without If-Match the patch is applied to the newest version, again if another change"
         " came between.",
-        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.COMMENT, p.DRY_RUN),
+        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.COMMENT, p.DRY_RUN, *p.WAITS),
         body=Body(
             {
                 "application/merge-patch+json": ANY,
@@ -174,7 +175,7 @@ _CHANGES = (
             "The tombstone, itself a version.",
             headers=("Guardian-Position",),
         ),
-        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.COMMENT, p.DRY_RUN),
+        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.COMMENT, p.DRY_RUN, *p.WAITS),
         problems=(*_WRITE_PROBLEMS, *_OF_ONE),
     ),
     Operation(
@@ -185,7 +186,7 @@ _CHANGES = (
         Needs.EDITOR,
         _written("Config"),
         "The old content is held to today's schema.",
-        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(
             {
                 "to_version": VERSION,
@@ -206,7 +207,7 @@ _CHANGES = (
             {"anyOf": [ref("ChangeSet"), ref("RehearsedChangeSet")]},
             headers=("Guardian-Position",),
         ),
-        parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(
             {"changes": array(ref("Change"), minItems=1, maxItems=500), "comment": COMMENT},
             optional=("comment",),
@@ -224,7 +225,7 @@ _CHANGES = (
             headers=("Guardian-Position",),
         ),
         "Either `position` or `at`. What was made since is deleted, what was deleted lives again.",
-        parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN),
+        parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(
             {"position": nullable(POSITION), "at": nullable(TIME), "comment": COMMENT},
             optional=("position", "at", "comment"),
@@ -239,6 +240,7 @@ _CHANGES = (
         Needs.CALLER,
         ok(ref("ChangeStatus")),
         "For changes that were answered 202, or not at all.",
+        parameters=p.WAITS,
     ),
 )
 
@@ -250,7 +252,7 @@ _HISTORY = (
         "The revisions of a config, newest first",
         Needs.VIEWER,
         ok(page_of("Revision"), headers=("Guardian-Position",)),
-        parameters=(*p.PAGED, p.MIN_POSITION),
+        parameters=(*p.PAGED, *p.WAITS),
         problems=_READ_PROBLEMS,
     ),
     Operation(
@@ -259,8 +261,8 @@ _HISTORY = (
         "History",
         "One revision, with its content",
         Needs.VIEWER,
-        ok(ref("RevisionWithContent")),
-        parameters=(p.MIN_POSITION,),
+        ok(ref("RevisionWithContent"), headers=("Guardian-Position",)),
+        parameters=(*p.WAITS,),
         problems=_READ_PROBLEMS,
     ),
     Operation(
@@ -269,11 +271,11 @@ _HISTORY = (
         "History",
         "The JSON patch that makes one version of another",
         Needs.VIEWER,
-        ok(ref("Difference")),
+        ok(ref("Difference"), headers=("Guardian-Position",)),
         parameters=(
             Parameter("from", VERSION, "The old version.", required=True),
             Parameter("to", VERSION, "The new version.", required=True),
-            p.MIN_POSITION,
+            *p.WAITS,
         ),
         problems=_READ_PROBLEMS,
     ),
@@ -294,7 +296,7 @@ _HISTORY = (
             Parameter("key", TEXT, "Only of this config."),
             Parameter("order", {"type": "string", "enum": ["asc", "desc"]}, "By position."),
             *p.PAGED,
-            p.MIN_POSITION,
+            *p.WAITS,
         ),
         problems=("invalid-key",),
     ),
@@ -306,6 +308,7 @@ _HISTORY = (
         Needs.VIEWER,
         ok(ref("Verdict")),
         "A key with a prefix may not: the chain runs through all configs.",
+        parameters=p.WAITS,
         problems=("not-allowed",),
     ),
 )

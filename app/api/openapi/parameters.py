@@ -21,15 +21,16 @@ CONSISTENCY = Parameter(
 TIMEOUT = Parameter(
     "timeout",
     {"type": "integer", "minimum": 0, "maximum": 60, "default": 5},
-    "Seconds to wait for that.",
+    "Seconds to wait for a state that is new enough.",
 )
 MIN_POSITION = Parameter(
     "Guardian-Min-Position",
     {"type": "string", "pattern": "^[0-9]{1,18}$"},
-    "Do not answer from an older state.",
+    "Do not answer from an older state; wait for it up to `timeout`, then answer 503.",
     "header",
 )
-READ = (CONSISTENCY, TIMEOUT, MIN_POSITION)
+WAITS = (TIMEOUT, MIN_POSITION)
+READ = (CONSISTENCY, *WAITS)
 AT = Parameter("at", TIME, "As it stood at this time.")
 AT_POSITION = Parameter("position", POSITION, "As it stood at this log position.")
 AT_VERSION = Parameter("version", VERSION, "As it stood at this version.")

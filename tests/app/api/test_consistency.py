@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -86,6 +87,79 @@ async def test_a_position_makes_a_write_readable_on_another_process(
     answer = await admin("GET", f"{configs}/a?timeout=0", headers=far)
     assert answer.status == 503
     assert "Retry-After" in answer.headers
+
+
+CREATE = {"json": {"content": 1, "version": 0}}
+ROLL_BACK = {"json": {"to_version": 1, "version": 1}}
+PATCH = {"data": b"{}", "headers": {"Content-Type": "application/merge-patch+json"}}
+CHANGES = {"json": {"changes": [{"op": "put", "key": "b", "content": 1, "version": 0}]}}
+HEEDING: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("GET", "/configs/a?", {}),
+    ("GET", "/configs?", {}),
+    ("GET", "/configs?position=1", {}),
+    ("GET", "/configs/a/revisions?", {}),
+    ("GET", "/configs/a/revisions/1?", {}),
+    ("GET", "/configs/a/diff?from=1&to=1", {}),
+    ("GET", "/revisions?", {}),
+    ("GET", "/audit/verify?", {}),
+    ("GET", "/watch?snapshot=true", {}),
+    ("GET", "/watch?", {}),
+    ("PUT", "/configs/b?dry_run=true", CREATE),
+    ("PUT", "/configs/b?", CREATE),
+    ("PATCH", "/configs/a?dry_run=true", PATCH),
+    ("DELETE", "/configs/a?dry_run=true", {"headers": {"If-Match": '"1"'}}),
+    ("POST", "/configs/a/rollback?dry_run=true", ROLL_BACK),
+    ("POST", "/changes?dry_run=true", CHANGES),
+    ("POST", "/rollback?dry_run=true", {"json": {"position": 0}}),
+    ("GET", "change", {}),
+)
+"""A path of the project, or of a change set."""
+
+
+@pytest.mark.parametrize(("method", "path", "request_"), HEEDING)
+async def test_nothing_is_answered_from_an_older_state_than_the_caller_has_seen(
+    admin: Client, configs: str, method: str, path: str, request_: dict[str, Any]
+) -> None:
+    made = await admin("PUT", f"{configs}/a", json=content(1, version=0))
+    line = (await admin("GET", f"{configs}/a/revisions")).json["items"][0]
+    url = configs.removesuffix("/configs") + path + "&timeout=0"
+    if path == "change":
+        url = f"/v1/changes/{line['change_id']}?timeout=0"
+
+    async def status(min_position: str) -> tuple[int, str | None]:
+        """Of the answer; and the position that it reflects. A stream's is not read."""
+        headers = request_.get("headers", {}) | admin.headers
+        headers |= {"Guardian-Min-Position": min_position}
+        async with admin.session.request(
+            method, admin.base_url + url, **{**request_, "headers": headers}
+        ) as answer:
+            return answer.status, answer.headers.get("Guardian-Position")
+
+    seen = made.json["position"]
+    assert await status(str(seen + 1000)) == (503, None)
+    assert await status("soon") == (400, None)
+    found, position = await status(str(seen))
+    assert found in (200, 201)
+    if position is not None and "position=1" not in path:
+        assert int(position) >= seen
+    assert position is not None or path in ("change", "/audit/verify?")
+
+
+async def test_a_snapshot_and_a_rehearsal_on_another_process_know_of_the_write_before(
+    service: Service, admin: Client, configs: str
+) -> None:
+    async with run_web(service.settings) as (_, elsewhere):
+        for number in range(1, 11):
+            position = await put(admin, configs, "a", number)
+            headers = admin.headers | {"Guardian-Min-Position": str(position)}
+            other = Client(admin.session, elsewhere, headers)
+            tried = await other(
+                "PATCH", f"{configs}/a?dry_run=true", **{**PATCH, "data": b'{"new":0}'}
+            )
+            assert (tried.status, tried.json["version"]) == (200, number + 1)
+            async with watching(other, f"{watch_of(configs)}?snapshot=true") as stream:
+                snapshot = await stream.next()
+            assert [item["content"] for item in snapshot.data["items"]] == [number]
 
 
 async def test_a_reader_without_patience_does_not_spoil_the_barrier_of_the_others(
