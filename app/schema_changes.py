@@ -117,11 +117,7 @@ class SchemaChanges:
             before = await self.impact(schema, text, tenant, sees)
             _refuse(before)
         async with self._exclusively([schema.id]) as connection:
-            current = await schemas.find_schema(connection, schema.id)
-            if current is None:
-                raise NotFound("there is no such schema")
-            if expected is not None and current.version != expected:
-                raise SchemaMoved(expected, current.version)
+            await self._refuse_moved(connection, schema.id, expected)
             if not force:
                 after = await self._check(
                     connection, schema.id, text, tenant, sees, before, LOCKED_CHECK_TIMEOUT_S
@@ -129,11 +125,13 @@ class SchemaChanges:
                 _refuse(after)
             return await schemas.update_schema(connection, schema.id, text, name, user_id)
 
-    async def delete(self, schema: Schema, viewer: Viewer) -> None:
-        """Delete a schema. Raises SchemaInUse, naming what the viewer sees; Unavailable."""
+    async def delete(self, schema: Schema, viewer: Viewer, expected: int | None = None) -> None:
+        """Delete a schema. Raises SchemaInUse, naming what the viewer sees; SchemaMoved where
+        `expected` is not the current version; NotFound, Unavailable."""
         await self._refuse_used(self._pool, schema.id, viewer)
         try:
             async with self._exclusively([schema.id]) as connection:
+                await self._refuse_moved(connection, schema.id, expected)
                 await self._refuse_used(connection, schema.id, viewer)
                 await schemas.delete_schema(connection, schema.id)
         except asyncpg.ForeignKeyViolationError as error:
@@ -161,6 +159,15 @@ class SchemaChanges:
             if set(await schemas.schemas_of_user(locked, user_id)) - set(schema_ids):
                 raise Unavailable("the user made a schema just now; nothing was deleted")
             yield locked
+
+    async def _refuse_moved(
+        self, connection: Connection, schema_id: str, expected: int | None
+    ) -> None:
+        current = await schemas.find_schema(connection, schema_id)
+        if current is None:
+            raise NotFound("there is no such schema")
+        if expected is not None and current.version != expected:
+            raise SchemaMoved(expected, current.version)
 
     async def _refuse_used(self, source: schemas.Source, schema_id: str, viewer: Viewer) -> None:
         total, seen = await schemas.count_usage(source, viewer, schema_id)

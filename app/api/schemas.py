@@ -32,6 +32,7 @@ from app.api.requests import (
 from app.api.views import breakage_view, schema_view
 from app.errors import InvalidParameter, NotAllowed, NotFound
 from app.schema_changes import Place, Sees
+from app.schema_errors import SchemaMoved
 from app.services import SERVICES
 from app.tables import schemas
 from app.tables.schemas import Schema, Viewer
@@ -109,6 +110,8 @@ async def put_schema(request: web.Request) -> web.Response:
     services, tenant = request.app[SERVICES], tenant_of(user)
     await services.validators.check_schema(text, tenant=tenant)
     if dry_run:
+        if expected is not None and expected != schema.version:
+            raise SchemaMoved(expected, schema.version)
         sees = _sees(request, user)
         impact = await services.schema_changes.impact(schema, text, tenant, sees)
         told = breakage_view(impact.told)
@@ -132,7 +135,8 @@ async def delete_schema(request: web.Request) -> web.Response:
     schema = await _seen(request, user)
     await _require_change(request, user, schema)
     check_query(request)
-    await request.app[SERVICES].schema_changes.delete(schema, _viewer(user))
+    expected = _expected_version(request)
+    await request.app[SERVICES].schema_changes.delete(schema, _viewer(user), expected)
     return json_response({"id": schema.id, "deleted": True})
 
 

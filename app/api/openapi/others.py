@@ -93,7 +93,8 @@ _SCHEMAS = (
         "Delete a schema that no live config is bound to",
         Needs.SCHEMA_EDITOR,
         ok(record({"id": ID, "deleted": BOOLEAN})),
-        problems=("schema-in-use",),
+        parameters=(p.IF_MATCH,),
+        problems=("schema-in-use", "version-conflict"),
     ),
     Operation(
         "POST",

@@ -246,6 +246,26 @@ async def test_a_schema_in_use_is_not_deleted_and_its_users_are_named(
     assert again.json["type"] == "/problems/unknown-schema"
 
 
+async def test_who_knows_an_older_version_of_a_schema_neither_changes_nor_deletes_it(
+    admin: Client,
+) -> None:
+    made = await admin("POST", "/v1/schemas", json={"name": "any", "schema": {}})
+    path, body = f"/v1/schemas/{made.json['id']}", {"schema": {"type": "object"}}
+    assert (await admin("PUT", path, json=body, headers={"If-Match": '"1"'})).status == 200
+    for method, query, sent in (
+        ("PUT", "?dry_run=true", body),
+        ("PUT", "", body),
+        ("DELETE", "", None),
+    ):
+        stale = await admin(method, path + query, json=sent, headers={"If-Match": '"1"'})
+        assert (stale.status, stale.json["current_version"]) == (409, 2), (method, query)
+        assert stale.json["type"] == "/problems/version-conflict"
+    tried = await admin("PUT", f"{path}?dry_run=true", json=body, headers={"If-Match": '"2"'})
+    assert (tried.status, tried.json["version"]) == (200, 3)
+    assert (await admin("DELETE", path, headers={"If-Match": "2"})).status == 400
+    assert (await admin("DELETE", path, headers={"If-Match": '"2"'})).status == 200
+
+
 async def test_pages_of_schemas_and_of_users_have_no_gaps(admin: Client, configs: str) -> None:
     paths = [await new_schema(admin, {"title": "x" * n}) for n in range(5)]
     keys = [f"k{n}" for n in range(5)]
