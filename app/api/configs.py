@@ -109,7 +109,7 @@ async def put_config(request: web.Request) -> web.Response:
     access = await project_access(request, Permission.CHANGE)
     check_query(request, *PARAMETERS)
     key = config_key(request, access)
-    body = await read_object(request, "content", "schema_id", "comment", "version")
+    body = await read_object(request, "content", "schema_id", "comment", "version", escaped=True)
     change = Change(
         key,
         expected_version(request, body),

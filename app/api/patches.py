@@ -38,7 +38,7 @@ async def patch_config(request: web.Request) -> web.Response:
         expected = expected_version(request, Members({}, ()))
     if expected == 0:
         raise InvalidParameter("If-None-Match", "a patch takes If-Match, or none")
-    patch = await read_json(request, MERGE_PATCH, JSON_PATCH)
+    patch = await read_json(request, MERGE_PATCH, JSON_PATCH, escaped=True)
     raw = request[BODY]
     services = request.app[SERVICES]
     max_bytes = services.settings.max_content_bytes

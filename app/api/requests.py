@@ -40,6 +40,9 @@ BODY = web.RequestKey("body", bytes)
 PARSED_INLINE_BYTES = 4 * 1024
 """A larger body is checked in another process: to prove that 256 KiB are I-JSON may take half a
 second, and in a thread it would hold up the event loop too."""
+ESCAPE_BYTES = 6
+"""Of a character that is sent as an escape, as many encoders send all but ASCII; UTF-8 may need
+one of them."""
 TENANT = web.RequestKey("tenant", str)
 """Where `app.api.access` leaves whose share of the workers a request takes."""
 NOBODY = "nobody"
@@ -82,9 +85,19 @@ async def read_json(
     *accepted: str,
     limit_bytes: int | None = None,
     max_depth: int = MAX_DEPTH,
+    escaped: bool = False,
 ) -> Any:
-    """The body as an I-JSON value. Raises MalformedJson, NotIJson, with the place."""
+    """The body as an I-JSON value. Raises MalformedJson, NotIJson, with the place.
+
+    `escaped`: an escape counts as the byte that it may stand for, as the limit is on what will be
+    stored. What takes long to check, the arrays, objects and numbers, stays within the limit.
+    """
+    limit = request._client_max_size
+    if escaped:
+        limit_bytes = ESCAPE_BYTES * limit
     body = await read_body(request, *(accepted or ("application/json",)), limit_bytes=limit_bytes)
+    if escaped and len(body) - (ESCAPE_BYTES - 1) * body.count(rb"\u") > limit:
+        raise BodyTooLarge(limit)
     if not body.strip():
         raise MalformedJson("an empty body where JSON is needed", 1, 1)
     if len(body) <= PARSED_INLINE_BYTES:
@@ -110,9 +123,9 @@ async def read_source(request: web.Request, member: str) -> tuple[Any, str | Non
     return value, None if span is None else body.decode()[slice(*span)]
 
 
-async def read_object(request: web.Request, *members: str) -> Members:
-    """The body as an object that has no other members than these."""
-    value = await read_json(request)
+async def read_object(request: web.Request, *members: str, escaped: bool = False) -> Members:
+    """The body as an object that has no other members than these; `escaped` as in `read_json`."""
+    value = await read_json(request, escaped=escaped)
     if not isinstance(value, dict):
         raise InvalidParameter("body", "must be a JSON object")
     return Members(value, members)

@@ -146,7 +146,7 @@ async def validate_content(request: web.Request) -> web.Response:
     schema = await _seen(request, principal)
     check_query(request)
     services = request.app[SERVICES]
-    content = encode_json((await read_object(request, "content")).any("content"))
+    content = encode_json((await read_object(request, "content", escaped=True)).any("content"))
     if len(content) > services.settings.max_content_bytes:
         raise ContentTooLarge(len(content), services.settings.max_content_bytes)
     violations = await _unless_gone(

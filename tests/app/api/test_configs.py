@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -96,6 +97,37 @@ async def test_a_linearizable_read_sees_what_was_acknowledged(admin: Client, con
     await admin("PUT", f"{configs}/a", json={"content": 0, "version": 0})
     answer = await admin("GET", f"{configs}/a?consistency=linearizable")
     assert answer.json["version"] == 1
+
+
+async def test_a_content_that_is_sent_escaped_is_as_large_as_it_is_stored(
+    admin: Client, configs: str
+) -> None:
+    """As Python's json.dumps sends it: three bytes for each that is stored, six for ASCII."""
+    path, text = f"{configs}/a", "\u0436" * 100_000
+    assert len(json.dumps(text)) > 600_000
+    schema = await admin("POST", "/v1/schemas", json={"name": "any", "schema": True})
+    check = f"/v1/schemas/{schema.json['id']}/validate"
+    as_json = {"Content-Type": "application/json"}
+    as_merge = {"Content-Type": "application/merge-patch+json"}
+    for method, place, body, headers in (
+        ("PUT", path, {"content": {"t": text}, "version": 0}, as_json),
+        ("PATCH", path, {"t": text + "!"}, as_merge),
+        ("POST", check, {"content": text}, as_json),
+    ):
+        sent = json.dumps(body)
+        answer = await admin(method, place, data=sent, headers=headers)
+        assert answer.status in (200, 201), answer.body
+        longer = sent.replace("\\u0436", "\\u0436" * 2)
+        refused = await admin(method, place, data=longer, headers=headers)
+        assert (refused.status, refused.json["limit_bytes"]) == (413, 262_144), refused.body
+    assert (await admin("GET", path)).json["content"] == {"t": text + "!"}
+    ascii_ = b'{"version": 0, "content": "' + b"\\u0041" * 262_142 + b'"}'
+    made = await admin("PUT", f"{configs}/b", data=ascii_, headers=as_json)
+    assert (made.status, made.json["content"]) == (201, "A" * 262_142)
+    # What is not escaped counts as ever, and is refused before it is looked at.
+    plain = b'{"version": 0, "content": [' + b"[]," * 200_000 + b"0]}"
+    refused = await admin("PUT", f"{configs}/c", data=plain, headers=as_json)
+    assert (refused.status, refused.json["limit_bytes"]) == (413, 262_144 + 64 * 1024)
 
 
 BAD_BODIES: list[tuple[str, bytes, int, str, str]] = [
