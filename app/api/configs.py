@@ -11,7 +11,7 @@ from app.access.principal import Permission
 from app.api import past
 from app.api.access import project_access
 from app.api.long_poll import held, wait_of
-from app.api.reads import CONSISTENCY, config_key, not_modified, prepare_read
+from app.api.reads import CONSISTENCY, config_key, not_modified, prepare_read, seen_prefix
 from app.api.requests import (
     POSITION_HEADER,
     Members,
@@ -84,8 +84,7 @@ async def list_configs(request: web.Request) -> web.Response:
     check_query(request, "prefix", "limit", "cursor", *CONSISTENCY, *past.MANY)
     if any(name in request.query for name in past.MANY):
         return await past.list_past(request, access)
-    prefix, limit = request.query.get("prefix", ""), limit_of(request)
-    after = key_cursor(request)
+    prefix, limit, after = seen_prefix(request, access), limit_of(request), key_cursor(request)
     position = await prepare_read(request)
     reader = request.app[SERVICES].reader
     if not reader.model.complete:
@@ -94,7 +93,7 @@ async def list_configs(request: web.Request) -> web.Response:
     keys = sorted(
         key
         for key, revision in configs.items()
-        if key.startswith(prefix) and not revision.deleted and access.sees(key)
+        if prefix is not None and key.startswith(prefix) and not revision.deleted
     )
     rest = keys[bisect_right(keys, after) :]
     items = [config_view(configs[key]) for key in rest[:limit]]

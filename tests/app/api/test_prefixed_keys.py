@@ -63,3 +63,11 @@ async def test_what_is_outside_the_prefix_does_not_exist(
     rolled = await key("POST", f"{project}/rollback", json={"position": then})
     assert [(c["key"], c["version"]) for c in rolled.json["changes"]] == [("a.1", 3)]
     assert (await admin("GET", f"{configs}/b.1")).json["content"] == 1
+
+
+async def test_a_prefix_that_no_key_has_is_refused_from_memory_and_from_the_table(
+    admin: Client, configs: str
+) -> None:
+    for query in ("", "&position=0", "&match=1", "&at=2026-01-01T00:00:00Z"):
+        answer = await admin("GET", f"{configs}?prefix=%C3%A9{query}")
+        assert (answer.status, answer.json["parameter"]) == (400, "prefix"), query
