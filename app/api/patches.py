@@ -22,7 +22,7 @@ from app.changes import Change, Expected
 from app.errors import InvalidParameter
 from app.services import SERVICES
 from domain.errors import ConfigNotFound, Conflict, VersionConflict
-from domain.json_patch import json_patch, merge_patch
+from domain.json_patch import CONTENT_DEPTH, json_patch, merge_patch
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -38,7 +38,10 @@ async def patch_config(request: web.Request) -> web.Response:
         expected = expected_version(request, Members({}, ()))
     if expected == 0:
         raise InvalidParameter("If-None-Match", "a patch takes If-Match, or none")
-    patch = await read_json(request, MERGE_PATCH, JSON_PATCH, escaped=True)
+    # A content stands two levels deep in a step; how deep the result is, is checked by itself.
+    patch = await read_json(
+        request, MERGE_PATCH, JSON_PATCH, max_depth=CONTENT_DEPTH + 2, escaped=True
+    )
     raw = request[BODY]
     services = request.app[SERVICES]
     max_bytes = services.settings.max_content_bytes

@@ -94,6 +94,22 @@ async def test_a_bad_patch_is_told_what_and_where_and_changes_nothing(
     assert (await admin("GET", path)).json["version"] == 1
 
 
+async def test_a_step_holds_a_content_as_deep_as_a_put_takes(admin: Client, configs: str) -> None:
+    path = f"{configs}/a"
+
+    def nested(depth: int) -> bytes:
+        return b"[" * depth + b"]" * depth
+
+    await admin("PUT", path, json={"content": None, "version": 0})
+    for depth, status in ((99, 200), (100, 422)):
+        body = b'{"content": %b}' % nested(depth)
+        headers = {"If-Match": "*", "Content-Type": "application/json"}
+        assert (await admin("PUT", path, data=body, headers=headers)).status == status
+        steps = b'[{"op": "add", "path": "", "value": %b}]' % nested(depth)
+        assert (await patch(admin, path, STEPS, steps)).status == status
+        assert (await patch(admin, path, MERGE, nested(depth))).status == status
+
+
 async def test_patches_without_a_version_race_and_none_is_lost(
     service: Service, admin: Client, configs: str
 ) -> None:
