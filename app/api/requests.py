@@ -56,7 +56,7 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     """
     if request.content_type not in accepted:
         raise UnsupportedMediaType(request.content_type, accepted)
-    if request.charset not in (None, "utf-8", "UTF-8"):
+    if (request.charset or "utf-8").lower() != "utf-8":
         raise UnsupportedMediaType(f"charset {request.charset}", accepted)
     coding = coding_of(request)
     if limit_bytes is None:

@@ -97,6 +97,17 @@ async def test_a_handler_that_does_not_end_is_ended(
     assert "too long" in answer.json["detail"]
 
 
+@pytest.mark.parametrize(
+    ("charset", "status"), [("Utf-8", 400), ("UTF-8", 400), ('"utf-8"', 400), ("latin1", 415)]
+)
+async def test_the_name_of_a_charset_is_taken_in_any_case(
+    service: Service, charset: str, status: int
+) -> None:
+    headers = {"Content-Type": f"application/json; charset={charset}"}
+    answer = await service.anonymous("POST", "/v1/auth/login", data=b"{}", headers=headers)
+    assert answer.status == status, answer.body
+
+
 async def test_headers_are_bounded(service: Service) -> None:
     answer = await service.anonymous("GET", "/healthz", headers={"X-Long": "x" * 20_000})
     assert answer.status == 400
