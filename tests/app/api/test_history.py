@@ -70,6 +70,28 @@ async def test_a_config_is_read_as_it_stood(admin: Client, configs: str) -> None
     assert both.status == 400
 
 
+@pytest.mark.parametrize(
+    ("at", "status"),
+    [
+        ("2199-01-01T00:00:00Z", 200),
+        ("2199-01-01t00:00:00.5z", 200),
+        ("2199-01-01T02:00:00%2B02:00", 200),
+        ("2199-01-01T02:00:00+02:00", 200),
+        ("20300101T000000Z", 400),
+        ("2199-01-01T00:00Z", 400),
+        ("2199-01-01T00Z", 400),
+        ("2199-W01-1T00:00:00Z", 400),
+        ("2199-01-01_00:00:00Z", 400),
+        ("2199-01-01T00:00:00%2B0200", 400),
+        ("2199-01-01T00:00:00,5Z", 400),
+        ("2199-01-01T24:00:00Z", 400),
+        ("2199-01-01T00:00:00%2B02:00:01", 400),
+    ],
+)
+async def test_a_time_is_one_of_rfc_3339(admin: Client, configs: str, at: str, status: int) -> None:
+    assert (await admin("GET", f"{configs}?at={at}")).status == status
+
+
 async def test_revisions_hold_content_and_differences(admin: Client, configs: str) -> None:
     path = f"{configs}/a"
     await put(admin, path, {"a": 1, "l": [1, 2, 3]}, comment="one")
