@@ -7,7 +7,6 @@ from app.api.openapi.components import ANY, COMMENT, ID, POSITION, TEXT, TIME, V
 from app.api.openapi.model import (
     Answer,
     Body,
-    Json,
     Needs,
     Operation,
     Parameter,
@@ -41,13 +40,14 @@ _OF_ONE = ("config-not-found", "version-required")
 _READ_PROBLEMS = ("invalid-key", "config-not-found", "revision-not-found")
 
 
-def _written(name: str) -> dict[int, Answer]:
-    """A config that was made or changed; with dry_run what would be."""
-    either: Json = {"anyOf": [ref(name), ref(f"Rehearsed{name}")]}
-    return {
-        200: Answer("The new version; with `dry_run` what it would be.", either, headers=_STATE),
-        201: Answer("The new config.", ref(name), headers=(*_STATE, "Location")),
-    }
+_CHANGED = {
+    200: Answer(
+        "The new version; with `dry_run` what it would be.",
+        {"anyOf": [ref("Config"), ref("RehearsedConfig")]},
+        headers=_STATE,
+    )
+}
+_MADE = {201: Answer("The new config.", ref("Config"), headers=(*_STATE, "Location"))}
 
 
 _READS = (
@@ -131,7 +131,7 @@ _CHANGES = (
         "Configs",
         "Create or update a config",
         Needs.EDITOR,
-        _written("Config"),
+        {**_CHANGED, **_MADE},
         "The version that the change was made for comes in If-Match, If-None-Match or the body."
         " Leaving `schema_id` out keeps the binding; null removes it.",
         parameters=(p.IF_MATCH, p.IF_NEW, p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
@@ -152,7 +152,7 @@ _CHANGES = (
         "Configs",
         "Change a part of a config's content",
         Needs.EDITOR,
-        _written("Config"),
+        _CHANGED,
         "Without If-Match the patch is applied to the newest version, again if another change"
         " came between.",
         parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.COMMENT, p.DRY_RUN, *p.WAITS),
@@ -184,7 +184,7 @@ _CHANGES = (
         "Configs",
         "Make a new version with the content of an old one",
         Needs.EDITOR,
-        _written("Config"),
+        _CHANGED,
         "The old content is held to today's schema.",
         parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(

@@ -50,6 +50,17 @@ def test_an_operation_names_problems_that_there_are(operation: object) -> None:
     )
 
 
+def test_only_a_put_makes_a_config() -> None:
+    """A patch needs one that is live; a roll-back that revives one is a new version of it."""
+    one = "/v1/projects/{project}/configs/{key}"
+    creating = {
+        (operation.method, operation.path)
+        for operation in OPERATIONS
+        if operation.path.startswith(one) and 201 in operation.answers
+    }
+    assert creating == {("PUT", one)}
+
+
 def test_every_problem_has_its_page() -> None:
     assert set(TEXTS) == set(PROBLEM_STATUSES)
 
