@@ -21,11 +21,14 @@ class KeyedViolation:
 
 
 class SchemaViolated(ServiceError):
-    """Contents do not hold to the schemas that they are bound to; nothing was changed."""
+    """Contents do not hold to the schemas that they are bound to; nothing was changed.
 
-    def __init__(self, violations: Sequence[KeyedViolation]) -> None:
-        first = violations[0]
-        more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+    `cut`: the list ends where the search for violations ended, so there may be others.
+    """
+
+    def __init__(self, violations: Sequence[KeyedViolation], *, cut: bool = False) -> None:
+        first, others = violations[0], len(violations) - 1
+        more = f" (and {'at least ' if cut else ''}{others} more)" if others else ""
         place = first.violation.pointer or "the top"
         super().__init__(f"config {first.key!r}: {first.violation.message} at {place}{more}")
         self.violations = tuple(violations)

@@ -23,7 +23,7 @@ from app.schema_leases import Lease, SchemaLeases
 from app.tables.schemas import find_schema
 from app.validation.pool import ValidationBusy, ValidatorPool
 from domain.json_document import encode_json
-from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive
+from domain.schema_outcomes import MAX_VIOLATIONS, InvalidSchema, SchemaTooExpensive
 
 MAX_LISTED: Final = 1000
 """Violations of one change set that are listed."""
@@ -131,20 +131,24 @@ class SchemaGate:
     ) -> Exception | None:
         """Why these schemas refuse the contents; None if they do not."""
         violations: list[KeyedViolation] = []
+        cut = False
         try:
             async with asyncio.timeout_at(until):
                 for prospect in bound:
                     assert prospect.schema_id is not None
-                    violations += await self._violations(
+                    found = await self._violations(
                         tenant, prospect, known[prospect.schema_id].text
                     )
+                    violations += found
+                    cut = cut or len(found) == MAX_VIOLATIONS
                     if len(violations) > MAX_LISTED:
+                        cut = True
                         break
         except TimeoutError:
             raise ValidationBusy("the contents could not be validated in time") from None
         except (SchemaTooExpensive, InvalidSchema) as error:
             return error
-        return SchemaViolated(violations[:MAX_LISTED]) if violations else None
+        return SchemaViolated(violations[:MAX_LISTED], cut=cut) if violations else None
 
     async def _violations(
         self, tenant: str, prospect: Prospect, text: bytes

@@ -17,11 +17,10 @@ from domain.errors import MalformedJson, NotIJson
 from domain.json_document import parse_json
 from domain.schema_dialects import Dialect, dialect_of
 from domain.schema_messages import describe
-from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
+from domain.schema_outcomes import MAX_VIOLATIONS, InvalidSchema, SchemaTooExpensive, Violation
 from domain.schema_references import resolve_schema
 
 MAX_SCHEMA_BYTES: Final = 256 * 1024
-MAX_VIOLATIONS: Final = 100
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,12 @@ Light on purpose: the web process imports this, and never the validation itself.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from domain.errors import DomainError
+
+MAX_VIOLATIONS: Final = 100
+"""Of one content; then the search ends."""
 
 
 @dataclass(frozen=True, slots=True)

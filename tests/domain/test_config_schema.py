@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.config_schema import MAX_VIOLATIONS, CompiledSchema, compile_schema
-from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive
+from domain.config_schema import CompiledSchema, compile_schema
+from domain.schema_outcomes import MAX_VIOLATIONS, InvalidSchema, SchemaTooExpensive
 
 D4 = "http://json-schema.org/draft-04/schema#"
 D6 = "http://json-schema.org/draft-06/schema#"

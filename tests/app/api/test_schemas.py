@@ -185,6 +185,21 @@ async def test_all_violations_of_a_change_set_are_listed_and_nothing_is_committe
     assert (await admin("GET", f"{configs}/b")).json["schema_version"] == 1
 
 
+@pytest.mark.parametrize(
+    ("wrong", "listed", "words"),
+    [(1, 1, "/0"), (3, 3, "(and 2 more)"), (150, 100, "(and at least 99 more)")],
+)
+async def test_a_refusal_tells_how_many_violations_there_are(
+    admin: Client, configs: str, wrong: int, listed: int, words: str
+) -> None:
+    schema = {"items": {"type": "string"}}
+    made = await admin("POST", "/v1/schemas", json={"name": "texts", "schema": schema})
+    body = {"content": [0] * wrong, "version": 0, "schema_id": made.json["id"]}
+    refused = await admin("PUT", f"{configs}/a", json=body)
+    assert (refused.status, len(refused.json["errors"])) == (422, listed)
+    assert refused.json["detail"].endswith(words)
+
+
 async def test_a_schema_that_is_not_there_for_the_project_cannot_be_bound_to(
     service: Service, admin: Client, configs: str
 ) -> None:
