@@ -121,4 +121,4 @@ async def resolve_moment(
     if position is not None:
         return await moment_at_position(pool, position)
     assert at is not None
-    return await moment_at_time(pool, access.project_id, at)
+    return await moment_at_time(pool, access.project_id, at, own_prefix(access))

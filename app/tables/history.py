@@ -62,6 +62,15 @@ WHERE c.project_id = $1 AND c.key COLLATE "C" > $2
     AND c.key COLLATE "C" >= $3 AND c.key COLLATE "C" < $4
 ORDER BY place
 """
+# One step into the history of each key: what it costs grows with the keys of the prefix, not with
+# how often they, or others, were changed.
+_LAST_OF_PREFIX = f"""
+SELECT h.position, h.sequence FROM ({_KEYS}) AS k CROSS JOIN LATERAL (
+    SELECT position, sequence FROM config_revisions
+    WHERE project_id = $1 AND config_key = k.key AND sequence <= $5
+    ORDER BY sequence DESC LIMIT 1) AS h
+ORDER BY h.sequence DESC LIMIT 1
+"""  # noqa: S608
 _PROJECT_AT = f"""
 SELECT {COLUMNS} FROM (
     SELECT k.key, k.place, h.version FROM ({_KEYS} LIMIT $6) AS k CROSS JOIN LATERAL (
@@ -146,9 +155,18 @@ async def versions_of_config(
     return {row["version"]: from_row(row) for row in rows}
 
 
-async def moment_at_time(pool: asyncpg.Pool, project_id: str, at: datetime) -> Moment:
-    """The project's last change whose time is `at` or before; position 0 if there is none."""
+async def moment_at_time(
+    pool: asyncpg.Pool, project_id: str, at: datetime, prefix: str = ""
+) -> Moment:
+    """The last change of a config under `prefix` whose time is `at` or before; position 0 if there
+    is none.
+
+    For whoever sees no more than the prefix: of another config's change, its moment would tell.
+    """
     row = await pool.fetchrow(_AT_TIME, project_id, at)
+    if row and prefix:
+        within = (project_id, "", prefix, prefix + _ABOVE_ALL)
+        row = await pool.fetchrow(_LAST_OF_PREFIX, *within, row["sequence"])
     return Moment(row["position"], row["sequence"]) if row else Moment(0, 0)
 
 

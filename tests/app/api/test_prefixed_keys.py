@@ -71,3 +71,37 @@ async def test_a_prefix_that_no_key_has_is_refused_from_memory_and_from_the_tabl
     for query in ("", "&position=0", "&match=1", "&at=2026-01-01T00:00:00Z"):
         answer = await admin("GET", f"{configs}?prefix=%C3%A9{query}")
         assert (answer.status, answer.json["parameter"]) == (400, "prefix"), query
+
+
+async def test_a_time_does_not_tell_a_key_with_a_prefix_when_other_configs_change(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """The position that a time is resolved to is that of a change that the key may see."""
+    made = await admin(
+        "POST",
+        configs.removesuffix("/configs") + "/keys",
+        json={"name": "reader", "role_level": "viewer", "prefix": "a."},
+    )
+    key = service.anonymous.with_headers(**{"X-API-Key": made.json["api_key"]})
+    seen = [await admin("PUT", f"{configs}/a.{n}", json={"content": n, "version": 0}) for n in "12"]
+    hidden = await admin("PUT", f"{configs}/b", json={"content": 0, "version": 0})
+    first, second = (answer.headers["Guardian-Position"] for answer in seen)
+    for at in ("2199-01-01T00:00:00Z", hidden.json["updated_at"]):
+        for path in (
+            f"{configs}?at={at}",
+            f"{configs}/a.1?at={at}",
+            f"{configs}/a.1/content?at={at}",
+        ):
+            answer = await key("GET", path)
+            assert (answer.status, answer.headers["Guardian-Position"]) == (200, second), path
+    listed = await key("GET", f"{configs}?at={hidden.json['updated_at']}&limit=1")
+    assert [item["key"] for item in listed.json["items"]] == ["a.1"]
+    rest = await key("GET", listed.json["next"])
+    assert [item["key"] for item in rest.json["items"]] == ["a.2"]
+    assert rest.headers["Guardian-Position"] == second
+    then = await key("GET", f"{configs}?at={seen[0].json['updated_at']}")
+    assert then.headers["Guardian-Position"] == first
+    before = await key("GET", f"{configs}?at=2020-01-01T00:00:00Z")
+    assert (before.json["items"], before.headers["Guardian-Position"]) == ([], "0")
+    whole = await admin("GET", f"{configs}?at=2199-01-01T00:00:00Z")
+    assert whole.headers["Guardian-Position"] == hidden.headers["Guardian-Position"]
