@@ -58,7 +58,7 @@ async def list_schemas(request: web.Request) -> web.Response:
     found, more = await schemas.list_schemas(
         request.app[SERVICES].pool, _viewer(principal), project_id, after, limit_of(request)
     )
-    items = [schema_view(schema) for schema in found]
+    items = [schema_view(schema, principal) for schema in found]
     return json_response(page(request, items, found[-1].id if more else None))
 
 
@@ -79,12 +79,13 @@ async def create_schema(request: web.Request) -> web.Response:
         )
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFound("there is no such project any more") from error
-    return _answer(schema, 201, {"Location": f"/v1/schemas/{schema.id}"})
+    return _answer(schema, user, 201, {"Location": f"/v1/schemas/{schema.id}"})
 
 
 async def get_schema(request: web.Request) -> web.Response:
     """One schema; `?version=n` as it was."""
-    schema = await _seen(request, await caller(request))
+    principal = await caller(request)
+    schema = await _seen(request, principal)
     check_query(request, "version")
     version = query_integer(request, "version", None, 1, MAX_VERSION)
     if version is not None:
@@ -94,7 +95,7 @@ async def get_schema(request: web.Request) -> web.Response:
         schema = found
     if not_modified(request, schema.version):
         return web.Response(status=304, headers={"ETag": etag(schema.version)})
-    return _answer(schema)
+    return _answer(schema, principal)
 
 
 async def put_schema(request: web.Request) -> web.Response:
@@ -126,7 +127,7 @@ async def put_schema(request: web.Request) -> web.Response:
         expected=expected,
         force=force,
     )
-    return _answer(changed)
+    return _answer(changed, user)
 
 
 async def delete_schema(request: web.Request) -> web.Response:
@@ -274,10 +275,10 @@ def _expected_version(request: web.Request) -> int | None:
 
 
 def _answer(
-    schema: Schema, status: int = 200, headers: dict[str, str] | None = None
+    schema: Schema, principal: Principal, status: int = 200, headers: dict[str, str] | None = None
 ) -> web.Response:
     return json_response(
-        schema_view(schema), status, {"ETag": etag(schema.version), **(headers or {})}
+        schema_view(schema, principal), status, {"ETag": etag(schema.version), **(headers or {})}
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 
+from app.access.principal import Principal, User
 from app.schema_errors import BoundConfig, Breakage
 from app.tables.schemas import Schema
 from domain.config import EVENT_NAMES
@@ -57,15 +58,24 @@ def revision_view(revision: RecordedRevision) -> dict[str, Any]:
     }
 
 
-def schema_view(schema: Schema) -> dict[str, Any]:
-    """A schema at one version. Its text is spliced in as it was given."""
+def schema_view(schema: Schema, principal: Principal) -> dict[str, Any]:
+    """A schema at one version, for this caller. Its text is spliced in as it was given.
+
+    Everybody sees a shared one, and whoever has a project can turn an id into an e-mail address (by
+    making it a member): so who made it is for them and superusers to know.
+    """
+    creator: str | None = schema.created_by_user_id
+    if schema.project_id is None and not (
+        isinstance(principal, User) and (principal.is_superuser or principal.user_id == creator)
+    ):
+        creator = None
     return {
         "id": schema.id,
         "name": schema.name,
         "project_id": schema.project_id,
         "version": schema.version,
         "schema": orjson.Fragment(schema.text),
-        "created_by_user_id": schema.created_by_user_id,
+        "created_by_user_id": creator,
         "created_at": schema.created_at,
         "updated_at": schema.updated_at,
     }

@@ -299,7 +299,10 @@ SCHEMAS: dict[str, Json] = {
             "project_id": nullable(ID),
             "version": VERSION,
             "schema": {"description": "The JSON Schema, as it was given."},
-            "created_by_user_id": nullable(ID),
+            "created_by_user_id": {
+                **nullable(ID),
+                "description": "Of one that is shared by all, null but for them and superusers.",
+            },
             "created_at": TIME,
             "updated_at": TIME,
         }

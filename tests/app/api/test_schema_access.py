@@ -126,6 +126,31 @@ async def test_a_shared_schema_is_everybodys_and_changed_by_its_creator_or_a_sup
     assert await statuses(creator, path) == reads(200)
 
 
+async def test_who_made_a_shared_schema_is_known_to_them_and_superusers_only(
+    service: Service, admin: Client, people: People
+) -> None:
+    """It is everybody's to see, and an id is an e-mail address to whoever has a project."""
+    project, key = await service.project(admin)
+    creator = await people.user("creator")
+    editor = await people.user("editor", **role_in(project, "editor"))
+    creator_id = (await creator("GET", "/v1/me")).json["id"]
+    shared = await new_schema(creator, LIMITS)
+    application = service.anonymous.with_headers(**{"X-API-Key": key})
+    for client, told in (
+        (creator, creator_id),
+        (admin, creator_id),
+        (editor, None),
+        (application, None),
+    ):
+        answers = [(await client("GET", path)).json for path in (shared, f"{shared}?version=1")]
+        answers += (await client("GET", "/v1/schemas")).json["items"]
+        assert [answer["created_by_user_id"] for answer in answers] == [told] * 3
+    # Of a project's own, its members know.
+    own = await new_schema(editor, LIMITS, project_id=id_of(project))
+    editor_id = (await editor("GET", "/v1/me")).json["id"]
+    assert (await application("GET", own)).json["created_by_user_id"] == editor_id
+
+
 async def test_of_projects_that_are_not_theirs_a_caller_learns_only_how_many(
     service: Service, admin: Client, people: People
 ) -> None:

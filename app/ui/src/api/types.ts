@@ -36,7 +36,7 @@ export type Schema = {
   schema: Json;
   version: number;
   project_id?: string | null;
-  created_by_user_id?: string;
+  created_by_user_id?: string | null;
   updated_at?: string;
   created_at?: string;
 };
