@@ -136,9 +136,7 @@ class SchemaGate:
             async with asyncio.timeout_at(until):
                 for prospect in bound:
                     assert prospect.schema_id is not None
-                    found = await self._violations(
-                        tenant, prospect, known[prospect.schema_id].text
-                    )
+                    found = await self._violations(tenant, prospect, known[prospect.schema_id].text)
                     violations += found
                     cut = cut or len(found) == MAX_VIOLATIONS
                     if len(violations) > MAX_LISTED:
