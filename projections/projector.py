@@ -35,6 +35,9 @@ HEARTBEAT_S = 2.0
 FROZEN_AFTER_MS = 8000
 """PostgreSQL ends the session, and with it the lock, of a projector that is silent for this
 long (its process is frozen, or its host unreachable), so that a standby takes over."""
+GONE_CHECK_MS = 2000
+"""How often PostgreSQL looks whether a standby that waits for the lock is still there; without
+that, the session of one that ended stays until the lock changes hands."""
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _CONTRADICTIONS = (LogCorrupt, UndecodableEntry, BrokenInvariant)
@@ -85,6 +88,7 @@ class Projector:
             server_settings={
                 **PLANNED_ONCE,
                 "application_name": _session_name(),
+                "client_connection_check_interval": str(GONE_CHECK_MS),
                 "idle_session_timeout": str(FROZEN_AFTER_MS),
                 "idle_in_transaction_session_timeout": str(FROZEN_AFTER_MS),
             },

@@ -54,6 +54,27 @@ async def test_a_standby_takes_over_when_the_active_one_is_gone(world: World) ->
     assert [version for _, version, _ in await world.versions()] == [1, 2, 3]
 
 
+async def test_a_standby_that_ends_leaves_no_session_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("projections.projector.GONE_CHECK_MS", 50)
+    waiting = """SELECT count(*) FROM pg_locks
+        WHERE locktype = 'advisory' AND NOT granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+
+    async def waiting_is(count: int) -> bool:
+        return bool(await world.connection.fetchval(waiting) == count)
+
+    async with world.projector() as (first, _):
+        async with asyncio.timeout(TIMEOUT_S):
+            await first.active.wait()
+        async with world.projector() as (_, standby):
+            await eventually(partial(waiting_is, 1))
+            standby.cancel()
+            await asyncio.gather(standby, return_exceptions=True)
+            await eventually(partial(waiting_is, 0))
+
+
 async def test_a_projector_whose_session_ends_cannot_write_and_comes_back(world: World) -> None:
     async with world.projector() as (projector, _):
         await world.reach(await world.append(write("a", 1)))
