@@ -78,6 +78,20 @@ def test_sign_out_ends_the_session_for_good(ana: Open) -> None:
     expect(person.button("Sign in")).to_be_visible()
 
 
+def test_a_sign_out_that_failed_is_told(ana: Open) -> None:
+    """Goal: nobody leaves a machine that they only believe to be signed out of."""
+    person = ana("/projects")
+    person.expected_statuses |= {503}
+    person.page.route("**/v1/auth/logout", lambda route: route.fulfill(status=503, body="{}"))
+    person.button(re.compile("^Account of")).click()
+    person.page.get_by_role("menuitem", name="Sign out").click()
+    expect(person.page.get_by_text("You are still signed in")).to_be_visible()
+    person.page.unroute("**/v1/auth/logout")
+    person.button(re.compile("^Account of")).click()
+    person.page.get_by_role("menuitem", name="Sign out").click()
+    expect(person.button("Sign in")).to_be_visible()
+
+
 def test_a_session_that_ended_keeps_the_place_and_what_was_typed(
     admin: Api, project: str, ana: Open
 ) -> None:

@@ -58,12 +58,12 @@ export async function signIn(email: string, password: string): Promise<void> {
   keep((await response.json()) as TokenAnswer);
 }
 
+/** Ends the session. Throws where it may go on: the cookie is still good then, so nobody is told "signed out". */
 export async function signOut(): Promise<void> {
-  try {
-    await post("/v1/auth/logout", {});
-  } finally {
-    forget("out");
-  }
+  const response = await post("/v1/auth/logout", {});
+  // 401: there is none any more.
+  if (!response.ok && response.status !== 401) throw await problemOf(response, parseJson);
+  forget("out");
 }
 
 async function refreshOnce(): Promise<RefreshOutcome> {

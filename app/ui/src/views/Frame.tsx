@@ -11,10 +11,10 @@ import { Suspense, useEffect, useState } from "react";
 import { Link, Outlet, useLocation, useNavigate } from "react-router";
 import logo from "../guardian.svg";
 import { useMe } from "../api/queries";
-import { signOut } from "../api/session";
 import { Failure, Loading } from "../components/basics";
 import { useHotkeys } from "../lib/hotkeys";
 import { Connection, ServiceBanner } from "./Connection";
+import { leave } from "./leave";
 import { Rail } from "./Rail";
 import { ShortcutList } from "./ShortcutList";
 import { SearchBox } from "./SearchBox";
@@ -129,7 +129,7 @@ function Person({ email, onHelp }: { email: string; onHelp: () => void }) {
           Change password
         </Menu.Item>
         <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={16} />} onClick={() => void signOut()}>
+        <Menu.Item leftSection={<IconLogout size={16} />} onClick={leave}>
           Sign out
         </Menu.Item>
       </Menu.Dropdown>

@@ -8,10 +8,11 @@ import { Dialog } from "../components/Dialog";
 import logo from "../guardian.svg";
 import { forgetPositions, get } from "../api/client";
 import { client, keys } from "../api/queries";
-import { resume, session, signOut } from "../api/session";
+import { resume, session } from "../api/session";
 import type { User } from "../api/types";
 import { Failure, Loading } from "../components/basics";
 import { useStore } from "../lib/store";
+import { leave } from "./leave";
 import { SignInForm } from "./SignInForm";
 
 const RETRY_MS = 3000;
@@ -92,7 +93,7 @@ function SignInAgain() {
       <div className="stack">
         <p style={{ margin: 0 }}>What you typed is kept. Sign in to go on where you were.</p>
         <SignInForm onDone={() => void samePerson()} act="Sign in and go on" />
-        <Button variant="subtle" size="compact-sm" onClick={() => void signOut()}>
+        <Button variant="subtle" size="compact-sm" onClick={leave}>
           Leave instead
         </Button>
       </div>
