@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import asyncpg
 from aiohttp import web
@@ -64,8 +63,8 @@ class Services:
     watch_hub: WatchHub
     watch_history: WatchHistory
     watch_guard: AccessGuard
-    audit_walks: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
-    """Walks of hash chains at once: each keeps a connection and a part of the processor busy."""
+    audit_walks: TenantSlots
+    """Walks of hash chains: each keeps a connection and a part of the processor busy."""
 
 
 SERVICES: web.AppKey[Services] = web.AppKey("services", Services)

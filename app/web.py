@@ -186,6 +186,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         barrier=barrier,
         turns=Turns(pool),
         differ=Differ(),
+        audit_walks=TenantSlots("walks of hash chains", slots=2, tenant_waiting=2, all_waiting=64),
         searches=TenantSlots("searches", slots=2, tenant_waiting=16, all_waiting=256),
         long_polls=LongPolls(model),
         watch_hub=watch_hub,

@@ -6,13 +6,18 @@ import asyncio
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import orjson
+import pytest
 
+from app.api import audit
+from app.services import SERVICES
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
 from tests.support.rows import tamper
 from tests.support.service import Client, Service
+from tests.support.waiting import until
 
 ROOT = Path(__file__).parents[3]
 
@@ -80,3 +85,26 @@ async def test_a_key_that_sees_a_part_may_not_walk_the_whole(
     path = configs.removesuffix("configs") + "audit/verify"
     assert (await (await named_key(service, configs))("GET", path)).status == 200
     assert (await (await named_key(service, configs, prefix="a"))("GET", path)).status == 403
+
+
+async def test_one_tenants_walks_hold_nobody_elses_up(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Method: the walks of one project take until they are let through."""
+    ann = await service.user(admin, "ann")
+    hers = (await service.project(ann))[0]
+    theirs, walks = configs.removesuffix("/configs"), service.app[SERVICES].audit_walks
+    go_on, walk = asyncio.Event(), audit.verify_project
+
+    async def held(connection: Any, project_id: str) -> Any:
+        if theirs.endswith(project_id):
+            await go_on.wait()
+        return await walk(connection, project_id)
+
+    monkeypatch.setattr(audit, "verify_project", held)
+    backlog = [asyncio.create_task(admin("GET", f"{theirs}/audit/verify")) for _ in range(3)]
+    await until(lambda: walks.waiting == 2)
+    assert (await admin("GET", f"{theirs}/audit/verify")).status == 429
+    assert (await ann("GET", f"{hers}/audit/verify")).status == 200
+    go_on.set()
+    assert {answer.status for answer in await asyncio.gather(*backlog)} == {200}
