@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
-from app.api import audit
 from app.services import SERVICES
+from projections.audit_verify import verify_project
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
 from tests.support.rows import tamper
@@ -94,14 +94,14 @@ async def test_one_tenants_walks_hold_nobody_elses_up(
     ann = await service.user(admin, "ann")
     hers = (await service.project(ann))[0]
     theirs, walks = configs.removesuffix("/configs"), service.app[SERVICES].audit_walks
-    go_on, walk = asyncio.Event(), audit.verify_project
+    go_on = asyncio.Event()
 
     async def held(connection: Any, project_id: str) -> Any:
         if theirs.endswith(project_id):
             await go_on.wait()
-        return await walk(connection, project_id)
+        return await verify_project(connection, project_id)
 
-    monkeypatch.setattr(audit, "verify_project", held)
+    monkeypatch.setattr("app.api.audit.verify_project", held)
     backlog = [asyncio.create_task(admin("GET", f"{theirs}/audit/verify")) for _ in range(3)]
     await until(lambda: walks.waiting == 2)
     assert (await admin("GET", f"{theirs}/audit/verify")).status == 429
