@@ -3,7 +3,7 @@
 The dump comes first and the log's snapshot after it, so the log always holds what the dump's
 checkpoint stands on: the projector goes on from the one in the other. Both go on working
 meanwhile. Interrupted, either command goes on where it was when it is called again. Must never
-restore over anything.
+restore over anything, nor say that it restored what it only found.
 """
 
 from __future__ import annotations
@@ -33,11 +33,12 @@ from consensus.jetstream_snapshot import (
     Access,
     Snapshot,
     StreamExists,
-    last_position,
     load_stream,
     save_stream,
+    stream_end,
 )
 from projections.checkpoint import Checkpoint, read_checkpoint
+from projections.log_beginning import keep_projectors_off
 from projections.log_check import compare_with_log
 
 FORMAT = 1
@@ -72,6 +73,8 @@ class Manifest:
     log: Part | None = None
     log_config: dict[str, Any] | None = None
     log_state: dict[str, Any] | None = None
+    log_bound: int = 0
+    """The log's file holds nothing behind this; what came while it was made may be in it."""
     finished_at: str | None = None
 
     @property
@@ -100,19 +103,29 @@ async def back_up(settings: Settings, folder: Path, say: Say = lambda line: None
         _write(folder, manifest)
     if manifest.log is None:
         say(f"saving the log (the dump is at position {manifest.checkpoint})")
-        snapshot = await _save_log(settings, folder / LOG, manifest.checkpoint)
+        snapshot, bound = await _save_log(settings, folder / LOG, manifest.checkpoint)
         manifest.log_config, manifest.log_state = snapshot.config, snapshot.state
+        manifest.log_bound = bound
         manifest.log = await asyncio.to_thread(_part, folder / LOG)
     manifest.finished_at = _now()
     _write(folder, manifest)
     return manifest
 
 
-async def restore(settings: Settings, folder: Path, say: Say = lambda line: None) -> Manifest:
+async def restore(
+    settings: Settings,
+    folder: Path,
+    say: Say = lambda line: None,
+    *,
+    database_only: bool = False,
+) -> Manifest:
     """Make the log and the database of `settings` from a backup; then start the services.
 
-    The stream must not exist and the database must be empty, unless they are this backup's
-    own, of a restore that was interrupted. Raises BackupError, LogError, asyncpg's errors.
+    The stream must not exist and the database must be empty, unless they hold this backup and
+    nothing newer: a restore that was interrupted goes on. With `database_only` the stream must
+    exist and stays; the projector will apply what it holds beyond the dump. Whatever is refused
+    is refused before anything is changed. Raises BackupError, ProjectorRuns, LogError, asyncpg's
+    errors.
     """
     manifest = _read(folder)
     if manifest is None or manifest.finished_at is None:
@@ -121,59 +134,87 @@ async def restore(settings: Settings, folder: Path, say: Say = lambda line: None
     for name, part in ((DUMP, manifest.database), (LOG, manifest.log)):
         if await asyncio.to_thread(_part, folder / name) != part:
             raise BackupError(f"{folder / name} is not the file that was backed up")
-    await _restore_log(settings, folder / LOG, manifest, say)
-    await _restore_database(settings.require_database_url(), folder / DUMP, manifest, say)
-    say("comparing them")
-    log = await connect_log(settings)
-    try:
-        async with _connected(settings.require_database_url()) as connection:
+    dsn = settings.require_database_url()
+    log_is_there = await _find_log(settings, manifest, database_only=database_only)
+    await create_database(dsn)
+    async with _connected(dsn) as connection:
+        await keep_projectors_off(connection)  # up to the end, should one be started too early
+        database_is_there = await _find_database(connection, manifest)
+        if log_is_there:
+            say("the log is there already")
+        else:
+            await _restore_log(settings, folder / LOG, manifest, say)
+        if database_is_there:
+            say("the database is there already")
+        else:
+            await _restore_database(dsn, folder / DUMP, manifest, say)
+        say("comparing them")
+        log = await connect_log(settings)
+        try:
             await compare_with_log(log, await read_checkpoint(connection))
-    finally:
-        await log.close()
+        finally:
+            await log.close()
     return manifest
 
 
 # The log
 
 
-async def _save_log(settings: Settings, file: Path, checkpoint: int) -> Snapshot:
-    # A leader that was just elected may not have applied all that is committed: the snapshot
-    # is asked for behind a barrier.
+async def _save_log(settings: Settings, file: Path, checkpoint: int) -> tuple[Snapshot, int]:
+    """The snapshot, and a position behind which it holds nothing."""
+    scratch = file.with_suffix(".new")
     log = await connect_log(settings)
     try:
+        # A leader that was just elected may not have applied all that is committed: the
+        # snapshot is asked for behind a barrier. The one after it is behind all that is in it.
         await log.barrier(timeout=BARRIER_TIMEOUT_S)
+        with scratch.open("wb") as sink:
+            snapshot = await save_stream(access_of(settings), settings.stream, sink)
+            await asyncio.to_thread(os.fsync, sink.fileno())
+        bound = await log.barrier(timeout=BARRIER_TIMEOUT_S)
     finally:
         await log.close()
-    scratch = file.with_suffix(".new")
-    with scratch.open("wb") as sink:
-        snapshot = await save_stream(access_of(settings), settings.stream, sink)
-        await asyncio.to_thread(os.fsync, sink.fileno())
     if snapshot.last_position < checkpoint:
         raise BackupError(
             f"the log ends at {snapshot.last_position}, but {checkpoint} was applied: see"
             " docs/RUNBOOK.md, log-behind-checkpoint"
         )
     scratch.replace(file)
-    return snapshot
+    return snapshot, bound
+
+
+async def _find_log(settings: Settings, manifest: Manifest, *, database_only: bool) -> bool:
+    """Whether the log is there; raises StreamExists for one that is not this backup's."""
+    bound = max(manifest.last_position, manifest.log_bound)
+    there = await stream_end(access_of(settings), settings.stream, bound)
+    name = repr(settings.stream)
+    if there is None:
+        if database_only:
+            raise BackupError(f"there is no stream {name} that the database could follow")
+        return False
+    if database_only:
+        return True  # compared with the database at the end
+    if there.last_position < manifest.last_position:
+        raise StreamExists(
+            f"there is a stream {name} already, and it ends at {there.last_position}, where the"
+            f" backup's goes up to {manifest.last_position}"
+        )
+    if there.change_behind is not None:
+        raise StreamExists(
+            f"there is a stream {name} already, and it is newer than the backup: it holds a change"
+            f" set at {there.change_behind} (--database-only keeps it)"
+        )
+    return True
 
 
 async def _restore_log(settings: Settings, file: Path, manifest: Manifest, say: Say) -> None:
     assert manifest.log_config is not None
     assert manifest.log_state is not None
     assert manifest.log is not None
-    access = access_of(settings)
-    there = await last_position(access, settings.stream)
-    if there is not None:
-        if there < manifest.last_position:
-            raise StreamExists(
-                f"there is a stream {settings.stream!r} already, and it ends at {there}"
-            )
-        say("the log is there already")  # compared with the database at the end
-        return
     say(f"restoring the log up to position {manifest.last_position}")
     snapshot = Snapshot(manifest.log_config, manifest.log_state, manifest.log.bytes)
     with file.open("rb") as source:
-        end = await load_stream(access, settings.stream, snapshot, source)
+        end = await load_stream(access_of(settings), settings.stream, snapshot, source)
     if end < manifest.last_position:
         raise BackupError(f"the restored log ends at {end}, not at {manifest.last_position}")
 
@@ -206,20 +247,26 @@ async def _dump(dsn: str, file: Path) -> int:
     return checkpoint.position
 
 
-async def _restore_database(dsn: str, file: Path, manifest: Manifest, say: Say) -> None:
-    await create_database(dsn)
-    async with _connected(dsn) as connection:
-        tables = await connection.fetchval(
-            "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
+async def _find_database(connection: asyncpg.Connection, manifest: Manifest) -> bool:
+    """Whether this backup's database is there; raises BackupError for another one."""
+    if not await connection.fetchval(
+        "SELECT count(*) FROM pg_tables WHERE schemaname = current_schema()"
+    ):
+        return False
+    checkpoint = Checkpoint()
+    if await connection.fetchval("SELECT to_regclass('checkpoints')") is not None:
+        checkpoint = await read_checkpoint(connection)
+    if checkpoint.position == 0:  # of every database that was only migrated
+        raise BackupError("the database is not empty; restore into a new one")
+    if checkpoint.position != manifest.checkpoint:
+        raise BackupError(
+            f"the database is not empty: it stands at position {checkpoint.position}, the backup"
+            f" at {manifest.checkpoint}; restore into a new one"
         )
-        if tables:
-            checkpoint = Checkpoint()
-            if await connection.fetchval("SELECT to_regclass('checkpoints')") is not None:
-                checkpoint = await read_checkpoint(connection)
-            if checkpoint.position < max(1, manifest.checkpoint):
-                raise BackupError("the database is not empty; restore into a new one")
-            say("the database is there already")
-            return
+    return True
+
+
+async def _restore_database(dsn: str, file: Path, manifest: Manifest, say: Say) -> None:
     say(f"restoring the database at position {manifest.checkpoint}")
     # One transaction: interrupted, the database is as empty as before.
     await _run(
@@ -279,7 +326,8 @@ def _libpq_environ(dsn: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn)
+    # Idle while the servers' programs work: for as long as they take.
+    connection = await asyncpg.connect(dsn, server_settings={"idle_session_timeout": "0"})
     try:
         yield connection
     finally:

@@ -20,8 +20,8 @@ from nats.aio.msg import Msg
 from nats.js import api
 
 from consensus.jetstream_connection import Connection
-from consensus.jetstream_stream import stream_config
-from consensus.log import LogError, LogUnavailable
+from consensus.jetstream_stream import stream_config, subject_of
+from consensus.log import EntryKind, LogError, LogUnavailable
 
 _API: Final = api.DEFAULT_PREFIX
 _CHUNK_BYTES: Final = 128 * 1024
@@ -29,6 +29,7 @@ _ANSWER_TIMEOUT_S: Final = 30.0
 _SILENCE_S: Final = 60.0
 """A snapshot that brings nothing for this long has failed."""
 _NOT_FOUND: Final = 10059
+_NO_MESSAGE_FOUND: Final = 10037
 
 
 class StreamExists(LogError):
@@ -47,6 +48,15 @@ class Snapshot:
     def last_position(self) -> int:
         """The last position that it certainly holds."""
         return int(self.state["last_seq"])
+
+
+@dataclass(frozen=True, slots=True)
+class StreamEnd:
+    """How far a stream goes, seen from a position."""
+
+    last_position: int
+    change_behind: int | None
+    """The first change set behind that position; None if only barriers come there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +167,33 @@ async def begin_stream(
         await connection.close()
 
 
-async def last_position(access: Access, stream: str) -> int | None:
-    """Where a stream ends; None if there is none. Raises LogUnavailable."""
+async def stream_end(access: Access, stream: str, position: int) -> StreamEnd | None:
+    """Where a stream ends, and what it holds behind `position`; None if there is no stream.
+
+    Raises LogUnavailable, LogError.
+    """
     connection = await access.connect()
     try:
         info = await _info(connection.client, stream)
+        if info is None:
+            return None
+        change = await _change_behind(connection.client, stream, position)
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable(f"the Raft group does not answer: {error!r}") from error
     finally:
         await connection.close()
-    return None if info is None else int(info["state"]["last_seq"])
+    return StreamEnd(int(info["state"]["last_seq"]), change)
+
+
+async def _change_behind(client: Client, stream: str, position: int) -> int | None:
+    # The leader answers, which has applied all that it said the stream holds.
+    question = {"seq": position + 1, "next_by_subj": subject_of(stream, EntryKind.CHANGE)}
+    answer = await client.request(
+        f"{_API}.STREAM.MSG.GET.{stream}", json.dumps(question).encode(), timeout=_ANSWER_TIMEOUT_S
+    )
+    if json.loads(answer.data).get("error", {}).get("err_code") == _NO_MESSAGE_FOUND:
+        return None
+    return int(_checked(answer.data)["message"]["seq"])
 
 
 async def _info(client: Client, stream: str) -> dict[str, Any] | None:

@@ -29,6 +29,14 @@ class ProjectorRuns(Exception):
     """A projector holds the lock: stop them all first."""
 
 
+async def keep_projectors_off(connection: Connection) -> None:
+    """No projector works on this database as long as `connection` lives. Raises ProjectorRuns."""
+    if not await connection.fetchval(
+        "SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, LOCK_OBJECT
+    ):
+        raise ProjectorRuns("a projector runs; stop them all, and the web processes")
+
+
 async def first_position(connection: Connection) -> int:
     """Where the log of this database begins: 1, unless it was begun anew."""
     found = await connection.fetchval("SELECT max(first_position) FROM log_beginnings")
@@ -44,10 +52,7 @@ async def begin_anew(
     """
     connection = await asyncpg.connect(dsn)
     try:
-        if not await connection.fetchval(
-            "SELECT pg_try_advisory_lock($1, $2)", LOCK_CLASS, LOCK_OBJECT
-        ):
-            raise ProjectorRuns("a projector runs; stop them all, and the web processes")
+        await keep_projectors_off(connection)
         async with connection.transaction():
             checkpoint = await read_checkpoint(connection, lock=True)
             first = checkpoint.position + 1

@@ -27,6 +27,7 @@ def run(work: Work, folder: Path) -> Manifest:
     from consensus.jetstream_snapshot import StreamExists
     from consensus.log import LogError
     from domain.errors import BrokenInvariant
+    from projections.log_beginning import ProjectorRuns
 
     def say(line: str) -> None:
         click.echo(line, err=True)
@@ -38,7 +39,7 @@ def run(work: Work, folder: Path) -> Manifest:
 
     try:
         return asyncio.run(main())
-    except StreamExists as error:
+    except (StreamExists, ProjectorRuns) as error:
         raise Misuse(str(error)) from error
     except (BackupError, MigrationError, BrokenInvariant) as error:
         raise Failure(str(error)) from error

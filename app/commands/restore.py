@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import click
@@ -9,20 +10,24 @@ import click
 
 @click.command("restore")
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True))
+@click.option(
+    "--database-only", is_flag=True, help="Keep the stream that is there; it holds what is newer."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
-def command(folder: Path, as_json: bool) -> None:
+def command(folder: Path, database_only: bool, as_json: bool) -> None:
     """Restore the backup in FOLDER into an empty database and a Raft group without the stream.
 
     Stop every web process and projector first: they would make an empty stream. Call it
-    again if it was interrupted.
+    again if it was interrupted: what it made before is kept, anything else refused.
     """
     from app.backup import restore
     from app.commands import _copies
 
-    manifest = _copies.run(restore, folder)
+    manifest = _copies.run(partial(restore, database_only=database_only), folder)
+    log = "the log kept" if database_only else f"the log up to {manifest.last_position}"
     _copies.show(
         manifest,
         as_json,
-        f"restored: the database at position {manifest.checkpoint}, the log up to"
-        f" {manifest.last_position}; start the services, and the projector does the rest",
+        f"restored: the database at position {manifest.checkpoint}, {log};"
+        " start the services, and the projector does the rest",
     )

@@ -227,7 +227,62 @@ async def test_nothing_is_restored_over_anything(
     async with run_service(replace(settings, database_url=empty_database_url)):
         pass
     with pytest.raises(StreamExists, match="there is a stream"):
-        await restore(settings, folder)
+        await restore(replace(settings, database_url=empty_database_url), folder)
     (folder / "log.snapshot").write_bytes(b"another file")
     with pytest.raises(BackupError, match="is not the file that was backed up"):
         await restore(settings, folder)
+
+
+async def test_a_restore_over_a_running_or_newer_installation_is_refused(
+    filled: tuple[Settings, str], short_path: Path, empty_database_url: str
+) -> None:
+    """It said "restored", with exit code 0, and restored nothing."""
+    settings, path = filled
+    older, newer = short_path / "older", short_path / "newer"
+    await back_up(settings, older)
+    async with run_service(settings) as service:
+        admin = await service.anonymous.sign_in()
+        code, output, errors = await guardian(settings, "restore", str(older))
+        assert (code, output) == (2, "")
+        assert "error: a projector runs; stop them all" in errors
+        assert (await admin("PUT", path, json={"content": 2, "version": 1})).status == 200
+    await back_up(settings, newer)
+    for target in (settings, replace(settings, database_url=empty_database_url)):
+        code, output, errors = await guardian(target, "restore", str(older))
+        assert (code, output) == (2, "")
+        assert "it is newer than the backup: it holds a change set at" in errors
+    # The stream alone was made away with: the database is newer still.
+    ask("delete_streams", settings.stream)
+    code, output, errors = await guardian(settings, "restore", str(older))
+    assert (code, output) == (1, "")
+    assert "error: the database is not empty: it stands at position" in errors
+    # Nothing was changed: there is no stream yet, and the database is the newer backup's.
+    said: list[str] = []
+    await restore(settings, newer, said.append)
+    assert "the database is there already" in said
+    assert "the log is there already" not in said
+    async with run_service(settings) as service:
+        admin = await service.anonymous.sign_in()
+        assert (await admin("GET", path)).json["content"] == 2
+
+
+async def test_a_lost_database_is_restored_beside_a_log_that_is_newer(
+    filled: tuple[Settings, str], short_path: Path, empty_database_url: str
+) -> None:
+    """RUNBOOK, log-diverged 3: the log is right and stays."""
+    settings, path = filled
+    await back_up(settings, folder := short_path / "backup")
+    async with run_service(settings) as service:
+        admin = await service.anonymous.sign_in()
+        assert (await admin("PUT", path, json={"content": 2, "version": 1})).status == 200
+    target = replace(settings, database_url=empty_database_url)
+    code, output, errors = await guardian(target, "restore", str(folder), "--database-only")
+    assert code == 0, errors
+    assert "the log kept" in output
+    async with run_service(target) as service:
+        admin = await service.anonymous.sign_in()
+        answer = await admin("GET", f"{path}?consistency=linearizable")
+        assert answer.json["content"] == 2
+    ask("delete_streams", settings.stream)
+    code, _, errors = await guardian(settings, "restore", str(folder), "--database-only")
+    assert (code, "that the database could follow" in errors) == (1, True), errors
