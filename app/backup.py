@@ -130,6 +130,12 @@ async def restore(
     manifest = _read(folder)
     if manifest is None or manifest.finished_at is None:
         raise BackupError(f"{folder} holds no finished backup")
+    if settings.stream != manifest.stream:
+        # The snapshot's entries have subjects that begin with the name of their stream.
+        raise BackupError(
+            f"the backup is of the stream {manifest.stream!r}; GUARDIAN_STREAM must name it,"
+            f" and not {settings.stream!r}"
+        )
     say("checking the files")
     for name, part in ((DUMP, manifest.database), (LOG, manifest.log)):
         if await asyncio.to_thread(_part, folder / name) != part:

@@ -286,3 +286,24 @@ async def test_a_lost_database_is_restored_beside_a_log_that_is_newer(
     ask("delete_streams", settings.stream)
     code, _, errors = await guardian(settings, "restore", str(folder), "--database-only")
     assert (code, "that the database could follow" in errors) == (1, True), errors
+
+
+async def test_another_streams_name_is_refused_before_anything_is_restored(
+    filled: tuple[Settings, str], short_path: Path, empty_database_url: str
+) -> None:
+    """The log was restored under the new name, the rest failed, and so did every repetition."""
+    settings, path = filled
+    await back_up(settings, folder := short_path / "backup")
+    ask("delete_streams", settings.stream)
+    target = replace(settings, database_url=empty_database_url)
+    renamed = replace(target, stream=f"{settings.stream}_new")
+    code, output, errors = await guardian(renamed, "restore", str(folder))
+    assert (code, output) == (1, "")
+    assert errors == (
+        f"error: the backup is of the stream {settings.stream!r}; GUARDIAN_STREAM must name it,"
+        f" and not {renamed.stream!r}\n"
+    )
+    await restore(target, folder)
+    async with run_service(target) as service:
+        admin = await service.anonymous.sign_in()
+        assert (await admin("GET", path)).json["content"] == 1
