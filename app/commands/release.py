@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands import Failure, attached_settings
+from app.commands import Failure, Misuse, attached_settings
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -17,19 +17,26 @@ if TYPE_CHECKING:
 def command() -> None:
     """Migrate, and make the first superuser if there is none (its password is shown once)."""
     from app.migrations import MigrationError
+    from app.settings import SettingsError
 
     try:
         asyncio.run(prepare_database(attached_settings()))
+    except SettingsError as error:
+        raise Misuse(str(error)) from error
     except MigrationError as error:
         raise Failure(str(error)) from error
 
 
 async def prepare_database(settings: Settings) -> None:
-    """Migrate, make the first superuser, and print what a person should know of it."""
+    """Migrate, make the first superuser, and print what a person should know of it.
+
+    Raises SettingsError, MigrationError.
+    """
     from app import migrations
-    from app.first_user import ensure_first_superuser
+    from app.first_user import check_first_sign_in, ensure_first_superuser
 
     url = settings.require_database_url()
+    check_first_sign_in(settings)
     await migrations.up(url)
     if (sign_in := await ensure_first_superuser(url, settings)) is None:
         return

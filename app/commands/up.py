@@ -36,6 +36,7 @@ def command(parent: int | None) -> None:
     from app.embedded.processes import EmbeddedError, die_with
     from app.embedded.supervisor import Stopped, stop_signals
     from app.migrations import MigrationError
+    from app.settings import SettingsError
 
     settings = settings_of_environment()
     if parent is not None:
@@ -45,6 +46,8 @@ def command(parent: int | None) -> None:
             _up(settings)
     except Stopped as stopped:
         click.echo(f"stopped ({stopped})")
+    except SettingsError as error:
+        raise Misuse(str(error)) from error
     except (EmbeddedError, MigrationError) as error:
         raise Failure(str(error)) from error
 
@@ -54,7 +57,9 @@ def _up(settings: Settings) -> None:
     from app.embedded.data_folder import announced, open_data_folder, secret_key
     from app.embedded.processes import folder_lock
     from app.embedded.supervisor import Supervisor
+    from app.first_user import check_first_sign_in
 
+    check_first_sign_in(settings)
     port = _free_port("GUARDIAN_PORT", settings.host, settings.port)
     settings = replace(settings, port=port)
     for own in settings.process_ports:

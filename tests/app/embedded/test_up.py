@@ -163,6 +163,16 @@ def test_a_taken_port_is_one_line_and_starts_nothing(data: Path, started: list[C
     assert not data.exists()
 
 
+def test_a_sign_in_that_nobody_may_have_is_one_line_and_starts_nothing(
+    data: Path, started: list[Command]
+) -> None:
+    sign_in = {"GUARDIAN_ADMIN_EMAIL": "ops@example.com", "GUARDIAN_ADMIN_PASSWORD": "short"}
+    up = _up(data, started, **sign_in)
+    up.wait_for("error: GUARDIAN_ADMIN_PASSWORD: a password has at least 12 characters")
+    assert up.process.wait(30) == 2
+    assert not data.exists()
+
+
 def test_up_uses_the_servers_that_are_named(
     data: Path, started: list[Command], database_url: str, nats_url: str, stream_name: str
 ) -> None:
