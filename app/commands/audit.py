@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands import Failure, Misuse, attached_settings
+from app.commands import Failure, attached_settings
 from app.commands._progress import progress_bar
+from app.commands._projects import chosen_projects
 
 if TYPE_CHECKING:
     from projections.audit_verify import Verdict
@@ -51,14 +52,11 @@ async def _verify(
 ) -> list[Verdict]:
     import asyncpg
 
-    from projections.audit_verify import project_ids, verify_project
+    from projections.audit_verify import verify_project
 
     connection = await asyncpg.connect(dsn)
     try:
-        projects = await project_ids(connection)
-        if project is not None and project not in projects:
-            raise Misuse(f"there is no project {project!r}")
-        chosen = projects if project is None else {project: projects[project]}
+        chosen = await chosen_projects(connection, project)
         total, done = sum(chosen.values()), 0
         verdicts = []
         for project_id in chosen:

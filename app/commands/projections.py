@@ -12,11 +12,12 @@ import click
 
 from app.commands import Failure, attached_settings
 from app.commands._progress import progress_bar
+from app.commands._projects import chosen_projects
 
 if TYPE_CHECKING:
     from projections.rebuild import Report
 
-_project = click.option("--project", metavar="ID", help="Only this project.")
+_project = click.option("--project", metavar="ID", help="Only this project, by its id.")
 _json = click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 
 
@@ -59,11 +60,27 @@ def _run(
     dsn = attached_settings().require_database_url()
     try:
         with progress_bar(doing, "revisions", disable=as_json) as progress:
-            return asyncio.run(work(dsn, project, progress))
+            return asyncio.run(_checked(work, dsn, project, progress))
     except (UndecodableEntry, BrokenInvariant) as error:
         raise Failure(str(error)) from error
     except (OSError, asyncpg.PostgresError) as error:
         raise Failure(f"the database: {error}") from error
+
+
+async def _checked(
+    work: Callable[..., Coroutine[Any, Any, Report]],
+    dsn: str,
+    project: str | None,
+    progress: Callable[[int, int], None],
+) -> Report:
+    import asyncpg
+
+    connection = await asyncpg.connect(dsn)
+    try:
+        await chosen_projects(connection, project)
+    finally:
+        await connection.close()
+    return await work(dsn, project, progress)
 
 
 def _print(report: Report, as_json: bool, verb: str) -> None:

@@ -73,9 +73,10 @@ async def test_the_chain_is_walked_and_the_first_bad_revision_named(
 
 
 async def test_misuse_is_told_from_what_was_found(service: Service) -> None:
-    code, out, err = await guardian(service, "audit", "verify", "--project", "none")
-    assert (code, out) == (2, "")
-    assert "there is no project 'none'" in err
+    for command in (("audit", "verify"), ("projections", "verify"), ("projections", "rebuild")):
+        code, out, err = await guardian(service, *command, "--project", "none")
+        assert (code, out) == (2, "")
+        assert err.splitlines()[-1] == "error: there is no project 'none'"
     assert (await guardian(service, "audit", "verify", "--nonsense"))[0] == 2
 
 
