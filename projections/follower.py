@@ -15,8 +15,8 @@ import asyncpg
 import orjson
 import structlog
 
-from domain.errors import Conflict
-from projections.checkpoint import CHANNEL, read_checkpoint
+from domain.errors import BrokenInvariant, Conflict
+from projections.checkpoint import CHANNEL, Checkpoint, read_checkpoint
 from projections.database import DATABASE_AWAY
 from projections.read_model import ReadModel, Rejected
 from projections.recorded import COLUMNS, from_row
@@ -24,6 +24,10 @@ from projections.revisions import Connection
 
 CHECK_INTERVAL_S = 5.0
 """A NOTIFY that got lost with a connection is made up for after at most this long."""
+ANSWER_TIMEOUT_S = 5.0
+"""A database that does not say where it stands for this long is away, though nothing ended the
+connection: its host is gone, or what was between forgot us."""
+COMMAND_TIMEOUT_S = 30.0
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 PAGE = 5000
 WARM_PAGE = 200
@@ -120,7 +124,9 @@ class Follower:
 
     async def _warm(self) -> None:
         connection = await asyncpg.connect(
-            self._dsn, server_settings={"application_name": "guardian-warmer"}
+            self._dsn,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings={"application_name": "guardian-warmer"},
         )
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -139,7 +145,9 @@ class Follower:
 
     async def _follow(self) -> None:
         connection = await asyncpg.connect(
-            self._dsn, server_settings={"application_name": "guardian-follower"}
+            self._dsn,
+            command_timeout=COMMAND_TIMEOUT_S,
+            server_settings={"application_name": "guardian-follower"},
         )
         try:
             news = asyncio.Event()
@@ -162,7 +170,7 @@ class Follower:
                 news.clear()
                 position, last_sequence, rejected = told.take()
                 if position == 0:
-                    checkpoint = await read_checkpoint(connection)
+                    checkpoint = await self._where_it_stands(connection)
                     position, last_sequence, rejected = (
                         checkpoint.position,
                         checkpoint.last_sequence,
@@ -179,27 +187,45 @@ class Follower:
         finally:
             connection.terminate()
 
+    async def _where_it_stands(self, connection: Connection) -> Checkpoint:
+        """The checkpoint. Raises TimeoutError; BrokenInvariant if the database went back."""
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            checkpoint = await read_checkpoint(connection)
+        if checkpoint.position < self._model.position:
+            raise BrokenInvariant(
+                f"the database went back from position {self._model.position} to"
+                f" {checkpoint.position}: a standby that lacked commits took over, or an older"
+                " state was restored; this process knows what is not there any more"
+            )
+        return checkpoint
+
     async def _catch_up(
         self, connection: Connection, position: int, last_sequence: int, rejected: bool
     ) -> None:
         """Take over all up to a checkpoint; it was committed with its rows, so they are there."""
         if position <= self._model.position:
             return
+        if last_sequence < self._model.sequence:
+            raise BrokenInvariant(
+                f"the database is at sequence {last_sequence} at position {position}, but"
+                f" {self._model.sequence} was read before: it went back and on again"
+            )
         rows = await self._page(connection, last_sequence)
         while len(rows) == PAGE:
             # A change set is taken over whole: its part of this page waits for the next.
             revisions = [from_row(row) for row in rows]
             whole = [r for r in revisions if r.change_id != revisions[-1].change_id]
-            self._model.advance(whole, (), self._model.position)
+            # To its own position: who starts to watch before the next page gets that one alone.
+            reached = whole[-1].position
+            rejections = await self._rejections(connection, reached) if rejected else []
+            self._model.advance(whole, rejections, reached)
             rows = await self._page(connection, last_sequence)
-        rejections = []
-        if rejected:
-            rejections = await connection.fetch(_REJECTED, self._model.position, position)
-        self._model.advance(
-            [from_row(row) for row in rows],
-            [(row["change_id"], _rejected(row)) for row in rejections],
-            position,
-        )
+        rejections = await self._rejections(connection, position) if rejected else []
+        self._model.advance([from_row(row) for row in rows], rejections, position)
+
+    async def _rejections(self, connection: Connection, up_to: int) -> list[tuple[str, Rejected]]:
+        rows = await connection.fetch(_REJECTED, self._model.position, up_to)
+        return [(row["change_id"], _rejected(row)) for row in rows]
 
     async def _page(self, connection: Connection, last_sequence: int) -> list[Any]:
         if last_sequence <= self._model.sequence:

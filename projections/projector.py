@@ -35,9 +35,13 @@ HEARTBEAT_S = 2.0
 FROZEN_AFTER_MS = 8000
 """PostgreSQL ends the session, and with it the lock, of a projector that is silent for this
 long (its process is frozen, or its host unreachable), so that a standby takes over."""
-GONE_CHECK_MS = 2000
-"""How often PostgreSQL looks whether a standby that waits for the lock is still there; without
-that, the session of one that ended stays until the lock changes hands."""
+STANDBY_POLL_S = 0.2
+"""How often a standby asks for the lock. Asking, not waiting: a session that waits in PostgreSQL
+outlives its process, and a process that waits for its answer outlives PostgreSQL's host."""
+ANSWER_TIMEOUT_S = 5.0
+COMMIT_TIMEOUT_S = 60.0
+"""Without an answer for this long the connection is given up, though nothing ended it. A commit
+may wait for a rebuild's last step; then it is tried again."""
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 _CONTRADICTIONS = (LogCorrupt, UndecodableEntry, BrokenInvariant)
@@ -85,16 +89,22 @@ class Projector:
     async def _run_on_one_connection(self) -> None:
         connection = await asyncpg.connect(
             self._dsn,
+            command_timeout=COMMIT_TIMEOUT_S,
             server_settings={
                 **PLANNED_ONCE,
                 "application_name": _session_name(),
-                "client_connection_check_interval": str(GONE_CHECK_MS),
                 "idle_session_timeout": str(FROZEN_AFTER_MS),
                 "idle_in_transaction_session_timeout": str(FROZEN_AFTER_MS),
             },
         )
         try:
-            await connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_CLASS, LOCK_OBJECT)
+            while not await connection.fetchval(  # noqa: ASYNC110 - nobody tells of a lock
+                "SELECT pg_try_advisory_lock($1, $2)",
+                LOCK_CLASS,
+                LOCK_OBJECT,
+                timeout=ANSWER_TIMEOUT_S,
+            ):
+                await asyncio.sleep(STANDBY_POLL_S)
             try:
                 await self._project(connection)
             except _CONTRADICTIONS as error:
@@ -136,7 +146,7 @@ class Projector:
                     entries, batch_wait = batch_wait.result(), None
                     checkpoint = await self._apply(connection, checkpoint, entries)
                 else:
-                    await connection.execute("SELECT 1")
+                    await connection.execute("SELECT 1", timeout=ANSWER_TIMEOUT_S)
         finally:
             lost_wait.cancel()
             if batch_wait is not None:

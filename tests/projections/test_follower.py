@@ -7,14 +7,17 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
 
+from domain.errors import BrokenInvariant
 from projections.follower import Follower
 from projections.read_model import ReadModel
 from projections.revisions import APPLICATION
 from tests.consensus.contract import eventually
+from tests.projections.projector_world import World, write
 
 BROKEN = """
 ALTER TABLE checkpoints RENAME TO checkpoints_whole;
@@ -46,3 +49,61 @@ async def test_a_fault_that_may_pass_is_waited_out(database_url: str, code: str)
         running.cancel()
         warming.cancel()
         await connection.close()
+
+
+async def test_between_two_pages_the_position_is_that_of_what_is_held(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a watch that begins there would never be sent what came with the first page."""
+    monkeypatch.setattr("projections.follower.PAGE", 3)
+    model, heard = ReadModel(100_000), [0]
+    model.listen(lambda revisions: heard.extend(r.position for r in revisions))
+    page, seen = Follower._page, []
+
+    async def looked_at(self: Follower, connection: Any, last: int) -> list[Any]:
+        seen.append((model.position, heard[-1]))
+        return await page(self, connection, last)
+
+    running = asyncio.create_task(Follower(world.url, model).run())
+    try:
+        await eventually(lambda: _is_live(model))
+        monkeypatch.setattr(Follower, "_page", looked_at)
+        for number in range(6):
+            await world.append(write(f"k{number}", 1))
+        await world.project_all()
+        await eventually(lambda: _holds(model, 6))
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert len(seen) > 1
+    assert all(position == last for position, last in seen), seen
+
+
+async def _is_live(model: ReadModel) -> bool:
+    return model.live
+
+
+async def _holds(model: ReadModel, sequence: int) -> bool:
+    return model.sequence == sequence
+
+
+@pytest.mark.parametrize("caught_up", [False, True])
+async def test_a_database_that_went_back_ends_the_follower(world: World, caught_up: bool) -> None:
+    """A standby without the last commits was promoted; what this process knows is not there."""
+    for number in range(3):
+        await world.append(write(f"k{number}", 1))
+    await world.project_all()
+    model = ReadModel(100_000)
+    running = asyncio.create_task(Follower(world.url, model).run())
+    await eventually(lambda: _is_live(model))
+    await world.connection.execute(
+        "UPDATE checkpoints SET last_sequence = 1, notification_id = notification_id + $1",
+        10 if caught_up else -1,
+    )
+    await world.connection.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'guardian-follower' AND datname = current_database()"
+    )
+    with pytest.raises(BrokenInvariant, match="went back"):
+        async with asyncio.timeout(20):
+            await running

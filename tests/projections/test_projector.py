@@ -54,25 +54,21 @@ async def test_a_standby_takes_over_when_the_active_one_is_gone(world: World) ->
     assert [version for _, version, _ in await world.versions()] == [1, 2, 3]
 
 
-async def test_a_standby_that_ends_leaves_no_session_behind(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("projections.projector.GONE_CHECK_MS", 50)
-    waiting = """SELECT count(*) FROM pg_locks
-        WHERE locktype = 'advisory' AND NOT granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+async def test_a_standby_that_ends_leaves_no_session_behind(world: World) -> None:
+    sessions = """SELECT count(*) FROM pg_stat_activity
+        WHERE application_name LIKE 'guardian-projector%' AND datname = current_database()"""
 
-    async def waiting_is(count: int) -> bool:
-        return bool(await world.connection.fetchval(waiting) == count)
+    async def sessions_are(count: int) -> bool:
+        return bool(await world.connection.fetchval(sessions) == count)
 
     async with world.projector() as (first, _):
         async with asyncio.timeout(TIMEOUT_S):
             await first.active.wait()
         async with world.projector() as (_, standby):
-            await eventually(partial(waiting_is, 1))
+            await eventually(partial(sessions_are, 2))
             standby.cancel()
             await asyncio.gather(standby, return_exceptions=True)
-            await eventually(partial(waiting_is, 0))
+            await eventually(partial(sessions_are, 1))
 
 
 async def test_a_projector_whose_session_ends_cannot_write_and_comes_back(world: World) -> None:
@@ -92,6 +88,7 @@ async def test_a_frozen_projector_loses_the_lock(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("projections.projector.FROZEN_AFTER_MS", 200)
+    monkeypatch.setattr("projections.projector.STANDBY_POLL_S", 0.02)  # it is not frozen
     monkeypatch.setattr("projections.projector.HEARTBEAT_S", 1000.0)  # as if it were stopped
     monkeypatch.setattr("projections.projector.RETRY_DELAYS_S", (TIMEOUT_S,))
     async with world.projector() as (first, _):
