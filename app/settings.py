@@ -14,6 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 MIN_SECRET_KEY_CHARS = 32
+MAX_PORT = 65_535
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -107,9 +108,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         stream=read.stream("GUARDIAN_STREAM", "guardian"),
         data_dir=Path(read.text("GUARDIAN_DATA_DIR") or ".guardian"),
         host=read.text("GUARDIAN_HOST") or "127.0.0.1",
-        port=read.whole("GUARDIAN_PORT", 8080, 0, 65_535),
+        port=read.whole("GUARDIAN_PORT", 8080, 0, MAX_PORT),
         web_concurrency=read.whole("WEB_CONCURRENCY", 1, 1, 64),
-        process_port=read.whole("GUARDIAN_PROCESS_PORT", 0, 0, 65_535 - 63),
+        process_port=read.whole("GUARDIAN_PROCESS_PORT", 0, 0, MAX_PORT),
         secret_key=read.secret("GUARDIAN_SECRET_KEY"),
         admin_email=read.text("GUARDIAN_ADMIN_EMAIL"),
         admin_password=read.text("GUARDIAN_ADMIN_PASSWORD"),

@@ -57,9 +57,8 @@ def _up(settings: Settings) -> None:
     from app.embedded.data_folder import announced, open_data_folder, secret_key
     from app.embedded.processes import folder_lock
     from app.embedded.supervisor import Supervisor
-    from app.first_user import check_first_sign_in
 
-    check_first_sign_in(settings)
+    _check(settings)
     port = _free_port("GUARDIAN_PORT", settings.host, settings.port)
     settings = replace(settings, port=port)
     for own in settings.process_ports:
@@ -78,6 +77,27 @@ def _up(settings: Settings) -> None:
         _start_services(settings, folder, supervisor)
         _wait_until_ready(settings, supervisor, folder)
         supervisor.run()
+
+
+def _check(settings: Settings) -> None:
+    """Raise SettingsError for what a child would refuse, over and over again, or the release."""
+    from app.access.tokens import KeyRing, SecretKeyUnusable
+    from app.first_user import check_first_sign_in
+    from app.settings import MAX_PORT, SettingsError
+
+    check_first_sign_in(settings)
+    # Not where settings are loaded: a child has the port that it was given, and our number of them.
+    if settings.process_ports and settings.process_ports[-1] > MAX_PORT:
+        raise SettingsError(
+            "GUARDIAN_PROCESS_PORT",
+            f"web process {settings.web_concurrency} would get {settings.process_ports[-1]};"
+            f" the highest port is {MAX_PORT}",
+        )
+    if settings.secret_key is not None:
+        try:
+            KeyRing.parse(settings.secret_key)
+        except SecretKeyUnusable as error:
+            raise SettingsError("GUARDIAN_SECRET_KEY", str(error)) from error
 
 
 def _start_servers(

@@ -102,7 +102,7 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("GUARDIAN_PORT", "eighty"),
         ("GUARDIAN_PORT", "-1"),
         ("WEB_CONCURRENCY", "0"),
-        ("GUARDIAN_PROCESS_PORT", "65535"),
+        ("GUARDIAN_PROCESS_PORT", "65536"),
         ("GUARDIAN_PROCESS_PORT", "8080"),
         ("GUARDIAN_SECRET_KEY", "hush"),
         ("GUARDIAN_MAX_CONTENT_BYTES", "1e6"),
@@ -123,6 +123,12 @@ def test_a_bad_value_names_its_variable_and_keeps_secrets(variable: str, value: 
         load_settings({variable: value})
     assert str(caught.value).startswith(f"{variable}: ")
     assert "hush" not in str(caught.value)
+
+
+def test_a_process_that_was_given_its_port_takes_the_highest() -> None:
+    """`guardian up` gives its second process the next port, and leaves it WEB_CONCURRENCY."""
+    environ = {"GUARDIAN_PROCESS_PORT": "65535", "WEB_CONCURRENCY": "2"}
+    assert load_settings(environ).process_port == 65_535
 
 
 @pytest.mark.parametrize("given", ["EMAIL", "PASSWORD"])

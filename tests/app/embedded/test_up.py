@@ -163,12 +163,28 @@ def test_a_taken_port_is_one_line_and_starts_nothing(data: Path, started: list[C
     assert not data.exists()
 
 
-def test_a_sign_in_that_nobody_may_have_is_one_line_and_starts_nothing(
-    data: Path, started: list[Command]
+@pytest.mark.parametrize(
+    ("environ", "line"),
+    [
+        (
+            {"GUARDIAN_ADMIN_EMAIL": "ops@example.com", "GUARDIAN_ADMIN_PASSWORD": "short"},
+            "error: GUARDIAN_ADMIN_PASSWORD: a password has at least 12 characters",
+        ),
+        (
+            {"GUARDIAN_PROCESS_PORT": "65535", "WEB_CONCURRENCY": "2"},
+            "error: GUARDIAN_PROCESS_PORT: web process 2 would get 65536; the highest port is",
+        ),
+        (
+            {"GUARDIAN_SECRET_KEY": f"new:{'k' * 35},old:x"},
+            "error: GUARDIAN_SECRET_KEY: secret key number 2 has 1 bytes; 32 are needed",
+        ),
+    ],
+)
+def test_what_a_part_would_refuse_is_one_line_and_starts_nothing(
+    data: Path, started: list[Command], environ: dict[str, str], line: str
 ) -> None:
-    sign_in = {"GUARDIAN_ADMIN_EMAIL": "ops@example.com", "GUARDIAN_ADMIN_PASSWORD": "short"}
-    up = _up(data, started, **sign_in)
-    up.wait_for("error: GUARDIAN_ADMIN_PASSWORD: a password has at least 12 characters")
+    up = _up(data, started, **environ)
+    up.wait_for(line)
     assert up.process.wait(30) == 2
     assert not data.exists()
 
