@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 MIN_SECRET_KEY_CHARS = 32
 MAX_PORT = 65_535
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
+_DEFAULT_PORTS = {"http": 80, "https": 443}
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -213,16 +215,33 @@ class _Reader:
             ) from None
 
     def url_list(self, variable: str) -> tuple[str, ...]:
-        """Web addresses with commas, each without a path."""
-        text = self.text(variable)
-        if text is None:
-            return ()
-        found = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
-        for url in found:
-            parts_ok = _scheme(variable, url) in ("http", "https") and "://" in url
-            if not parts_ok or "/" in url.split("://", 1)[1]:
-                raise SettingsError(variable, "must be addresses like https://host:port")
-        return found
+        """Web addresses with commas, each without a path, as browsers write an origin."""
+        parts = (self.text(variable) or "").split(",")
+        return tuple(_origin(variable, part.strip()) for part in parts if part.strip())
+
+
+def _origin(variable: str, url: str) -> str:
+    """`url` as a browser sends it in `Origin` (RFC 6454 section 6.2), which is compared as text.
+
+    Lower case, and without the scheme's own port. A host that is not ASCII comes as punycode.
+    Raises SettingsError for what is more or less than scheme, host and port.
+    """
+    match = _ORIGIN.fullmatch(url.rstrip("/"))
+    problem = SettingsError(
+        variable, "must be addresses like https://host:port, without user, path, '?' or '#'"
+    )
+    if match is None:
+        raise problem
+    scheme, host = match[1].lower(), match[2].lower()
+    port = int(match[3] or _DEFAULT_PORTS[scheme])
+    if not 1 <= port <= MAX_PORT:
+        raise problem
+    if host.startswith("["):
+        try:
+            host = f"[{ipaddress.IPv6Address(host[1:-1]).compressed}]"
+        except ValueError:
+            raise problem from None
+    return f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS[scheme] else f":{port}")
 
 
 def _scheme(variable: str, url: str) -> str:

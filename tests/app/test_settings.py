@@ -111,6 +111,17 @@ def test_everything_can_be_set(tmp_path: Path) -> None:
         ("GUARDIAN_CORS_ORIGINS", "*"),
         ("GUARDIAN_PUBLIC_URL", "https://a.example/path"),
         ("GUARDIAN_PUBLIC_URL", "https://a.example,https://b.example"),
+        ("GUARDIAN_PUBLIC_URL", "https://a b"),
+        ("GUARDIAN_PUBLIC_URL", "https://a.example?x=1"),
+        ("GUARDIAN_PUBLIC_URL", "https://a.example#f"),
+        ("GUARDIAN_PUBLIC_URL", "https://u:hush@a.example"),
+        ("GUARDIAN_PUBLIC_URL", "https://"),
+        ("GUARDIAN_PUBLIC_URL", "https://a.example:"),
+        ("GUARDIAN_PUBLIC_URL", "https://a.example:65536"),
+        ("GUARDIAN_PUBLIC_URL", "https://[::1::]"),
+        ("GUARDIAN_PUBLIC_URL", "https://müller.example"),
+        ("GUARDIAN_CORS_ORIGINS", "https://a.example, ftp://b.example"),
+        ("GUARDIAN_NATS_MONITOR_URLS", "http://u:hush@a:8222"),
         ("GUARDIAN_TRUSTED_PROXIES", "proxy.example.com"),
         ("GUARDIAN_TRUSTED_PROXIES", "10.0.0.1/8"),
         ("GUARDIAN_REQUESTS_PER_SECOND", "-1"),
@@ -123,6 +134,25 @@ def test_a_bad_value_names_its_variable_and_keeps_secrets(variable: str, value: 
         load_settings({variable: value})
     assert str(caught.value).startswith(f"{variable}: ")
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "origin"),
+    [
+        ("https://Guardian.Example.com", "https://guardian.example.com"),
+        ("https://a.example:443", "https://a.example"),
+        ("http://a.example:80/", "http://a.example"),
+        ("http://a.example:443", "http://a.example:443"),
+        ("HTTPS://a.example:08443", "https://a.example:8443"),
+        ("https://[0:0:0:0:0:0:0:1]:8443", "https://[::1]:8443"),
+        ("http://a_b.internal:8222", "http://a_b.internal:8222"),
+    ],
+)
+def test_a_web_address_is_written_as_browsers_do(given: str, origin: str) -> None:
+    assert load_settings({"GUARDIAN_PUBLIC_URL": given}).public_url == origin
+    variables = ("GUARDIAN_CORS_ORIGINS", "GUARDIAN_NATS_MONITOR_URLS")
+    settings = load_settings(dict.fromkeys(variables, f"{given}, https://b.example"))
+    assert settings.cors_origins == settings.nats_monitor_urls == (origin, "https://b.example")
 
 
 def test_a_process_that_was_given_its_port_takes_the_highest() -> None:
