@@ -223,3 +223,20 @@ def test_a_change_that_comes_while_a_roll_back_is_looked_at_holds_it_back(
     dialog.get_by_role("button", name="Roll back as version 4").click()
     expect(dialog).to_have_count(0)
     assert admin.content(project, "limit") == {"daily": 1000}
+
+
+def test_a_project_is_rolled_back_as_it_is_shown_or_not_at_all(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    admin.put(project, "limit", {"daily": 2}, 1)
+    name = admin("GET", f"/v1/projects/{project}")["name"]
+    at = admin("GET", f"/v1/projects/{project}/configs/limit?version=1")["position"]
+    person = ana(f"/p/{project}/history?rollback=1&at={at}")
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_label(re.compile("^Type")).fill(name)
+    expect(dialog.get_by_role("button", name="Roll back 1 config")).to_be_enabled()
+    # Somebody else's change would be taken back too: it is shown, and the name asked for again.
+    admin.put(project, "another", {"n": 1})
+    expect(dialog.get_by_role("button", name="Roll back 2 configs")).to_be_disabled()
+    expect(dialog.get_by_label(re.compile("^Type"))).to_have_value("")

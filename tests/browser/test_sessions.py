@@ -114,3 +114,26 @@ def test_a_session_that_ended_keeps_the_place_and_what_was_typed(
     expect(dialog).to_have_count(0)
     assert f"/p/{project}/configs/limit" in person.page.url
     expect(person.editor()).to_contain_text("4242")
+    # What others do is seen again, too.
+    expect(person.page.get_by_text("Live", exact=True).first).to_be_visible()
+    admin.put(project, "another", {"n": 1})
+    expect(person.page.get_by_text("another").first).to_be_visible()
+
+
+def test_a_tab_goes_over_to_whoever_signed_in_beside_it(
+    admin: Api, project: str, someone: Open
+) -> None:
+    """The cookie is one for all tabs: when it is renewed, nobody acts under another's name."""
+    admin.make_user("bob@example.org", "bobs long password")
+    person = someone()
+    person.page.clock.install()
+    person.sign_in("/projects", admin.email, admin.password)
+    with person.page.expect_response("**/v1/auth/login"):
+        person.page.evaluate(
+            """() => fetch('/v1/auth/login', {
+                method: 'POST', headers: {'Content-Type': 'application/json'},
+                body: JSON.stringify({
+                    email: 'bob@example.org', password: 'bobs long password', cookie: true})})"""
+        )
+    person.page.clock.fast_forward("00:14:00")
+    expect(person.button("Account of bob@example.org")).to_be_visible()

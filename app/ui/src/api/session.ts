@@ -15,14 +15,23 @@ type RefreshOutcome = "ok" | "refused";
 /** Says that a cookie may exist, so that a first visit does not ask in vain. */
 const HINT = "guardian:signed-in";
 let token: string | null = null;
+/** Whose token it is. The cookie is one for all tabs, and another one may have signed in as somebody else. */
+let subject: string | null = null;
 let refreshAt: ReturnType<typeof setTimeout> | undefined;
 let refreshing: Promise<RefreshOutcome> | null = null;
 
 export const accessToken = (): string | null => token;
 
+/** The user that an access token names (RFC 7519 section 4.1.2); the service checks it, not we. */
+function subjectOf(jwt: string): string {
+  const payload = (jwt.split(".")[1] ?? "").replaceAll("-", "+").replaceAll("_", "/");
+  return (JSON.parse(atob(payload)) as { sub: string }).sub;
+}
+
 /** The session goes on with these tokens. */
 export function keep(answer: TokenAnswer): void {
   token = answer.access_token;
+  subject = subjectOf(token);
   localStorage.setItem(HINT, "1");
   clearTimeout(refreshAt);
   refreshAt = setTimeout(() => void refresh().catch(() => undefined), answer.expires_in * 800);
@@ -30,7 +39,7 @@ export function keep(answer: TokenAnswer): void {
 }
 
 function forget(next: SessionState): void {
-  token = null;
+  token = subject = null;
   clearTimeout(refreshAt);
   localStorage.removeItem(HINT);
   session.set(next);
@@ -70,7 +79,13 @@ async function refreshOnce(): Promise<RefreshOutcome> {
   // keepalive: the rotated cookie must arrive even if the page is left meanwhile.
   const response = await post("/v1/auth/refresh", { cookie: true }, true);
   if (response.ok) {
-    keep((await response.json()) as TokenAnswer);
+    const answer = (await response.json()) as TokenAnswer;
+    if (subject !== null && subjectOf(answer.access_token) !== subject) {
+      // Nothing may be done as one person under the name of another.
+      window.location.reload();
+      return new Promise(() => undefined);
+    }
+    keep(answer);
     return "ok";
   }
   if (response.status === 400 || response.status === 401 || response.status === 403) {

@@ -7,6 +7,7 @@ import { parseJson } from "../lib/json";
 import { Store } from "../lib/store";
 import { authorized, query, url } from "./client";
 import { asProblem, problemOf } from "./problem";
+import { session } from "./session";
 import type { WatchChange } from "./types";
 
 export type LiveState = "off" | "connecting" | "live" | "interrupted" | "paused";
@@ -25,6 +26,7 @@ class Watch {
   #last: number;
   #hidden: ReturnType<typeof setTimeout> | undefined;
   #wake: (() => void) | null = null;
+  readonly #leaveSession: () => void;
 
   constructor(
     private readonly project: string,
@@ -34,6 +36,8 @@ class Watch {
     this.#last = from;
     document.addEventListener("visibilitychange", this.#visibility);
     window.addEventListener("online", this.#wakeUp);
+    // A session that ended, and began again, ended the stream too.
+    this.#leaveSession = session.subscribe(() => session.get() === "in" && this.#wakeUp());
     void this.#run();
   }
 
@@ -41,6 +45,7 @@ class Watch {
     this.#stopped = true;
     document.removeEventListener("visibilitychange", this.#visibility);
     window.removeEventListener("online", this.#wakeUp);
+    this.#leaveSession();
     clearTimeout(this.#hidden);
     this.#abort.abort();
     this.#wakeUp();

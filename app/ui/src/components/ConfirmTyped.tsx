@@ -9,6 +9,7 @@ export function ConfirmTyped({
   name,
   act,
   impossible = false,
+  shown,
   children,
   onConfirm,
   onClose,
@@ -20,11 +21,18 @@ export function ConfirmTyped({
   act: string;
   /** It cannot be done (yet), whatever is typed. */
   impossible?: boolean;
+  /** Names what is shown; when that becomes something else, the name is to be typed again. */
+  shown?: string;
   children: ReactNode;
   onConfirm: () => Promise<void>;
   onClose: () => void;
 }) {
   const [typed, setTyped] = useState("");
+  const [typedFor, setTypedFor] = useState(shown);
+  if (typedFor !== shown) {
+    setTypedFor(shown);
+    setTyped("");
+  }
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const confirm = async () => {

@@ -37,6 +37,8 @@ export function MergeDialog({
   return (
     <Dialog
       onClose={onClose}
+      closeOnEscape={false}
+      closeOnClickOutside={false}
       size="min(84rem, 97vw)"
       title={begun ? `Merge version ${live.version} into your edit of ${configKey}` : `Merge into your edit of ${configKey}`}
       closeLabel="Close the merge"

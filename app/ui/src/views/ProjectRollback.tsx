@@ -1,8 +1,9 @@
 import { TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useCallback, useState } from "react";
 import { newActId, rollBackProject } from "../api/commit";
 import { request, url } from "../api/client";
+import { useChanges } from "../api/live";
 import { applyChanges, momentQuery, useProject } from "../api/queries";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { Failure, Loading, Notice } from "../components/basics";
@@ -26,6 +27,9 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
     retry: false,
     staleTime: 0,
   });
+  // What it would do depends on how the project stands; nothing is rolled back unseen.
+  const { refetch } = plan;
+  useChanges(useCallback(() => void refetch(), [refetch]));
   const when = "position" in moment ? `position ${at}` : momentMs(at) === null ? at : exactTime(at);
   const name = detail.data?.name ?? project;
   const count = plan.data?.changes.length ?? 0;
@@ -34,7 +38,8 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
       title={`Roll ${name} back to ${when}`}
       name={name}
       act={`Roll back ${count === 1 ? "1 config" : `${count} configs`}`}
-      impossible={!plan.data || count === 0}
+      impossible={!plan.data || plan.isFetching || count === 0}
+      shown={JSON.stringify(plan.data?.changes ?? null)}
       onClose={onClose}
       onConfirm={async () => {
         const done = await rollBackProject(project, body, comment.trim(), actId);
