@@ -12,7 +12,6 @@ import asyncio
 import hashlib
 import os
 import shutil
-import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -28,7 +27,7 @@ from app.embedded.postgres import binaries
 from app.embedded.processes import EmbeddedError
 from app.migrations import applied, create_database
 from app.settings import Settings
-from app.web import connect_log
+from app.web import connect_log, log_tls
 from consensus.jetstream_snapshot import (
     Access,
     Snapshot,
@@ -86,9 +85,10 @@ class Manifest:
 async def back_up(settings: Settings, folder: Path, say: Say = lambda line: None) -> Manifest:
     """Write a backup into `folder`, or finish one that was interrupted.
 
-    Raises BackupError, LogError, asyncpg's errors.
+    Raises BackupError, SettingsError, LogError, asyncpg's errors.
     """
     dsn = settings.require_database_url()
+    settings.require_nats_url()  # before a dump that nothing would follow
     manifest = _open(folder)
     if manifest is None:
         versions = await applied(dsn)
@@ -227,8 +227,7 @@ async def _restore_log(settings: Settings, file: Path, manifest: Manifest, say: 
 
 def access_of(settings: Settings) -> Access:
     """How these settings reach the Raft group."""
-    tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
-    return Access(settings.nats_servers, settings.nats_credentials, tls)
+    return Access(settings.nats_servers, settings.nats_credentials, log_tls(settings))
 
 
 # The database
@@ -359,15 +358,23 @@ def _open(folder: Path) -> Manifest | None:
 
 
 def _read(folder: Path) -> Manifest | None:
+    foreign = BackupError(f"{folder / MANIFEST} is broken, or not of a backup of ours")
     try:
         found = orjson.loads((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         return None
-    if found.get("format") != FORMAT:
-        raise BackupError(f"{folder} holds a backup of format {found.get('format')!r}")
-    for name in ("database", "log"):
-        found[name] = Part(**found[name]) if found[name] else None
-    return Manifest(**found)
+    except orjson.JSONDecodeError as error:
+        raise foreign from error
+    if not isinstance(found, dict) or "format" not in found:
+        raise foreign
+    if found["format"] != FORMAT:
+        raise BackupError(f"{folder} holds a backup of format {found['format']!r}")
+    try:
+        for name in ("database", "log"):
+            found[name] = Part(**found[name]) if found[name] else None
+        return Manifest(**found)
+    except (KeyError, TypeError) as error:
+        raise foreign from error
 
 
 def _write(folder: Path, manifest: Manifest) -> None:

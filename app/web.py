@@ -34,7 +34,7 @@ from app.schema_changes import SchemaChanges
 from app.schema_gate import SchemaGate
 from app.schema_leases import SchemaLeases
 from app.services import SERVICES, Services
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.tenant_slots import TenantSlots
 from app.turns import Turns
 from app.validation.pool import ValidatorPool
@@ -58,15 +58,27 @@ BODY_OVERHEAD_BYTES = 64 * 1024
 logger = structlog.get_logger(__name__)
 
 
+def log_tls(settings: Settings) -> ssl.SSLContext | None:
+    """How the Raft group proves who it is. Raises SettingsError for a file of no certificates."""
+    if settings.nats_ca is None:
+        return None
+    try:
+        return ssl.create_default_context(cafile=settings.nats_ca)
+    except OSError as error:  # SSLError is one
+        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(
+            "GUARDIAN_NATS_CA", f"{settings.nats_ca} holds no certificates in PEM ({reason})"
+        ) from error
+
+
 async def connect_log(settings: Settings) -> Log:
-    """The Raft log of these settings. Raises LogUnavailable."""
-    tls = ssl.create_default_context(cafile=settings.nats_ca) if settings.nats_ca else None
+    """The Raft log of these settings. Raises LogUnavailable, AccessUnusable, SettingsError."""
     return await JetStreamLog.connect(
         settings.nats_servers,
         settings.stream,
         monitor_urls=settings.nats_monitor_urls,
         credentials=settings.nats_credentials,
-        tls=tls,
+        tls=log_tls(settings),
         timeout=START_TIMEOUT_S,
     )
 

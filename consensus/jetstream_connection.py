@@ -8,7 +8,9 @@ then makes a new client. Must never put a URL with its credentials into a text.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import logging
+import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -21,7 +23,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext
 
 from consensus.jetstream_stream import MAX_MESSAGE_BYTES
-from consensus.log import LogUnavailable
+from consensus.log import AccessUnusable, LogUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ def address(url: str) -> str:
     """A server's URL without its user and password."""
     parts = urlsplit(url if "://" in url else f"nats://{url}")
     if not parts.hostname:
-        raise ValueError("a NATS server's URL is nats://[user:password@]host[:port]")
+        raise AccessUnusable("a NATS server's URL is nats://[user:password@]host[:port]")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     return f"{parts.scheme}://{host}:{parts.port or 4222}"
 
@@ -74,13 +76,29 @@ def _login(servers: Sequence[str]) -> dict[str, str]:
         parts = urlsplit(url if "://" in url else f"nats://{url}")
         found.add((parts.username, parts.password))
     if len(found) != 1:
-        raise ValueError("give at least one NATS server, all with the same user and password")
+        raise AccessUnusable("give at least one NATS server, all with the same user and password")
     user, password = found.pop()
     if user is None:
         return {}
     if password is None:
         return {"token": unquote(user)}
     return {"user": unquote(user), "password": unquote(password)}
+
+
+def _check_credentials(file: Path) -> None:
+    """Raise AccessUnusable unless the file holds a user's JWT and seed, and we can sign with it.
+
+    Otherwise the client breaks off half made, and closing it fails at an assertion of its own.
+    """
+    try:
+        text = file.read_bytes()
+    except OSError as error:
+        raise AccessUnusable(f"{file} cannot be read: {error.strerror}") from error
+    seed = re.search(rb"BEGIN USER NKEY SEED-*\s+([A-Z2-7]+)\s", text)
+    if seed is None or re.search(rb"BEGIN NATS USER JWT-*\s+[\w.-]+\s", text) is None:
+        raise AccessUnusable(f"{file} holds no NATS credentials (a user's JWT and seed)")
+    if importlib.util.find_spec("nkeys") is None:  # nats-py imports it only then
+        raise AccessUnusable("credentials need the Python package nkeys, which is not installed")
 
 
 class Connection:
@@ -104,6 +122,7 @@ class Connection:
         """Called whenever a connection is lost or made."""
         self._options: dict[str, Any] = {"name": name, **_login(servers)}
         if credentials is not None:
+            _check_credentials(credentials)
             self._options["user_credentials"] = str(credentials)
         if tls is not None:
             self._options["tls"] = tls

@@ -27,6 +27,10 @@ class LogUnavailable(LogError):
     """The log has no quorum or cannot be reached; the append did not happen."""
 
 
+class AccessUnusable(LogError):
+    """The addresses or credentials that we were given for the log can never work."""
+
+
 class AppendOutcomeUnknown(LogError):
     """No answer came before the deadline; the entry may or may not be committed."""
 

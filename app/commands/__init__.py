@@ -4,12 +4,14 @@ A module `users.py` here is the command `guardian users`; it must define `comman
 `click.Command` or `click.Group`. It may import at its top only what is cheap: the list of
 commands in `guardian --help` loads every module.
 
-Exit codes: 0 fine, 1 found wrong or failed, 2 misuse.
+Exit codes: 0 fine, 1 found wrong or failed, 2 misuse. Each does its work inside `KnownFailures`:
+what an operator can cause is one line, and a traceback is a bug of ours.
 """
 
 from __future__ import annotations
 
 import os
+from types import TracebackType
 from typing import IO, Any
 
 import click
@@ -28,6 +30,67 @@ class Misuse(Failure):
     """The caller asked for what cannot be: exit code 2."""
 
     exit_code = 2
+
+
+class KnownFailures:
+    """Turns the failures that an operator can cause or meet into Failure and Misuse.
+
+    Anything else passes: it is a bug, and its traceback is the evidence. What the errors are
+    defined beside is imported only when there is one.
+    """
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if isinstance(error, Exception) and not isinstance(error, click.ClickException):
+            told = _as_misuse(error) or _as_failure(error)
+            if told is not None:
+                raise told from error
+
+
+def _as_misuse(error: Exception) -> Misuse | None:
+    from asyncpg.exceptions import ClientConfigurationError
+
+    from app.migrations import InvalidRequest, UnknownVersion
+    from consensus.jetstream_snapshot import StreamExists
+    from consensus.log import AccessUnusable
+    from projections.log_beginning import ProjectorRuns
+
+    if isinstance(error, ClientConfigurationError):
+        return Misuse(f"the database's URL: {error}")
+    if isinstance(error, AccessUnusable):
+        return Misuse(f"NATS_URL, GUARDIAN_NATS_CREDENTIALS: {error}")
+    kinds = (SettingsError, StreamExists, ProjectorRuns, InvalidRequest, UnknownVersion)
+    return Misuse(str(error)) if isinstance(error, kinds) else None
+
+
+def _as_failure(error: Exception) -> Failure | None:
+    import asyncpg
+
+    from app.backup import BackupError
+    from app.embedded.processes import EmbeddedError
+    from app.errors import Duplicate, Unavailable
+    from app.migrations import MigrationError
+    from consensus.log import LogError
+    from domain.errors import BrokenInvariant, UndecodableEntry
+    from projections.replay import LogNotWhole
+
+    first_line = str(error).partition("\n")[0] or type(error).__name__
+    if isinstance(error, LogError):
+        return Failure(f"the log: {error}")
+    if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
+        return Failure(f"the database is not migrated (`guardian release`): {first_line}")
+    if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return Failure(f"the database: {first_line}")
+    own = (BackupError, EmbeddedError, MigrationError, Duplicate, Unavailable)
+    found = (UndecodableEntry, BrokenInvariant, LogNotWhole)
+    return Failure(str(error)) if isinstance(error, own + found) else None
 
 
 def settings_of_environment() -> Settings:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands import Failure, Misuse, attached_settings
+from app.commands import KnownFailures, attached_settings
 
 if TYPE_CHECKING:
     from app.backup import Manifest
@@ -20,14 +20,6 @@ Work = Callable[["Settings", Path, Callable[[str], None]], Awaitable["Manifest"]
 
 def run(work: Work, folder: Path) -> Manifest:
     """Do it, with the progress on standard error; a failure ends the command with one line."""
-    import asyncpg
-
-    from app.backup import BackupError
-    from app.migrations import MigrationError
-    from consensus.jetstream_snapshot import StreamExists
-    from consensus.log import LogError
-    from domain.errors import BrokenInvariant
-    from projections.log_beginning import ProjectorRuns
 
     def say(line: str) -> None:
         click.echo(line, err=True)
@@ -37,16 +29,8 @@ def run(work: Work, folder: Path) -> Manifest:
     async def main() -> Manifest:
         return await work(settings, folder, say)
 
-    try:
+    with KnownFailures():
         return asyncio.run(main())
-    except (StreamExists, ProjectorRuns) as error:
-        raise Misuse(str(error)) from error
-    except (BackupError, MigrationError, BrokenInvariant) as error:
-        raise Failure(str(error)) from error
-    except LogError as error:
-        raise Failure(f"the log: {error}") from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Failure(f"the database: {error}") from error
 
 
 def show(manifest: Manifest, as_json: bool, sentence: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands import Failure, attached_settings
+from app.commands import KnownFailures, attached_settings
 from app.commands._progress import progress_bar
 from app.commands._projects import chosen_projects
 
@@ -28,15 +28,14 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object, for machines.")
 def verify(project: str | None, as_json: bool) -> None:
     """Walk the chain of every project. Exits with 1 and names each first bad revision."""
-    import asyncpg
     import orjson
 
     dsn = attached_settings().require_database_url()
-    try:
-        with progress_bar("verifying", "revisions", disable=as_json) as progress:
-            verdicts = asyncio.run(_verify(dsn, project, progress))
-    except (OSError, asyncpg.PostgresError) as error:
-        raise Failure(f"the database: {error}") from error
+    with (
+        KnownFailures(),
+        progress_bar("verifying", "revisions", disable=as_json) as progress,
+    ):
+        verdicts = asyncio.run(_verify(dsn, project, progress))
     if as_json:
         intact = all(verdict.intact for verdict in verdicts)
         body = {"intact": intact, "projects": [asdict(verdict) for verdict in verdicts]}

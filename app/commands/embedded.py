@@ -6,7 +6,7 @@ import asyncio
 
 import click
 
-from app.commands import Failure, settings_of_environment
+from app.commands import KnownFailures, settings_of_environment
 
 
 @click.group("embedded")
@@ -19,13 +19,13 @@ def postgres() -> None:
     """Run PostgreSQL and print its DATABASE_URL."""
     from app.embedded.data_folder import open_data_folder, server_folder_mode
     from app.embedded.postgres import Postgres
-    from app.embedded.processes import EmbeddedError, folder_lock, make_folder
+    from app.embedded.processes import folder_lock, make_folder
     from app.embedded.supervisor import Stopped, Supervisor, stop_signals
     from app.migrations import create_database
 
     supervisor = Supervisor(lambda line: click.echo(line, err=True))
     try:
-        with stop_signals():
+        with KnownFailures(), stop_signals():
             data = open_data_folder(settings_of_environment())
             folder = make_folder(data / "postgres", server_folder_mode())
             with folder_lock(folder):
@@ -39,21 +39,19 @@ def postgres() -> None:
                     supervisor.stop()
     except Stopped:
         return
-    except EmbeddedError as error:
-        raise Failure(str(error)) from error
 
 
 @command.command()
 def raft() -> None:
     """Run a three-member Raft group and print its NATS_URL."""
     from app.embedded.data_folder import open_data_folder
-    from app.embedded.processes import EmbeddedError, folder_lock, make_folder
+    from app.embedded.processes import folder_lock, make_folder
     from app.embedded.raft import RaftGroup
     from app.embedded.supervisor import Stopped, Supervisor, stop_signals
 
     supervisor = Supervisor(lambda line: click.echo(line, err=True))
     try:
-        with stop_signals():
+        with KnownFailures(), stop_signals():
             folder = make_folder(open_data_folder(settings_of_environment()) / "raft")
             with folder_lock(folder):
                 group = RaftGroup(folder)
@@ -67,5 +65,3 @@ def raft() -> None:
                     supervisor.stop()
     except Stopped:
         return
-    except EmbeddedError as error:
-        raise Failure(str(error)) from error

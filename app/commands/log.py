@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.commands import Failure, Misuse, attached_settings
+from app.commands import KnownFailures, Misuse, attached_settings
 from app.commands._progress import progress_bar
 
 if TYPE_CHECKING:
@@ -92,8 +92,7 @@ def begin_anew(reason: str, decided_by: str | None, replace: bool, as_json: bool
     docs/RUNBOOK.md before.
     """
     from app.backup import access_of
-    from consensus.jetstream_snapshot import StreamExists, begin_stream
-    from projections.log_beginning import ProjectorRuns
+    from consensus.jetstream_snapshot import begin_stream
     from projections.log_beginning import begin_anew as begin
 
     settings = attached_settings()
@@ -106,10 +105,7 @@ def begin_anew(reason: str, decided_by: str | None, replace: bool, as_json: bool
         who = decided_by or getpass.getuser()
         return await begin(settings.require_database_url(), reason, who, make_log)
 
-    try:
-        first = _guarded(work)
-    except (StreamExists, ProjectorRuns) as error:
-        raise Misuse(str(error)) from error
+    first = _guarded(work)
     if as_json:
         _print_json({"first_position": first})
     else:
@@ -129,7 +125,7 @@ def replay(into: str, tables_from: str | None, as_json: bool) -> None:
 
     Exits with 1 if they differ. The live database may go on working.
     """
-    from app.migrations import MigrationError, create_database, up
+    from app.migrations import create_database, up
     from projections.replay import TargetNotFresh
     from projections.replay import replay as run_replay
 
@@ -146,8 +142,6 @@ def replay(into: str, tables_from: str | None, as_json: bool) -> None:
         report = _run(work)
     except TargetNotFresh as error:
         raise Misuse(f"--into: {error}") from error
-    except MigrationError as error:
-        raise Failure(str(error)) from error
     if as_json:
         _print_json(report)
     else:
@@ -191,23 +185,8 @@ def _run(work: Any) -> Any:
 
 
 def _guarded(work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-    import asyncpg
-
-    from consensus.jetstream_snapshot import StreamExists
-    from consensus.log import LogError
-    from domain.errors import BrokenInvariant, UndecodableEntry
-    from projections.replay import LogNotWhole
-
-    try:
+    with KnownFailures():
         return asyncio.run(work())
-    except StreamExists:
-        raise
-    except LogError as error:
-        raise Failure(f"the log: {error}") from error
-    except (UndecodableEntry, BrokenInvariant, LogNotWhole) as error:
-        raise Failure(str(error)) from error
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise Failure(f"the database: {error}") from error
 
 
 def _print_json(value: Any) -> None:

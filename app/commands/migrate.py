@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-from app.commands import Failure, Misuse, settings_of_environment
+from app.commands import KnownFailures, Misuse, settings_of_environment
 
 T = TypeVar("T")
 
@@ -16,16 +16,9 @@ T = TypeVar("T")
 def _run(work: Callable[[str], Coroutine[Any, Any, T]]) -> T:
     """Run `work` with a database's URL: ours, where no DATABASE_URL is set."""
     from app.embedded.data_folder import database
-    from app.embedded.processes import EmbeddedError
-    from app.migrations import InvalidRequest, MigrationError, UnknownVersion
 
-    try:
-        with database(settings_of_environment()) as url:
-            return asyncio.run(work(url))
-    except (InvalidRequest, UnknownVersion) as error:
-        raise Misuse(str(error)) from error
-    except (EmbeddedError, MigrationError) as error:
-        raise Failure(str(error)) from error
+    with KnownFailures(), database(settings_of_environment()) as url:
+        return asyncio.run(work(url))
 
 
 @click.group("migrate")

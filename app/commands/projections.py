@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.commands import Failure, attached_settings
+from app.commands import KnownFailures, attached_settings
 from app.commands._progress import progress_bar
 from app.commands._projects import chosen_projects
 
@@ -53,18 +53,9 @@ def verify(project: str | None, as_json: bool) -> None:
 def _run(
     work: Callable[..., Coroutine[Any, Any, Report]], doing: str, project: str | None, as_json: bool
 ) -> Report:
-    import asyncpg
-
-    from domain.errors import BrokenInvariant, UndecodableEntry
-
     dsn = attached_settings().require_database_url()
-    try:
-        with progress_bar(doing, "revisions", disable=as_json) as progress:
-            return asyncio.run(_checked(work, dsn, project, progress))
-    except (UndecodableEntry, BrokenInvariant) as error:
-        raise Failure(str(error)) from error
-    except (OSError, asyncpg.PostgresError) as error:
-        raise Failure(f"the database: {error}") from error
+    with KnownFailures(), progress_bar(doing, "revisions", disable=as_json) as progress:
+        return asyncio.run(_checked(work, dsn, project, progress))
 
 
 async def _checked(

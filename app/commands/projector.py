@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+from typing import TYPE_CHECKING
 
 import click
 
-from app.settings import Settings, SettingsError, load_settings
+from app.commands import KnownFailures, settings_of_environment
+
+if TYPE_CHECKING:
+    from app.settings import Settings
 
 
 @click.command()
@@ -17,15 +20,11 @@ def command() -> None:
     import uvloop
 
     from app.logs import configure_logs
-    from consensus.log import LogError
-    from projections.projector import ProjectorHalted
 
-    try:
-        settings = load_settings(os.environ)
-        configure_logs(settings.log_level)
+    settings = settings_of_environment()
+    configure_logs(settings.log_level)
+    with KnownFailures():
         uvloop.run(_run(settings))
-    except (SettingsError, LogError, ProjectorHalted) as error:
-        raise click.ClickException(str(error)) from error
 
 
 async def _run(settings: Settings) -> None:

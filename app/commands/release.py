@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands import Failure, Misuse, attached_settings
+from app.commands import KnownFailures, attached_settings
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -16,15 +16,8 @@ if TYPE_CHECKING:
 @click.command("release")
 def command() -> None:
     """Migrate, and make the first superuser if there is none (its password is shown once)."""
-    from app.migrations import MigrationError
-    from app.settings import SettingsError
-
-    try:
+    with KnownFailures():
         asyncio.run(prepare_database(attached_settings()))
-    except SettingsError as error:
-        raise Misuse(str(error)) from error
-    except MigrationError as error:
-        raise Failure(str(error)) from error
 
 
 async def prepare_database(settings: Settings) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.commands import Failure, Misuse, settings_of_environment
+from app.commands import KnownFailures, Misuse, settings_of_environment
 
 if TYPE_CHECKING:
     from app.embedded.supervisor import Supervisor
@@ -33,23 +33,17 @@ def command(parent: int | None) -> None:
 
     DATABASE_URL and NATS_URL name servers to use instead of our own.
     """
-    from app.embedded.processes import EmbeddedError, die_with
+    from app.embedded.processes import die_with
     from app.embedded.supervisor import Stopped, stop_signals
-    from app.migrations import MigrationError
-    from app.settings import SettingsError
 
     settings = settings_of_environment()
     if parent is not None:
         die_with(parent)
     try:
-        with stop_signals():
+        with KnownFailures(), stop_signals():
             _up(settings)
     except Stopped as stopped:
         click.echo(f"stopped ({stopped})")
-    except SettingsError as error:
-        raise Misuse(str(error)) from error
-    except (EmbeddedError, MigrationError) as error:
-        raise Failure(str(error)) from error
 
 
 def _up(settings: Settings) -> None:

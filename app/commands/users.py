@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from app.commands import Failure, Misuse, attached_settings
+from app.commands import KnownFailures, Misuse, attached_settings
 
 
 @click.group("users")
@@ -28,7 +28,6 @@ def command() -> None:
 def create(email: str, superuser: bool, password_stdin: bool, prompt: bool, as_json: bool) -> None:
     """Make a user. Without a password one is made and printed, this once."""
     from app.access.passwords import PasswordRefused
-    from app.errors import Duplicate
     from app.tables.users import is_email, normalise_email
 
     if password_stdin and prompt:
@@ -40,11 +39,11 @@ def create(email: str, superuser: bool, password_stdin: bool, prompt: bool, as_j
     given = _given_password(password_stdin, prompt)
     password = given or secrets.token_urlsafe(18)
     try:
-        user_id = asyncio.run(_create(settings.require_database_url(), email, password, superuser))
+        with KnownFailures():
+            dsn = settings.require_database_url()
+            user_id = asyncio.run(_create(dsn, email, password, superuser))
     except PasswordRefused as error:
         raise Misuse(str(error)) from error
-    except (Duplicate, OSError) as error:
-        raise Failure(str(error)) from error
     made = None if given else password
     if as_json:
         shown = {"id": user_id, "email": email, "is_superuser": superuser}

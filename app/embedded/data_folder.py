@@ -124,4 +124,6 @@ def _is_held(folder: Path) -> bool:
         return True
     except PermissionError as error:
         raise EmbeddedError(f"{folder} belongs to another user") from error
+    except NotADirectoryError as error:
+        raise EmbeddedError(f"{folder} is no folder, or under a file") from error
     return False

@@ -207,11 +207,17 @@ def _private(path: str, flags: int) -> int:
 
 
 def make_folder(folder: Path, mode: int = 0o700) -> Path:
-    """Make `folder`, with exactly `mode` when it is new; return its absolute path."""
+    """Make `folder`, with exactly `mode` when it is new; return its absolute path.
+
+    Raises EmbeddedError.
+    """
     folder = folder.absolute()
-    if not folder.exists():
-        folder.mkdir(parents=True)
-        folder.chmod(mode)
+    try:
+        if not folder.is_dir():
+            folder.mkdir(parents=True)
+            folder.chmod(mode)
+    except OSError as error:
+        raise EmbeddedError(f"the folder {folder} cannot be made: {error.strerror}") from error
     if not os.access(folder, os.W_OK | os.X_OK):
         raise EmbeddedError(f"{folder} cannot be written by this user")
     return folder

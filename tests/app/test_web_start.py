@@ -68,7 +68,7 @@ def test_a_database_that_is_not_there_is_one_line(
     private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
 ) -> None:
     web = _web(started, private_postgres.url("nowhere"), nats_url, stream_name)
-    web.wait_for('error: PostgreSQL refuses us: database "nowhere" does not exist')
+    web.wait_for('error: the database: database "nowhere" does not exist')
     assert web.process.wait(30) == 1
     assert not any("Traceback" in line for line in web.lines)
 

@@ -1,0 +1,152 @@
+"""Goal: what an operator can get wrong is one line and the promised exit code, never a traceback.
+
+Method: the real commands, each with one thing wrong.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from tests.support.broker import database_of
+from tests.support.processes import ROOT
+
+_CREATE = ("users", "create", "ada@example.com")
+_NOT_MIGRATED = "the database is not migrated (`guardian release`): relation"
+_NOWHERE = "postgresql://u:hush@127.0.0.1:1/nowhere"
+
+
+def _fails(code: int, line: str, *arguments: str, **environ: str) -> None:
+    """The command ends with this code, and on standard error with one line that begins so."""
+    done = subprocess.run(
+        [sys.executable, "-m", "app.cli", *arguments],
+        cwd=ROOT,
+        env={"PATH": "/usr/bin:/bin", "GUARDIAN_DATA_DIR": "/nonexistent/guardian", **environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    told = [text for text in done.stderr.splitlines() if text.startswith("error: ")]
+    assert (done.returncode, len(told)) == (code, 1), done.stderr
+    assert told[0].startswith(f"error: {line}"), told
+    assert "Traceback" not in done.stderr
+    assert "hush" not in done.stderr
+
+
+@pytest.fixture
+async def bare_database_url(database_url: str) -> str:
+    """A database that is not migrated."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+    await connection.close()
+    return database_url
+
+
+@pytest.fixture
+def log_environ(nats_url: str, stream_name: str) -> dict[str, str]:
+    """Variables that name a Raft group that works."""
+    return {"NATS_URL": nats_url, "GUARDIAN_STREAM": stream_name}
+
+
+@pytest.fixture
+async def stranger_url(database_url: str) -> AsyncIterator[str]:
+    """The migrated database for a role that has no rights in it."""
+    connection = await asyncpg.connect(database_url)
+    role = "stranger_" + database_url.partition("test_")[2][:16]
+    await connection.execute(f"CREATE ROLE {role} LOGIN")
+    yield _as_role(database_url, role)
+    await connection.execute(f"DROP ROLE {role}")
+    await connection.close()
+
+
+def _as_role(url: str, role: str) -> str:
+    return f"postgresql://{role}@" + url.partition("@")[2]
+
+
+def test_a_database_without_tables(bare_database_url: str, log_environ: dict[str, str]) -> None:
+    environ = {"DATABASE_URL": bare_database_url, **log_environ}
+    for command in (_CREATE, ("projector",), ("audit", "verify"), ("projections", "verify")):
+        _fails(1, _NOT_MIGRATED, *command, **environ)
+
+
+@pytest.mark.parametrize("command", [_CREATE, ("projector",)])
+def test_a_database_or_role_that_is_not_there(
+    command: tuple[str, ...], database_url: str, log_environ: dict[str, str]
+) -> None:
+    missing = database_of(database_url, "nowhere")
+    line = 'the database: database "nowhere" does not exist'
+    _fails(1, line, *command, **log_environ, DATABASE_URL=missing)
+    wrong = _as_role(database_url, "nobody_of_us")
+    line = 'the database: role "nobody_of_us" does not exist'
+    _fails(1, line, *command, **log_environ, DATABASE_URL=wrong)
+
+
+def test_a_role_without_rights(stranger_url: str, log_environ: dict[str, str]) -> None:
+    line = "the database: permission denied for"
+    commands = (("migrate", "version"), ("migrate", "down"), ("release",), _CREATE, ("projector",))
+    for command in commands:
+        _fails(1, line, *command, **log_environ, DATABASE_URL=stranger_url)
+
+
+def test_a_url_that_asks_for_what_is_not(database_url: str) -> None:
+    url = f"{database_url}&sslmode=foo"
+    for command in (_CREATE, ("audit", "verify"), ("projections", "verify")):
+        _fails(2, "the database's URL: `sslmode`", *command, DATABASE_URL=url)
+
+
+def test_a_database_without_a_log(tmp_path: Path) -> None:
+    for command in (("log", "status"), ("backup", str(tmp_path / "backup"))):
+        _fails(2, "NATS_URL: is not set", *command, DATABASE_URL=_NOWHERE)
+
+
+def test_what_the_log_cannot_be_reached_with(tmp_path: Path, log_environ: dict[str, str]) -> None:
+    junk = tmp_path / "junk"
+    junk.write_text("junk\n")
+    environ = {**log_environ, "DATABASE_URL": _NOWHERE}
+    for command in (("projector",), ("log", "status")):
+        line = f"GUARDIAN_NATS_CA: {junk} holds no certificates in PEM"
+        _fails(2, line, *command, **environ, GUARDIAN_NATS_CA=str(junk))
+        line = f"NATS_URL, GUARDIAN_NATS_CREDENTIALS: {junk} holds no NATS credentials"
+        _fails(2, line, *command, **environ, GUARDIAN_NATS_CREDENTIALS=str(junk))
+        line = "NATS_URL, GUARDIAN_NATS_CREDENTIALS: give at least one NATS server, all with the"
+        several = {**environ, "NATS_URL": "nats://a:hush@127.0.0.1:1,nats://a:b@127.0.0.1:2"}
+        _fails(2, line, *command, **several)
+
+
+def test_a_data_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "below"):
+        data = {"GUARDIAN_DATA_DIR": str(folder)}
+        _fails(1, f"the folder {folder} cannot be made: ", "up", **data, GUARDIAN_PORT="0")
+        for command in (("log", "status"), ("migrate", "version")):
+            _fails(1, f"{folder} is no folder, or under a file", *command, **data)
+    data = {"GUARDIAN_DATA_DIR": "/proc/nothing/here"}
+    _fails(1, "the folder /proc/nothing/here cannot be made: ", "embedded", "raft", **data)
+
+
+@pytest.mark.parametrize("text", ["", '{"format": 1, "begun', "[]", '{"a": 1}', '{"format":1}'])
+def test_a_manifest_that_is_none(tmp_path: Path, text: str, log_environ: dict[str, str]) -> None:
+    file = tmp_path / "manifest.json"
+    file.write_text(text)
+    environ = {**log_environ, "DATABASE_URL": _NOWHERE}
+    for command in ("backup", "restore"):
+        line = f"{file} is broken, or not of a backup of ours"
+        _fails(1, line, command, str(tmp_path), **environ)
+
+
+@pytest.mark.parametrize("command", ["web", "projector"])
+def test_a_bad_or_missing_variable(command: str) -> None:
+    _fails(2, "GUARDIAN_PORT: must be a whole number", command, GUARDIAN_PORT="eighty")
+    _fails(2, "DATABASE_URL: is not set", command)
+    _fails(2, "NATS_URL: is not set", command, DATABASE_URL=_NOWHERE)
+
+
+def test_a_secret_key_that_web_refuses() -> None:
+    servers = {"DATABASE_URL": _NOWHERE, "NATS_URL": "nats://127.0.0.1:1"}
+    key = f"new:{'k' * 35},old:hush"
+    _fails(2, "GUARDIAN_SECRET_KEY: secret key", "web", **servers, GUARDIAN_SECRET_KEY=key)
