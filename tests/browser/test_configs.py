@@ -163,3 +163,41 @@ def test_a_deleted_config_says_so_and_can_come_back(admin: Api, project: str, an
     person.button("Roll back as version 3").click()
     expect(person.editor()).to_contain_text("5000")
     assert json.dumps(admin.content(project, "limit")) == '{"daily": 5000}'
+
+
+def test_a_mark_to_delete_keeps_what_was_typed(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "limit", {"daily": 5000})
+    person = ana(f"/p/{project}/configs/limit")
+    person.type_document('{"daily": 4242}')
+    person.button("Delete…").click()
+    expect(person.page.get_by_text("is marked to be deleted")).to_be_visible()
+    person.button("Undo the mark").click()
+    expect(person.editor()).to_contain_text("4242")
+    # A mark on what was not changed leaves nothing behind.
+    person.button("Discard what I changed").click()
+    person.button("Delete…").click()
+    person.button("Undo the mark").click()
+    expect(person.editor()).to_contain_text("5000")
+    expect(person.button("Discard what I changed")).to_have_count(0)
+
+
+def test_a_new_config_that_was_begun_is_gone_on_with(project: str, ana: Open) -> None:
+    person = ana(f"/p/{project}/configs/fresh.key?new=fresh.key")
+    for typed in ('{"a": 1}', None):
+        person.open(f"/p/{project}/configs?new=fresh.key")
+        person.page.get_by_role("textbox", name="Key", exact=True).press("Enter")
+        if typed is not None:
+            person.type_document(typed)
+    expect(person.editor()).to_contain_text('"a"')
+
+
+def test_a_version_of_a_deleted_config_is_not_called_live(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    path = f"/v1/projects/{project}/configs/limit"
+    admin("DELETE", path, headers={"If-Match": '"1"'})
+    person = ana(f"/p/{project}/configs/limit?version=1&side=history")
+    person.expected_statuses.add(404)
+    expect(person.page.get_by_text("the config is deleted now")).to_be_visible()
+    expect(person.page.get_by_text("which is live")).to_have_count(0)

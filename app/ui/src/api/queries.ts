@@ -125,6 +125,13 @@ export const useConfig = (project: string, key: string, moment: Moment = {}, ena
     retry: (count, error) => error instanceof Problem && error.status !== 404 && count < 2,
   });
 
+/** The version that is live; null: the config is deleted (what was read before is still held), undefined: not known yet. */
+export function useLiveVersion(project: string, key: string): number | null | undefined {
+  const live = useConfig(project, key);
+  if (live.error instanceof Problem && live.error.status === 404) return null;
+  return live.data?.version;
+}
+
 export const useRevision = (
   project: string,
   key: string,

@@ -79,6 +79,8 @@ function change(name: string, draft: Draft | null): void {
   announce();
 }
 
+export const draftOf = (user: string, project: string, key: string): Draft | undefined => drafts.get(nameOf(user, project, key));
+
 export function saveDraft(user: string, project: string, key: string, draft: Draft): void {
   change(nameOf(user, project, key), draft);
 }

@@ -133,7 +133,7 @@ export function ConfigEditor(props: Props) {
           </>
         )}
         {editable && live && draft?.op !== "delete" && (
-          <Button className="end" size="compact-sm" variant="subtle" color="red" leftSection={<IconTrash size={14} />} onClick={() => change({ op: "delete", text: "" })}>
+          <Button className="end" size="compact-sm" variant="subtle" color="red" leftSection={<IconTrash size={14} />} onClick={() => change({ op: "delete" })}>
             Delete…
           </Button>
         )}
@@ -142,8 +142,11 @@ export function ConfigEditor(props: Props) {
         {draft?.op === "delete" ? (
           <div className="page">
             <Notice tone="warn" boxed>
-              {configKey} is marked to be deleted. Nothing has happened yet: review it below, or discard the mark.
+              {configKey} is marked to be deleted. Nothing has happened yet: review it below, or undo the mark.
             </Notice>
+            <Button variant="default" style={{ marginTop: "1rem" }} onClick={() => change({ text: draft.text || liveText })}>
+              Undo the mark
+            </Button>
           </div>
         ) : form ? (
           <Suspense fallback={<div className="page"><Loading /></div>}>

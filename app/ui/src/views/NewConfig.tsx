@@ -4,7 +4,7 @@ import { useNavigate } from "react-router";
 import { useMe, useSchemas } from "../api/queries";
 import type { Config } from "../api/types";
 import { useAddress } from "../lib/address";
-import { saveDraft } from "../lib/drafts";
+import { draftOf, saveDraft } from "../lib/drafts";
 import { keyProblem } from "../lib/tree";
 
 /** Only a key and a schema; the content is typed in the editor, as a draft of version 1. */
@@ -23,7 +23,8 @@ export function NewConfig({ project, configs }: { project: string; configs: read
   const begin = () => {
     setTouched(true);
     if (problem !== null || !me.data) return;
-    saveDraft(me.data.id, project, key, {
+    // One that was begun before is gone on with.
+    if (!draftOf(me.data.id, project, key)) saveDraft(me.data.id, project, key, {
       op: "put",
       text: "{\n  \n}",
       baseVersion: 0,

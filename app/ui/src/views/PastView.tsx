@@ -2,7 +2,7 @@
 import { Button } from "@mantine/core";
 import { useMemo } from "react";
 import { asProblem } from "../api/problem";
-import { useConfig } from "../api/queries";
+import { useConfig, useLiveVersion } from "../api/queries";
 import { Empty, Failure, Loading, Notice } from "../components/basics";
 import { JsonEditor } from "../editor/JsonEditor";
 import { useAddress } from "../lib/address";
@@ -27,7 +27,7 @@ export function PastView({
 }) {
   const [, address] = useAddress();
   const past = useConfig(project, configKey, version !== null ? { version } : { at });
-  const live = useConfig(project, configKey);
+  const current = useLiveVersion(project, configKey);
   const access = useAccess(project);
   const text = useMemo(() => (past.data ? formatJson(past.data.content) : ""), [past.data]);
   if (past.isPending) {
@@ -56,8 +56,7 @@ export function PastView({
     );
   }
   const shown = past.data;
-  const current = live.data?.version;
-  const old = current !== undefined && shown.version < current;
+  const old = typeof current === "number" && shown.version < current;
   return (
     <>
       <ConfigHead project={project} configKey={configKey} config={shown} onHistory={onHistory} historyOpen={historyOpen} />
@@ -65,7 +64,9 @@ export function PastView({
         <Notice tone="info">
           <div className="row wrap">
             <span>
-              {old ? (
+              {current === null ? (
+                <>Version {shown.version}; the config is deleted now. Nothing can be changed here.</>
+              ) : old ? (
                 <>
                   Version {shown.version}; live is version {current}. Nothing can be changed here.
                 </>

@@ -3,7 +3,7 @@ import { ActionIcon, Button, Checkbox } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { useConfig, useRevisions } from "../api/queries";
+import { useLiveVersion, useRevisions } from "../api/queries";
 import type { Revision } from "../api/types";
 import { Empty, Failure, Loading, Time } from "../components/basics";
 import { useAddress } from "../lib/address";
@@ -28,7 +28,7 @@ export function eventOf(revision: Revision): { words: string; mark: string } {
 export function Timeline({ project, configKey }: { project: string; configKey: string }) {
   const [search, address] = useAddress();
   const list = useRevisions(project, configKey);
-  const live = useConfig(project, configKey);
+  const live = useLiveVersion(project, configKey);
   const access = useAccess(project);
   const [chosen, setChosen] = useState<number[]>([]);
   const revisions = useMemo(() => list.data?.pages.flatMap((page) => page.items) ?? [], [list.data]);
@@ -87,9 +87,9 @@ export function Timeline({ project, configKey }: { project: string; configKey: s
                 top={item.start}
                 revision={revision}
                 open={open === String(revision.version)}
-                live={revision.version === live.data?.version}
+                live={revision.version === live}
                 ticked={chosen.includes(revision.version)}
-                canRollBack={access.canEdit && revision.version !== live.data?.version && !isDeletion(revision)}
+                canRollBack={access.canEdit && revision.version !== live && !isDeletion(revision)}
                 onTick={() => choose(revision.version)}
                 onAddress={address}
               />
