@@ -1,6 +1,6 @@
 """`guardian …`: finds a command by name in app/commands and runs it.
 
-Must never import a command before it is called: `guardian --version` and a typo stay fast,
+Must never import a command before it is called: `guardian --help` and a typo stay fast,
 and a broken command cannot break the others. A new command is a new file in app/commands.
 """
 

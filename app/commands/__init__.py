@@ -86,6 +86,8 @@ def _as_failure(error: Exception) -> Failure | None:
         return Failure(f"the log: {error}")
     if isinstance(error, asyncpg.UndefinedTableError | asyncpg.UndefinedColumnError):
         return Failure(f"the database is not migrated (`guardian release`): {first_line}")
+    if isinstance(error, OSError) and error.filename is not None:  # a file; a connection has none
+        return Failure(f"{error.filename}: {error.strerror}")
     if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
         return Failure(f"the database: {first_line}")
     own = (BackupError, EmbeddedError, MigrationError, Duplicate, Unavailable)

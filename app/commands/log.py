@@ -63,8 +63,7 @@ def skip(position: int, reason: str, decided_by: str | None, as_json: bool) -> N
     """
     from projections.log_status import NotHaltedThere, skip_entry
 
-    if not reason.strip():
-        raise Misuse("--reason: say why")
+    _require_reason(reason)
 
     async def work(settings: Settings, log: Log) -> str:
         who = decided_by or getpass.getuser()
@@ -95,6 +94,7 @@ def begin_anew(reason: str, decided_by: str | None, replace: bool, as_json: bool
     from consensus.jetstream_snapshot import begin_stream
     from projections.log_beginning import begin_anew as begin
 
+    _require_reason(reason)
     settings = attached_settings()
 
     async def make_log(first_position: int) -> None:
@@ -166,6 +166,12 @@ def _print_replay(report: ReplayReport) -> None:
         print(f"DIFFERS: {found.table} of project {found.project_id}")
         print(f"  live     {found.left}")
         print(f"  replayed {found.right}")
+
+
+def _require_reason(reason: str) -> None:
+    """Before anything is done: it is kept for ever."""
+    if not reason.strip():
+        raise Misuse("--reason: say why")
 
 
 def _run(work: Any) -> Any:

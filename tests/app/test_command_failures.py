@@ -5,6 +5,7 @@ Method: the real commands, each with one thing wrong.
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 
+from consensus.jetstream import JetStreamLog
 from tests.support.broker import database_of
 from tests.support.processes import ROOT
 
@@ -150,3 +152,27 @@ def test_a_secret_key_that_web_refuses() -> None:
     servers = {"DATABASE_URL": _NOWHERE, "NATS_URL": "nats://127.0.0.1:1"}
     key = f"new:{'k' * 35},old:hush"
     _fails(2, "GUARDIAN_SECRET_KEY: secret key", "web", **servers, GUARDIAN_SECRET_KEY=key)
+
+
+def test_a_file_is_not_called_the_database(tmp_path: Path, log_environ: dict[str, str]) -> None:
+    (tmp_path / "file").write_text("")
+    folder = tmp_path / "file" / "backup"
+    environ = {**log_environ, "DATABASE_URL": _NOWHERE}
+    _fails(1, f"{folder}: Not a directory", "backup", str(folder), **environ)
+
+
+async def test_a_reason_that_says_nothing(
+    database_url: str, log_environ: dict[str, str], stream_name: str
+) -> None:
+    """Nothing is deleted, and nothing recorded for ever."""
+    servers = log_environ["NATS_URL"].split(",")
+    log = await JetStreamLog.connect(servers, stream_name)
+    assert await log.append("first", b"x", timeout=10) == 1
+    environ = {**log_environ, "DATABASE_URL": database_url}
+    begin = ("log", "begin-anew", "--replace", "--reason", " ")
+    await asyncio.to_thread(_fails, 2, "--reason: say why", *begin, **environ)
+    assert await log.append("second", b"x", timeout=10) == 2  # the stream of before
+    await log.close()
+    connection = await asyncpg.connect(database_url)
+    assert await connection.fetchval("SELECT count(*) FROM log_beginnings") == 0
+    await connection.close()
