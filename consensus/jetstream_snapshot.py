@@ -28,6 +28,7 @@ _CHUNK_BYTES: Final = 128 * 1024
 _ANSWER_TIMEOUT_S: Final = 30.0
 _SILENCE_S: Final = 60.0
 """A snapshot that brings nothing for this long has failed."""
+_PAUSE_S: Final = 0.02
 _NOT_FOUND: Final = 10059
 _NO_MESSAGE_FOUND: Final = 10037
 
@@ -135,12 +136,25 @@ async def _load(client: Client, stream: str, snapshot: Snapshot, source: BinaryI
     )
     subject = begun["deliver_subject"]
     while data := await asyncio.to_thread(source.read, _CHUNK_BYTES):
-        answer = await client.request(subject, data, timeout=_SILENCE_S)
+        answer = await _hand_over(client, subject, data)
         if answer.data:
             raise LogError(f"the servers refuse the snapshot: {answer.data.decode()[:500]}")
     done = await client.request(subject, b"", timeout=10 * _SILENCE_S)
     made = _checked(done.data)
     return int(made["state"]["last_seq"])
+
+
+async def _hand_over(client: Client, subject: str, data: bytes) -> Msg:
+    """Send one piece to the server that restores; its answer."""
+    deadline = asyncio.get_running_loop().time() + _ANSWER_TIMEOUT_S
+    while True:
+        try:
+            return await client.request(subject, data, timeout=_SILENCE_S)
+        except nats.errors.NoRespondersError:
+            # Our server has not heard yet that another one listens: nobody got it.
+            if asyncio.get_running_loop().time() > deadline:
+                raise
+            await asyncio.sleep(_PAUSE_S)
 
 
 async def begin_stream(
