@@ -187,7 +187,7 @@ def test_the_service_refuses_to_start_with_a_key_that_others_know(key: str) -> N
         NATS_URL="nats://127.0.0.1:1",
         GUARDIAN_SECRET_KEY=key,
     )
-    assert started.returncode == 1
+    assert started.returncode == 2
     assert "key" in started.stderr
     assert key not in started.stderr
     assert "Traceback" not in started.stderr
