@@ -61,7 +61,7 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     coding = coding_of(request)
     if limit_bytes is None:
         limit_bytes, source = request._client_max_size, request
-    elif 0 <= (request.content_length or -1) <= request._client_max_size:
+    elif 0 <= (request.content_length or -1) <= min(limit_bytes, request._client_max_size):
         source = request  # most are: a clone takes longer than to read one
     else:
         # Only to read from: what is left on a clone, nobody finds.

@@ -262,7 +262,7 @@ _HISTORY = (
         "One revision, with its content",
         Needs.VIEWER,
         ok(ref("RevisionWithContent"), headers=("Guardian-Position",)),
-        parameters=(*p.WAITS,),
+        parameters=p.WAITS,
         problems=_READ_PROBLEMS,
     ),
     Operation(

@@ -13,6 +13,14 @@ def queue(
     return FairQueue(slots=slots, per_tenant=per_tenant, tenant_waiting=mine, all_waiting=every)
 
 
+def goes_at_once(line: FairQueue[int], tenant: str, works: int, took_s: float) -> None:
+    """Each work of the tenant is the next one as soon as it comes."""
+    for work in range(works):
+        line.push(tenant, work)
+        assert line.pop() == (tenant, work)
+        line.done(tenant, took_s)
+
+
 def test_work_of_one_tenant_runs_in_order() -> None:
     line = queue()
     for work in (1, 2, 3):
@@ -46,10 +54,7 @@ def test_cheap_work_never_waits_behind_a_backlog_of_expensive_work() -> None:
         taken = line.pop()
         assert taken is not None
         line.done(taken[0], 1.0)
-    for work in range(20):
-        line.push("good", work)
-        assert line.pop() == ("good", work)
-        line.done("good", 0.001)
+    goes_at_once(line, "good", 20, 0.001)
 
 
 def test_who_was_idle_gets_no_credit_for_it() -> None:
@@ -73,18 +78,12 @@ def test_who_was_idle_gets_no_credit_for_it() -> None:
 def test_a_crowd_of_newcomers_does_not_go_before_whose_work_is_cheap() -> None:
     """Each was trusted to be cheap until its first work had ended: twenty bombs went first."""
     line = queue()
-    for work in range(3):
-        line.push("cheap", work)
-        assert line.pop() == ("cheap", work)
-        line.done("cheap", 0.01)
+    goes_at_once(line, "cheap", 3, 0.01)
     for tenant in range(20):
         line.push(f"new-{tenant}", 0)
     assert line.pop() == ("new-0", 0)
     line.done("new-0", 1.0)
-    for work in range(3):
-        line.push("cheap", work)
-        assert line.pop() == ("cheap", work)
-        line.done("cheap", 0.01)
+    goes_at_once(line, "cheap", 3, 0.01)
 
 
 def test_a_newcomer_waits_one_round_at_most() -> None:
