@@ -79,7 +79,9 @@ class Manifest:
     @property
     def last_position(self) -> int:
         """The log's last position in this backup: everything up to there is restored."""
-        return int((self.log_state or {}).get("last_seq", 0))
+        if self.log_config is None or self.log_state is None:
+            return 0
+        return Snapshot(self.log_config, self.log_state, 0).last_position
 
 
 async def back_up(settings: Settings, folder: Path, say: Say = lambda line: None) -> Manifest:

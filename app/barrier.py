@@ -62,11 +62,12 @@ class SharedBarrier:
             except LogError as error:
                 _tell(group, error)
                 return
-        # All that was committed before the barrier is before its position, so neither the
+        # All that was committed before the barrier is at `before` or earlier, so neither the
         # barrier itself need be applied, nor those of ours directly before it.
-        if self._nothing_new_up_to < position - 1:
+        before = position - self._log.position_step
+        if self._nothing_new_up_to < before:
             try:
-                await self._model.wait_for(position - 1, LONGEST_WAIT_S)
+                await self._model.wait_for(before, LONGEST_WAIT_S)
             except TimeoutError as error:
                 _tell(group, error)
                 return

@@ -98,6 +98,11 @@ class MeteredLog:
         """As `Log.max_entry_bytes`."""
         return self._log.max_entry_bytes
 
+    @property
+    def position_step(self) -> int:
+        """As `Log.position_step`."""
+        return self._log.position_step
+
     async def append(self, message_id: str, data: bytes, *, timeout: float) -> int:
         """As `Log.append`."""
         with self._timed("append"):

@@ -20,6 +20,8 @@ import nats.js.errors
 from nats.js import api
 
 from consensus.jetstream_connection import API_TIMEOUT_S, Connection, is_transient
+from consensus.jetstream_group import GroupAppender
+from consensus.jetstream_layout import Layout, subject_of
 from consensus.jetstream_monitor import observe
 from consensus.jetstream_publisher import Publisher
 from consensus.jetstream_reader import JetStreamReader
@@ -28,7 +30,6 @@ from consensus.jetstream_stream import (
     MAX_APPEND_TIMEOUT_S,
     MAX_ENTRY_BYTES,
     ensure_stream,
-    subject_of,
 )
 from consensus.log import (
     AppendOutcomeUnknown,
@@ -80,7 +81,8 @@ class JetStreamLog:
         self._account = account
         self._monitor_urls = tuple(monitor_urls)
         self._barrier_headers = {"Nats-TTL": f"{barrier_ttl_s}s"}
-        self._change_subject = subject_of(stream, EntryKind.CHANGE)
+        self._layout = Layout.of(stream, info.config.subjects)
+        self._appender = GroupAppender(connection, publisher, self._layout)
         self._barrier_subject = subject_of(stream, EntryKind.BARRIER)
         self._readers: set[JetStreamReader] = set()
         connection.on_change.append(self._connection_changed)
@@ -128,6 +130,11 @@ class JetStreamLog:
         )
 
     @property
+    def position_step(self) -> int:
+        """See `consensus.log.Log`."""
+        return self._layout.room
+
+    @property
     def max_entry_bytes(self) -> int:
         """The largest entry that the connected server accepts."""
         return min(MAX_ENTRY_BYTES, self._connection.client.max_payload - HEADER_ROOM_BYTES)
@@ -143,19 +150,19 @@ class JetStreamLog:
             raise EntryTooLarge(
                 f"an entry of {len(data)} bytes; the log accepts {self.max_entry_bytes}"
             )
-        headers = {"Nats-Msg-Id": message_id}
-        return await self._publisher.publish(self._change_subject, data, headers, timeout=timeout)
+        return await self._appender.append(message_id, data, timeout=timeout)
 
     async def barrier(self, *, timeout: float) -> int:
         """See `consensus.log.Log`."""
         try:
             # No Nats-Msg-Id: a retry may append a second barrier, which harms nobody, while
             # an id would fill the servers' duplicate window.
-            return await self._publisher.publish(
+            sequence = await self._publisher.publish(
                 self._barrier_subject, b"", self._barrier_headers, timeout=timeout
             )
         except AppendOutcomeUnknown as error:
             raise LogUnavailable(str(error)) from error
+        return self._layout.position(sequence)
 
     def reader(self, after: int) -> JetStreamReader:
         """See `consensus.log.Log`."""
@@ -163,7 +170,7 @@ class JetStreamLog:
             raise LogUnavailable("the connection to the log is closed")
         reader = JetStreamReader(
             self._connection,
-            self._stream,
+            self._layout,
             after,
             created=self._created,
             barrier=lambda: self.barrier(timeout=_STATUS_TIMEOUT_S),
@@ -187,11 +194,12 @@ class JetStreamLog:
             raise LogUnavailable(f"position {position} cannot be read: {error}") from error
         if message is None:
             return None
-        kinds = {self._change_subject: EntryKind.CHANGE, self._barrier_subject: EntryKind.BARRIER}
-        kind = kinds.get(message.subject or "")
-        if kind is None or message.time is None:
-            raise LogCorrupt(f"position {position} has the unknown subject {message.subject!r}")
-        return Entry(position, kind, message.data or b"", message.time)
+        if message.time is None:
+            raise LogCorrupt(f"position {position} has no time")
+        entries = self._layout.entries(
+            message.subject, self._layout.sequence(position), message.data or b"", message.time
+        )
+        return next((entry for entry in entries if entry.position == position), None)
 
     async def status(self) -> LogStatus:
         """See `consensus.log.Log`.
@@ -211,7 +219,7 @@ class JetStreamLog:
         if cluster.leader:
             members.append(Member(cluster.leader, online=True, current=True, lag=0))
         observed = await observe(self._monitor_urls, self._account, cluster.raft_group)
-        return _status(info, cluster.leader or None, observed.term, members)
+        return self._status(info, cluster.leader or None, observed.term, members)
 
     async def _status_without_leader(self) -> LogStatus:
         cluster = self._info.cluster or api.ClusterInfo()
@@ -221,10 +229,24 @@ class JetStreamLog:
         members = [
             Member(name, online=name in observed.alive, current=False, lag=0) for name in names
         ]
-        return _status(self._info, None, observed.term, members)
+        return self._status(self._info, None, observed.term, members)
+
+    def _status(
+        self, info: api.StreamInfo, leader: str | None, term: int | None, members: list[Member]
+    ) -> LogStatus:
+        state, layout = info.state, self._layout
+        return LogStatus(
+            leader=leader,
+            term=term,
+            members=tuple(sorted(members, key=lambda member: member.name)),
+            first_position=layout.first_position(state.first_seq) if state.messages else 0,
+            last_position=layout.position(state.last_seq),
+            position_step=layout.room,
+        )
 
     async def close(self) -> None:
         """See `consensus.log.Log`. Closes its readers too."""
+        await self._appender.close()
         for reader in list(self._readers):
             await reader.close()
         await self._connection.close()
@@ -232,7 +254,9 @@ class JetStreamLog:
     async def _message_at(self, position: int) -> api.RawStreamMsg | None:
         """Ask the leader: a follower may not have applied a committed entry yet."""
         try:
-            return await self._connection.jetstream().get_msg(self._stream, position)
+            return await self._connection.jetstream().get_msg(
+                self._stream, self._layout.sequence(position)
+            )
         except nats.js.errors.NotFoundError as error:
             if error.err_code != _NO_MESSAGE_FOUND:
                 raise
@@ -252,18 +276,6 @@ def _member(peer: api.PeerInfo) -> Member:
     heard_ns = peer.active or 0  # 0: never, since this leader was elected
     online = not peer.offline and 0 < heard_ns <= _SILENT_S * 1e9
     return Member(peer.name or "?", online, online and bool(peer.current), peer.lag or 0)
-
-
-def _status(
-    info: api.StreamInfo, leader: str | None, term: int | None, members: list[Member]
-) -> LogStatus:
-    return LogStatus(
-        leader=leader,
-        term=term,
-        members=tuple(sorted(members, key=lambda member: member.name)),
-        first_position=info.state.first_seq if info.state.messages else 0,
-        last_position=info.state.last_seq,
-    )
 
 
 async def _account_of(connection: Connection) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Final
 
 from nats.aio.client import Client
@@ -16,7 +16,8 @@ from nats.aio.msg import Msg
 from nats.js import JetStreamContext, api
 
 from consensus.jetstream_delivery import parse_delivery
-from consensus.log import MAX_BATCH_BYTES, Entry, EntryKind, LogCorrupt
+from consensus.jetstream_layout import Layout
+from consensus.log import MAX_BATCH_BYTES, Entry, LogCorrupt
 
 PULL_ENTRIES: Final = 1000
 _PULL_EXPIRES_S: Final = 20.0
@@ -37,20 +38,19 @@ class PullConsumer:
     def __init__(
         self,
         client: Client,
-        stream: str,
-        kinds: Mapping[str, EntryKind],
+        layout: Layout,
         *,
         accept: Callable[[Entry], None],
         has_room: Callable[[], bool],
     ) -> None:
         self._client = client
-        self._stream = stream
-        self._kinds = kinds
+        self._layout = layout
+        self._stream = layout.stream
         self._accept = accept
         self._has_room = has_room
         self._inbox = client.new_inbox()
-        self._position = 0
-        """The last position that it delivered."""
+        self._delivered = 0
+        """The last message that it delivered: the stream's numbering."""
         self._skip_to = 0
         self._sequence = 0
         """The consumer's own numbering: dense, so a gap is a lost message."""
@@ -83,7 +83,7 @@ class PullConsumer:
             self._stream,
             api.ConsumerConfig(
                 deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=after + 1,
+                opt_start_seq=self._layout.sequence_behind(after),
                 ack_policy=api.AckPolicy.NONE,
                 inactive_threshold=_INACTIVE_S,
                 num_replicas=1,
@@ -156,27 +156,26 @@ class PullConsumer:
             return
         try:
             if message.reply.startswith("$JS.ACK."):
-                self._on_entry(message)
+                self._on_entries(message)
             else:
                 self._on_status(message)
         except LogCorrupt as error:
             self._corrupt = error
             self.give_up(str(error))
 
-    def _on_entry(self, message: Msg) -> None:
-        position, sequence, time = parse_delivery(message.reply)
+    def _on_entries(self, message: Msg) -> None:
+        number, sequence, time = parse_delivery(message.reply)
         if sequence != self._sequence + 1:
-            self.give_up(f"a message was lost before position {position}")
+            self.give_up(f"a message was lost before {number}")
             return
-        if position <= self._position:
-            raise LogCorrupt(f"position {position} came behind position {self._position}")
-        kind = self._kinds.get(message.subject)
-        if kind is None:
-            raise LogCorrupt(f"position {position} has the unknown subject {message.subject!r}")
+        if number <= self._delivered:
+            raise LogCorrupt(f"message {number} came behind message {self._delivered}")
+        entries = self._layout.entries(message.subject, number, message.data, time)
         self._sequence = sequence
-        self._position = position
-        if position > self._skip_to:
-            self._accept(Entry(position, kind, message.data, time))
+        self._delivered = number
+        for entry in entries:
+            if entry.position > self._skip_to:
+                self._accept(entry)
         self._wanted -= 1
         if self._wanted == 0:
             self._stir.set()

@@ -17,13 +17,13 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class Delivery(NamedTuple):
     """What the reply subject of a delivered message says (NATS ADR-15)."""
 
-    position: int
+    stream_sequence: int
     consumer_sequence: int
     time: datetime
 
 
 def parse_delivery(reply: str) -> Delivery:
-    """Parse `$JS.ACK.<stream>.<consumer>.<n>.<position>.<sequence>.<ns>.<pending>`.
+    """Parse `$JS.ACK.<stream>.<consumer>.<n>.<stream seq>.<consumer seq>.<ns>.<pending>`.
 
     Newer servers put domain and account before the stream, and may append tokens.
     Raises LogCorrupt.
@@ -33,7 +33,7 @@ def parse_delivery(reply: str) -> Delivery:
     if len(tokens) < start + 7 or tokens[:2] != ["$JS", "ACK"]:
         raise LogCorrupt(f"not the reply subject of a stored message: {reply!r}")
     try:
-        position, sequence, nanoseconds = map(int, tokens[start + 3 : start + 6])
+        stream, consumer, nanoseconds = map(int, tokens[start + 3 : start + 6])
     except ValueError as error:
         raise LogCorrupt(f"not the reply subject of a stored message: {reply!r}") from error
-    return Delivery(position, sequence, _EPOCH + timedelta(microseconds=nanoseconds // 1000))
+    return Delivery(stream, consumer, _EPOCH + timedelta(microseconds=nanoseconds // 1000))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
@@ -17,15 +16,15 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import api
 
-from consensus.log import MAX_BATCH_BYTES, Entry, EntryKind
+from consensus.jetstream_layout import Layout
+from consensus.log import MAX_BATCH_BYTES, Entry
 
 _MAX_ENTRIES: Final = 1000
 
 
 async def read_directly(
     client: Client,
-    stream: str,
-    kinds: Mapping[str, EntryKind],
+    layout: Layout,
     last: tuple[int, datetime],
     *,
     timeout: float,
@@ -48,13 +47,15 @@ async def read_directly(
     subscription = await client.subscribe(inbox, cb=collect)
     try:
         request = {
-            "seq": last[0],
-            "next_by_subj": f"{stream}.*",
+            "seq": layout.sequence(last[0]),
+            "next_by_subj": f"{layout.stream}.*",
             "batch": _MAX_ENTRIES,
             "max_bytes": MAX_BATCH_BYTES,
         }
         await client.publish(
-            f"{api.DEFAULT_PREFIX}.DIRECT.GET.{stream}", json.dumps(request).encode(), reply=inbox
+            f"{api.DEFAULT_PREFIX}.DIRECT.GET.{layout.stream}",
+            json.dumps(request).encode(),
+            reply=inbox,
         )
         async with asyncio.timeout(timeout):
             await ended.wait()
@@ -63,24 +64,20 @@ async def read_directly(
     finally:
         if not client.is_closed:
             await subscription.unsubscribe()
-    return _behind(last, kinds, messages)
+    return _behind(last, layout, messages)
 
 
-def _behind(
-    last: tuple[int, datetime], kinds: Mapping[str, EntryKind], messages: list[Msg]
-) -> list[Entry]:
+def _behind(last: tuple[int, datetime], layout: Layout, messages: list[Msg]) -> list[Entry]:
     entries: list[Entry] = []
     previous = 0
     for message in messages:
         headers = message.headers or {}
-        kind = kinds.get(headers.get("Nats-Subject", ""))
-        # A message was lost on its way, or is for the ordinary way to judge: stop before it.
-        if kind is None or int(headers["Nats-Last-Sequence"]) != previous:
+        # A message was lost on its way: stop before it.
+        if int(headers.get("Nats-Last-Sequence", -1)) != previous:
             break
         previous = int(headers["Nats-Sequence"])
         # Python cuts the nanoseconds off, as everywhere here.
         time = datetime.fromisoformat(headers["Nats-Time-Stamp"])
-        entries.append(Entry(previous, kind, message.data, time))
-    if not entries or (entries[0].position, entries[0].time) != last:
-        return []
-    return entries[1:]
+        entries += layout.entries(headers.get("Nats-Subject"), previous, message.data, time)
+    known = [(entry.position, entry.time) for entry in entries]
+    return entries[known.index(last) + 1 :] if last in known else []

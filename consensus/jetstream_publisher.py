@@ -22,8 +22,8 @@ _ANSWER_TIMEOUT_S: Final = 2.0
 """An attempt without an answer is sent again after this time, with the same id. A commit
 takes milliseconds; without an answer the leader is gone, or its answer was lost."""
 
-_FIRST_PAUSE_S: Final = 0.02
-_LONGEST_PAUSE_S: Final = 0.25
+FIRST_PAUSE_S: Final = 0.02
+LONGEST_PAUSE_S: Final = 0.25
 
 _MESSAGE_TOO_LARGE: Final = 10054
 
@@ -80,26 +80,35 @@ class Publisher:
         connection.on_change.append(self._wake_all)
 
     async def publish(
-        self, subject: str, data: bytes, headers: dict[str, str], *, timeout: float
+        self,
+        subject: str,
+        data: bytes,
+        headers: dict[str, str],
+        *,
+        timeout: float,
+        retry_refused: bool = True,
     ) -> int:
         """The committed message's sequence. The headers must hold its Nats-Msg-Id.
 
         Raises EntryTooLarge; LogUnavailable when every attempt was refused, or none was
-        made; AppendOutcomeUnknown after `timeout` seconds otherwise.
+        made; AppendOutcomeUnknown after `timeout` seconds otherwise. Without `retry_refused`,
+        LogUnavailable comes as soon as it is certain that nothing was appended so far.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         token = str(next(self._tokens))
         pending = self._pending[token] = _Pending()
-        pause = _FIRST_PAUSE_S
+        pause = FIRST_PAUSE_S
         try:
             while await self._connection.wait_up(deadline):
                 await self._send(pending, token, subject, data, headers)
                 await pending.answer(min(deadline, loop.time() + _ANSWER_TIMEOUT_S))
+                if not retry_refused and pending.refused == pending.sent:
+                    break
                 if pending.position is None and not pending.too_large:
                     # A late answer to an earlier attempt ends the pause.
                     await pending.answer(min(deadline, loop.time() + pause))
-                    pause = min(2 * pause, _LONGEST_PAUSE_S)
+                    pause = min(2 * pause, LONGEST_PAUSE_S)
                 if pending.position is not None:
                     return pending.position
                 if pending.too_large:

@@ -21,11 +21,10 @@ from nats.js import JetStreamContext
 from consensus.jetstream_connection import Connection, is_transient
 from consensus.jetstream_consumer import PULL_ENTRIES, PullConsumer
 from consensus.jetstream_direct import read_directly
-from consensus.jetstream_stream import subject_of
+from consensus.jetstream_layout import Layout
 from consensus.log import (
     MAX_BATCH_BYTES,
     Entry,
-    EntryKind,
     LogCorrupt,
     LogError,
     LogUnavailable,
@@ -56,7 +55,7 @@ class JetStreamReader:
     def __init__(
         self,
         connection: Connection,
-        stream: str,
+        layout: Layout,
         after: int,
         *,
         created: datetime | None,
@@ -66,8 +65,8 @@ class JetStreamReader:
         if after < 0:
             raise ValueError("a position is never negative")
         self._connection = connection
-        self._stream = stream
-        self._kinds = {subject_of(stream, kind): kind for kind in EntryKind}
+        self._layout = layout
+        self._stream = layout.stream
         self._created = created
         self._barrier = barrier
         self._on_close = on_close
@@ -189,8 +188,7 @@ class JetStreamReader:
         self._failures += 1
         consumer = PullConsumer(
             self._connection.client,
-            self._stream,
-            self._kinds,
+            self._layout,
             accept=self._accept,
             has_room=self._has_room,
         )
@@ -222,7 +220,7 @@ class JetStreamReader:
         if self._last is None or not self._has_room() or not client.is_connected:
             return
         for entry in await read_directly(
-            client, self._stream, self._kinds, self._last, timeout=_QUICK_TIMEOUT_S
+            client, self._layout, self._last, timeout=_QUICK_TIMEOUT_S
         ):
             self._accept(entry)
 
@@ -241,13 +239,13 @@ class JetStreamReader:
                 f"the stream {self._stream!r} was made anew at {info.created}: it is another log"
             )
         received = self._received
-        if info.state.last_seq >= received:
+        if self._layout.position(info.state.last_seq) >= received:
             return
         # A leader that was just elected may not have applied all that is committed; a
         # barrier is behind everything that is.
         position = await self._barrier()
         if position <= received:
             raise LogCorrupt(
-                f"the log ends at position {position - 1}, but position {received} "
+                f"the log ends at position {position - self._layout.room}, but position {received} "
                 "was read from it before"
             )

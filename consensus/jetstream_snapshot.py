@@ -20,8 +20,9 @@ from nats.aio.msg import Msg
 from nats.js import api
 
 from consensus.jetstream_connection import Connection
-from consensus.jetstream_stream import stream_config, subject_of
-from consensus.log import EntryKind, LogError, LogUnavailable
+from consensus.jetstream_layout import Layout
+from consensus.jetstream_stream import stream_config
+from consensus.log import LogError, LogUnavailable
 
 _API: Final = api.DEFAULT_PREFIX
 _CHUNK_BYTES: Final = 128 * 1024
@@ -48,7 +49,7 @@ class Snapshot:
     @property
     def last_position(self) -> int:
         """The last position that it certainly holds."""
-        return int(self.state["last_seq"])
+        return _layout(self.config).position(int(self.state["last_seq"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ async def _load(client: Client, stream: str, snapshot: Snapshot, source: BinaryI
             raise LogError(f"the servers refuse the snapshot: {answer.data.decode()[:500]}")
     done = await client.request(subject, b"", timeout=10 * _SILENCE_S)
     made = _checked(done.data)
-    return int(made["state"]["last_seq"])
+    return _layout(made["config"]).position(int(made["state"]["last_seq"]))
 
 
 async def _hand_over(client: Client, subject: str, data: bytes) -> Msg:
@@ -160,7 +161,7 @@ async def _hand_over(client: Client, subject: str, data: bytes) -> Msg:
 async def begin_stream(
     access: Access, stream: str, first_position: int, *, replicas: int = 3, replace: bool = False
 ) -> None:
-    """Make an empty stream whose first entry will be at `first_position`.
+    """Make an empty stream with no entry before `first_position`.
 
     With `replace`, one that is there is deleted with all it holds. Raises StreamExists,
     LogUnavailable, LogError.
@@ -173,7 +174,8 @@ async def begin_stream(
                 raise StreamExists(f"there is a stream {stream!r} already")
             await engine.delete_stream(stream)
         config = stream_config(stream, replicas)
-        config.first_seq = first_position
+        # Every position of the message before is behind those of the lost log too.
+        config.first_seq = Layout.of(stream, config.subjects).sequence(first_position - 1) + 1
         await engine.add_stream(config)
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable(f"the stream was not made: {error!r}") from error
@@ -191,17 +193,33 @@ async def stream_end(access: Access, stream: str, position: int) -> StreamEnd | 
         info = await _info(connection.client, stream)
         if info is None:
             return None
-        change = await _change_behind(connection.client, stream, position)
+        layout = _layout(info["config"])
+        number = await _change_behind(connection.client, layout, layout.sequence_behind(position))
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable(f"the Raft group does not answer: {error!r}") from error
     finally:
         await connection.close()
-    return StreamEnd(int(info["state"]["last_seq"]), change)
+    change = None if number is None else layout.position(number)
+    return StreamEnd(layout.position(int(info["state"]["last_seq"])), change)
 
 
-async def _change_behind(client: Client, stream: str, position: int) -> int | None:
+def _layout(config: dict[str, Any]) -> Layout:
+    return Layout.of(config["name"], config["subjects"])
+
+
+async def _change_behind(client: Client, layout: Layout, start: int) -> int | None:
+    """The first message with change sets from message `start` on."""
+    found = [
+        number
+        for subject in layout.change_subjects
+        if (number := await _next(client, layout.stream, subject, start)) is not None
+    ]
+    return min(found, default=None)
+
+
+async def _next(client: Client, stream: str, subject: str, start: int) -> int | None:
     # The leader answers, which has applied all that it said the stream holds.
-    question = {"seq": position + 1, "next_by_subj": subject_of(stream, EntryKind.CHANGE)}
+    question = {"seq": start, "next_by_subj": subject}
     answer = await client.request(
         f"{_API}.STREAM.MSG.GET.{stream}", json.dumps(question).encode(), timeout=_ANSWER_TIMEOUT_S
     )

@@ -12,7 +12,8 @@ from typing import Any, Final
 from nats.js import JetStreamContext, api
 from nats.js.errors import APIError, NotFoundError
 
-from consensus.log import EntryKind, LogError
+from consensus.jetstream_layout import Layout
+from consensus.log import LogError
 
 MAX_MESSAGE_BYTES: Final = 8 * 1024 * 1024
 """The largest message, headers included. NATS advises at most 8 MiB for `max_payload`:
@@ -42,11 +43,6 @@ class StreamMismatch(LogError):
     """The stream exists with settings under which the log would not be safe."""
 
 
-def subject_of(stream: str, kind: EntryKind) -> str:
-    """The subject that entries of this kind are published to."""
-    return f"{stream}.{kind.value}"
-
-
 def stream_config(stream: str, replicas: int) -> api.StreamConfig:
     """The settings of a log: nothing but a barrier's own TTL ever removes an entry."""
     if not _STREAM_NAME.fullmatch(stream):
@@ -54,7 +50,7 @@ def stream_config(stream: str, replicas: int) -> api.StreamConfig:
     return api.StreamConfig(
         name=stream,
         description="Config Guardian's log of change sets",
-        subjects=[subject_of(stream, kind) for kind in EntryKind],
+        subjects=Layout(stream, groups=True).subjects,
         retention=api.RetentionPolicy.LIMITS,
         storage=api.StorageType.FILE,
         num_replicas=replicas,
@@ -102,6 +98,8 @@ _ABSENT: Final = ("mirror", "sources", "subject_transform", "republish", "templa
 async def ensure_stream(js: JetStreamContext, stream: str, replicas: int) -> api.StreamInfo:
     """Make the stream, or check that the existing one is safe to use.
 
+    One that was made before there were groups stays as it is (`Layout`).
+
     Raises StreamMismatch with each difference, and whatever the client raises while
     the group is not ready.
     """
@@ -116,6 +114,7 @@ async def ensure_stream(js: JetStreamContext, stream: str, replicas: int) -> api
             if error.err_code != _STREAM_NAME_IN_USE:
                 raise
             info = await js.stream_info(stream)
+    wanted.subjects = Layout.of(stream, info.config.subjects).subjects
     differences = _differences(wanted, info.config)
     if differences:
         raise StreamMismatch(

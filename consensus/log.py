@@ -3,8 +3,8 @@
 An adapter (`jetstream`, or `memory` for unit tests) implements `Log`. The log
 holds opaque bytes: this package must never look inside an entry.
 
-Positions are the engine's own (a JetStream stream sequence): they start at 1,
-grow by at least one from entry to entry, and have gaps (barriers expire).
+Positions are the engine's own: they start at 1 or behind it, grow by at least one from
+entry to entry, and have gaps (barriers expire, and a message has room for several entries).
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Member:
     current: bool
     """False while it is catching up."""
     lag: int
-    """Entries that it is behind the leader."""
+    """Messages that it is behind the leader."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +83,15 @@ class LogStatus:
     """None where the engine's monitoring port cannot be reached."""
     members: tuple[Member, ...]
     first_position: int
-    """0 when the log is empty."""
+    """No entry is before it; 0 when the log is empty."""
     last_position: int
     """0 when nothing was ever appended. Counts expired barriers too."""
+    position_step: int = 1
+    """As `Log.position_step`."""
+
+    def behind(self, position: int) -> int:
+        """How many messages of the log are behind `position`: barriers and groups are one each."""
+        return max(0, -(-(self.last_position - position) // self.position_step))
 
 
 class LogReader(Protocol):
@@ -115,6 +121,15 @@ class Log(Protocol):
     """The Raft-replicated, append-only log."""
 
     @property
+    def position_step(self) -> int:
+        """How far a message's position is from that of the message before, at least.
+
+        A barrier is a message by itself: the last entry before it is `position_step` before
+        it, or earlier.
+        """
+        ...
+
+    @property
     def max_entry_bytes(self) -> int:
         """The largest entry that an append accepts, as far as is known now."""
         ...
@@ -122,8 +137,10 @@ class Log(Protocol):
     async def append(self, message_id: str, data: bytes, *, timeout: float) -> int:
         """Commit `data` on a quorum and return its position.
 
-        The same `message_id` sent again within the engine's duplicate window returns
-        the first position and appends nothing. Retries inside `timeout` seconds, with
+        The same `message_id` at the same time, or again within the engine's duplicate
+        window, returns the first position and appends nothing; but an entry that went
+        with others in one message may come a second time, so whoever applies entries
+        must know their ids. Retries inside `timeout` seconds, with
         the same id. Raises LogUnavailable when it is certain that nothing was
         appended, AppendOutcomeUnknown when it is not, EntryTooLarge.
         """

@@ -37,6 +37,7 @@ class MemoryLog:
         clock: Callable[[], datetime] = _now,
     ) -> None:
         self.max_entry_bytes = max_entry_bytes
+        self.position_step = 1
         self.available = True
         """False: every append, barrier and status raises LogUnavailable at once, and readers
         wait as they do on a group without a leader."""

@@ -30,7 +30,7 @@ async def compare_with_log(log: Log, checkpoint: Checkpoint) -> None:
     if end <= checkpoint.position:
         raise ProjectorHalted(
             "log-behind-checkpoint",
-            f"the log ends at {end - 1}, but {checkpoint.position} was applied",
+            f"the log ends at {end - log.position_step}, but {checkpoint.position} was applied",
             checkpoint.position,
         )
     found = False

@@ -28,7 +28,7 @@ class LogReport:
     last_position: int
     checkpoint: int
     behind: int
-    """Positions, barriers included."""
+    """Messages of the log: a barrier is one, and so is a group of entries."""
     skipped: int
     problem: str | None
     """Why the projector would halt on this log; None: it would not."""
@@ -56,7 +56,7 @@ async def log_status(log: Log, dsn: str) -> LogReport:
         first_position=status.first_position,
         last_position=status.last_position,
         checkpoint=checkpoint.position,
-        behind=max(0, status.last_position - checkpoint.position),
+        behind=status.behind(checkpoint.position),
         skipped=checkpoint.skipped,
         problem=problem,
         halt=halt,

@@ -68,7 +68,7 @@ async def cluster(request: web.Request) -> web.Response:
             "last_position": log.last_position,
         }
         if applied is not None:
-            lag = max(0, log.last_position - applied)
+            lag = log.behind(applied)
     return json_response(
         {
             "raft": raft,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +35,8 @@ def run(work: Work, folder: Path) -> Manifest:
 
 
 def show(manifest: Manifest, as_json: bool, sentence: str) -> None:
-    """Print what was done: a sentence, or the manifest for machines."""
+    """Print what was done: a sentence, or for machines the manifest and where its log ends."""
     import orjson
 
-    click.echo(orjson.dumps(manifest).decode() if as_json else sentence)
+    whole = {**asdict(manifest), "last_position": manifest.last_position}
+    click.echo(orjson.dumps(whole).decode() if as_json else sentence)

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from consensus.jetstream import JetStreamLog
+from consensus.jetstream_layout import GROUP_ROOM
 from tests.support.broker import database_of
 from tests.support.processes import ROOT
 
@@ -167,11 +168,11 @@ async def test_a_reason_that_says_nothing(
     """Nothing is deleted, and nothing recorded for ever."""
     servers = log_environ["NATS_URL"].split(",")
     log = await JetStreamLog.connect(servers, stream_name)
-    assert await log.append("first", b"x", timeout=10) == 1
+    assert await log.append("first", b"x", timeout=10) == GROUP_ROOM
     environ = {**log_environ, "DATABASE_URL": database_url}
     begin = ("log", "begin-anew", "--replace", "--reason", " ")
     await asyncio.to_thread(_fails, 2, "--reason: say why", *begin, **environ)
-    assert await log.append("second", b"x", timeout=10) == 2  # the stream of before
+    assert await log.append("second", b"x", timeout=10) == 2 * GROUP_ROOM  # the stream of before
     await log.close()
     connection = await asyncpg.connect(database_url)
     assert await connection.fetchval("SELECT count(*) FROM log_beginnings") == 0

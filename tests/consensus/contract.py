@@ -56,25 +56,32 @@ def positions(entries: Sequence[Entry]) -> list[int]:
 class LogContract:
     """The tests; `log` is empty at the start of each."""
 
+    step = 1
+    """How far the positions of entries that come one by one lie apart."""
+
+    def at(self, *numbers: int) -> list[int]:
+        """The positions of the first, second, … entry or barrier, each appended by itself."""
+        return [self.step * number for number in numbers]
+
     # Appending
 
     async def test_positions_start_at_1_and_grow(self, log: Log) -> None:
-        assert [await append(log, b"a"), await append(log, b"b")] == [1, 2]
+        assert [await append(log, b"a"), await append(log, b"b")] == self.at(1, 2)
 
     async def test_the_same_id_again_returns_the_first_position(self, log: Log) -> None:
         message_id = new_id()
         first = await log.append(message_id, b"first", timeout=TIMEOUT_S)
         await append(log, b"between")
         assert await log.append(message_id, b"first", timeout=TIMEOUT_S) == first
-        assert (await log.status()).last_position == 2
+        assert [(await log.status()).last_position] == self.at(2)
 
     async def test_the_same_id_at_the_same_time_is_appended_once(self, log: Log) -> None:
         message_id = new_id()
         got = await asyncio.gather(
             *(log.append(message_id, b"x", timeout=TIMEOUT_S) for _ in range(8))
         )
-        assert set(got) == {1}
-        assert (await log.status()).last_position == 1
+        assert set(got) == {*self.at(1)}
+        assert [(await log.status()).last_position] == self.at(1)
 
     async def test_concurrent_appends_get_positions_of_their_own(self, log: Log) -> None:
         data = [b"%d" % number for number in range(64)]
@@ -84,6 +91,13 @@ class LogContract:
         assert {entry.position: entry.data for entry in entries} == dict(
             zip(got, data, strict=True)
         )
+
+    async def test_a_reader_starts_behind_each_of_many_that_came_at_once(self, log: Log) -> None:
+        got = sorted(await asyncio.gather(*(append(log, b"%d" % n) for n in range(32))))
+        for number, position in enumerate(got[:-1]):
+            reader = log.reader(position)
+            assert positions(await read(reader, len(got) - number - 1)) == got[number + 1 :]
+            await reader.close()
 
     async def test_one_writers_appends_keep_their_order(self, log: Log) -> None:
         async def writer(name: int) -> list[int]:
@@ -113,7 +127,7 @@ class LogContract:
         await log.barrier(timeout=TIMEOUT_S)
         await append(log, b"two")
         entries = await read(log.reader(0), 3)
-        assert positions(entries) == [1, 2, 3]
+        assert positions(entries) == self.at(1, 2, 3)
         assert [(entry.kind, entry.data) for entry in entries] == [
             (EntryKind.CHANGE, b"one"),
             (EntryKind.BARRIER, b""),
@@ -132,7 +146,7 @@ class LogContract:
         assert list(await reader.next_batch(timeout=0.05)) == []
         assert list(await reader.next_batch(timeout=0)) == []
         await append(log, b"x")
-        assert positions(await read(reader, 1)) == [1]
+        assert positions(await read(reader, 1)) == self.at(1)
 
     async def test_an_append_wakes_a_waiting_reader(self, log: Log) -> None:
         reader = log.reader(0)
@@ -140,7 +154,7 @@ class LogContract:
         await reader_is_idle(log, waiting)
         await append(log, b"x")
         async with asyncio.timeout(TIMEOUT_S):
-            assert positions(await waiting) == [1]
+            assert positions(await waiting) == self.at(1)
 
     async def test_a_cancelled_wait_loses_nothing(self, log: Log) -> None:
         reader = log.reader(0)
@@ -159,17 +173,17 @@ class LogContract:
         for number in range(5):
             await append(log, b"%d" % number)
         for after in range(5):
-            reader = log.reader(after)
-            assert positions(await read(reader, 5 - after)) == list(range(after + 1, 6))
+            reader = log.reader(after * self.step)
+            assert positions(await read(reader, 5 - after)) == self.at(*range(after + 1, 6))
             await reader.close()
 
     async def test_two_readers_do_not_disturb_each_other(self, log: Log) -> None:
         for number in range(4):
             await append(log, b"%d" % number)
-        one, two = log.reader(0), log.reader(2)
-        assert positions(await read(one, 2)) == [1, 2]
-        assert positions(await read(two, 2)) == [3, 4]
-        assert positions(await read(one, 2)) == [3, 4]
+        one, two = log.reader(0), log.reader(2 * self.step)
+        assert positions(await read(one, 2)) == self.at(1, 2)
+        assert positions(await read(two, 2)) == self.at(3, 4)
+        assert positions(await read(one, 2)) == self.at(3, 4)
 
     async def test_a_batch_is_bounded_in_entries(self, log: Log) -> None:
         for number in range(7):
@@ -195,7 +209,7 @@ class LogContract:
 
     async def test_a_reader_ahead_of_the_log_is_corrupt(self, log: Log) -> None:
         await append(log, b"x")
-        reader = log.reader(1000)
+        reader = log.reader(1000 * self.step)
         with pytest.raises(LogCorrupt, match="1000"):
             await reader.next_batch(timeout=TIMEOUT_S)
         with pytest.raises(LogCorrupt):
@@ -212,7 +226,8 @@ class LogContract:
     async def test_a_barrier_is_behind_all_that_was_committed(self, log: Log) -> None:
         position = await append(log, b"x")
         barrier = await log.barrier(timeout=TIMEOUT_S)
-        assert barrier > position
+        assert log.position_step == self.step
+        assert barrier == position + self.step
         assert (await log.status()).last_position == barrier
         assert await append(log, b"y") > barrier
 
@@ -229,7 +244,8 @@ class LogContract:
         await append(log, b"")
         await append(log, b"two")
         await log.barrier(timeout=TIMEOUT_S)
-        for entry in await read(log.reader(0), 3):
+        await asyncio.gather(*(append(log, b"%d" % number) for number in range(16)))
+        for entry in await read(log.reader(0), 19):
             assert await log.entry_at(entry.position) == entry
 
     async def test_entry_at_is_none_where_nothing_is(self, log: Log) -> None:
@@ -250,7 +266,7 @@ class LogContract:
         await eventually(complete)
         status = await log.status()
         assert status.leader in {member.name for member in status.members}
-        assert (status.first_position, status.last_position) == (1, 1)
+        assert (status.first_position, [status.last_position]) == (1, self.at(1))
         assert status.term is None or status.term >= 1
 
     # Closing
@@ -266,7 +282,7 @@ class LogContract:
     async def test_close_is_idempotent_and_final(self, log: Log) -> None:
         reader = log.reader(0)
         await append(log, b"x")
-        assert positions(await read(reader, 1)) == [1]
+        assert positions(await read(reader, 1)) == self.at(1)
         await reader.close()
         await reader.close()
         with pytest.raises(LogUnavailable):
@@ -288,6 +304,7 @@ class LogContract:
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("append"), st.binary(max_size=40)),
+        st.tuples(st.just("at once"), st.integers(2, 6)),
         st.tuples(st.just("again"), st.integers(0, 5)),
         st.tuples(st.just("barrier"), st.none()),
         st.tuples(st.just("read"), st.integers(1, 4)),
@@ -326,6 +343,11 @@ async def check_steps(log: Log, steps: list[tuple[str, object]]) -> None:
                 position = await log.append(message_id, data, timeout=TIMEOUT_S)
                 written.append((position, EntryKind.CHANGE, data))
                 appended.append((message_id, position, data))
+            case "at once", int(count):
+                each = [b"%d" % number for number in range(count)]
+                got = await asyncio.gather(*(append(log, data) for data in each))
+                together = zip(got, each, strict=True)
+                written.extend((place, EntryKind.CHANGE, data) for place, data in sorted(together))
             case "again", int(index) if index < len(appended):
                 message_id, position, data = appended[index]
                 assert await log.append(message_id, data, timeout=TIMEOUT_S) == position

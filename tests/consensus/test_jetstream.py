@@ -10,6 +10,7 @@ from typing import Any
 
 import nats
 import nats.errors
+import nats.js.errors
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,7 +19,10 @@ from nats.js import JetStreamContext, api
 from consensus.jetstream import JetStreamLog
 from consensus.jetstream_consumer import PullConsumer
 from consensus.jetstream_delivery import parse_delivery
+from consensus.jetstream_direct import read_directly
+from consensus.jetstream_layout import GROUP_ROOM, Layout
 from consensus.jetstream_reader import JetStreamReader
+from consensus.jetstream_snapshot import Access, begin_stream
 from consensus.jetstream_stream import StreamMismatch, stream_config
 from consensus.log import AccessUnusable, EntryKind, Log, LogCorrupt, LogError, LogUnavailable
 from tests.consensus.contract import (
@@ -58,11 +62,37 @@ async def jetstream_log(raft_group: RaftAddress, stream_name: str) -> AsyncItera
 
 
 class TestJetStreamLog(LogContract):
+    step = GROUP_ROOM
+
     @pytest.fixture
     def log(self, jetstream_log: JetStreamLog) -> Log:
         return jetstream_log
 
     @given_steps(max_examples=20)
+    async def test_any_sequence_of_calls(self, log: Log, steps: list[tuple[str, object]]) -> None:
+        await check_steps(log, steps)
+
+
+@pytest.fixture
+async def ungrouped_log(
+    admin: JetStreamContext, raft_group: RaftAddress, stream_name: str
+) -> AsyncIterator[JetStreamLog]:
+    """On a stream as it was made before there were groups."""
+    config = stream_config(stream_name, 3)
+    subjects = Layout(stream_name, groups=False).subjects
+    assert subjects == [f"{stream_name}.change", f"{stream_name}.barrier"]
+    await admin.add_stream(replace(config, subjects=subjects))
+    log = await connect(raft_group, stream_name)
+    yield log
+    await log.close()
+
+
+class TestJetStreamLogWithoutGroups(LogContract):
+    @pytest.fixture
+    def log(self, ungrouped_log: JetStreamLog) -> Log:
+        return ungrouped_log
+
+    @given_steps(max_examples=5)
     async def test_any_sequence_of_calls(self, log: Log, steps: list[tuple[str, object]]) -> None:
         await check_steps(log, steps)
 
@@ -75,7 +105,7 @@ async def test_connecting_again_finds_the_same_log(
 ) -> None:
     await append(jetstream_log, b"x")
     again = await connect(raft_group, stream_name)
-    assert positions(await read(again.reader(0), 1)) == [1]
+    assert positions(await read(again.reader(0), 1)) == [GROUP_ROOM]
     await again.close()
 
 
@@ -137,13 +167,21 @@ async def test_an_unknown_subject_is_corrupt(
     config = stream_config(stream_name, 3)
     subjects = [*(config.subjects or ()), f"{stream_name}.foreign"]
     await admin.update_stream(replace(config, subjects=subjects))
-    await admin.publish(f"{stream_name}.foreign", b"y")  # the stream has a leader by now
+
+    async def published() -> bool:
+        try:
+            await admin.publish(f"{stream_name}.foreign", b"y")
+        except nats.js.errors.NoStreamResponseError:
+            return False  # our server has not heard of the new subject yet
+        return True
+
+    await eventually(published)
     reader = jetstream_log.reader(0)
-    assert positions(await reader.next_batch(1, timeout=TIMEOUT_S)) == [1]
-    with pytest.raises(LogCorrupt, match=r"position 2 has the unknown subject .*foreign"):
+    assert positions(await reader.next_batch(1, timeout=TIMEOUT_S)) == [GROUP_ROOM]
+    with pytest.raises(LogCorrupt, match=r"position 200 has the unknown subject .*foreign"):
         await reader.next_batch(timeout=TIMEOUT_S)
-    with pytest.raises(LogCorrupt, match="position 2"):
-        await jetstream_log.entry_at(2)
+    with pytest.raises(LogCorrupt, match="position 200"):
+        await jetstream_log.entry_at(200)
 
 
 async def test_a_stream_made_anew_is_another_log(
@@ -176,8 +214,8 @@ async def test_an_id_that_another_connection_used_is_known(
     got = await asyncio.gather(
         *(log.append(message_id, b"x", timeout=TIMEOUT_S) for log in (jetstream_log, other) * 4)
     )
-    assert set(got) == {1}
-    assert (await other.status()).last_position == 1
+    assert set(got) == {GROUP_ROOM}
+    assert (await other.status()).last_position == GROUP_ROOM
     await other.close()
 
 
@@ -222,17 +260,58 @@ async def test_the_status_tells_the_term(jetstream_log: JetStreamLog) -> None:
     assert len(status.members) == 3
 
 
+# Groups
+
+
+async def test_what_is_appended_at_once_takes_few_messages(jetstream_log: JetStreamLog) -> None:
+    await asyncio.gather(*(append(jetstream_log, b"x") for _ in range(64)))
+    status = await jetstream_log.status()
+    assert status.behind(0) < 64 / 4
+    assert status.behind(status.last_position - 1) == 1
+    assert status.behind(status.last_position) == 0
+
+
+async def test_the_replicas_are_read_from_the_middle_of_a_group(
+    jetstream_log: JetStreamLog,
+) -> None:
+    written = sorted(
+        await asyncio.gather(*(append(jetstream_log, b"%d" % number) for number in range(20)))
+    )
+    middle = await jetstream_log.entry_at(written[12])
+    assert middle is not None
+    directly = await read_directly(
+        jetstream_log._connection.client,
+        jetstream_log._layout,
+        (middle.position, middle.time),
+        timeout=TIMEOUT_S,
+    )
+    assert positions(directly) == written[13:]
+
+
+@pytest.mark.parametrize("checkpoint", [0, 1, 99, 100, 101, 250])
+async def test_a_log_that_begins_anew_begins_behind_any_position(
+    raft_group: RaftAddress, stream_name: str, checkpoint: int
+) -> None:
+    await begin_stream(Access(raft_group.servers), stream_name, checkpoint + 1)
+    log = await connect(raft_group, stream_name)
+    got = await asyncio.gather(*(append(log, b"x") for _ in range(20)))
+    assert min(got) > checkpoint
+    assert max(got) <= checkpoint + 22 * GROUP_ROOM
+    assert positions(await read(log.reader(checkpoint), 20)) == sorted(got)
+    await log.close()
+
+
 # Reading much
 
 
-async def test_a_slow_reader_does_not_pile_up_the_log(jetstream_log: JetStreamLog) -> None:
+async def test_a_slow_reader_does_not_pile_up_the_log(ungrouped_log: JetStreamLog) -> None:
     count = 5_000
-    await asyncio.gather(*(append(jetstream_log, b"%d" % number) for number in range(count)))
-    reader = jetstream_log.reader(0)
+    await asyncio.gather(*(append(ungrouped_log, b"%d" % number) for number in range(count)))
+    reader = ungrouped_log.reader(0)
     first = await reader.next_batch(1, timeout=TIMEOUT_S)
     # What the reader has fetched ahead arrives while this asks the servers a few times.
     for _ in range(20):
-        await jetstream_log.status()
+        await ungrouped_log.status()
     assert len(reader._buffer) <= 2_001
     rest = await read(reader, count - 1)
     assert positions([*first, *rest]) == list(range(1, count + 1))
@@ -244,7 +323,7 @@ async def test_a_reader_survives_that_its_consumer_is_removed(
     reader = jetstream_log.reader(0)
     for number in range(1, 4):
         await append(jetstream_log, b"x")
-        assert positions(await read(reader, 1)) == [number]
+        assert positions(await read(reader, 1)) == [number * GROUP_ROOM]
         await delete_consumers(admin, stream_name)
 
 
@@ -273,14 +352,14 @@ async def test_while_no_consumer_can_be_made_the_replicas_are_read(
         await jetstream_log.barrier(timeout=TIMEOUT_S)
         await append(jetstream_log, b"4")
         directly = await read(reader, 3)
-    assert directly == [await jetstream_log.entry_at(position) for position in (2, 3, 4)]
+    assert directly == [await jetstream_log.entry_at(position) for position in (200, 300, 400)]
 
     async def has_consumer() -> bool:
         return bool(await admin.consumers_info(stream_name))
 
     await eventually(has_consumer)
     await append(jetstream_log, b"5")
-    assert positions(await read(reader, 1)) == [5]
+    assert positions(await read(reader, 1)) == [500]
 
 
 async def test_the_replicas_of_another_log_are_not_believed(
@@ -360,7 +439,7 @@ def test_a_reply_subject_is_parsed_to_the_microsecond(
     names = "_.hash.stream.consumer" if long else "stream.consumer"
     tail = ".7.token" if long else ".7"
     delivery = parse_delivery(f"$JS.ACK.{names}.1.{position}.{sequence}.{nanoseconds}{tail}")
-    assert delivery.position == position
+    assert delivery.stream_sequence == position
     assert delivery.consumer_sequence == sequence
     since = delivery.time - datetime(1970, 1, 1, tzinfo=UTC)
     micro = (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
@@ -373,5 +452,5 @@ def test_another_reply_subject_is_corrupt(reply: str) -> None:
         parse_delivery(reply)
 
 
-def test_there_is_a_subject_for_every_kind() -> None:
-    assert stream_config("s", 3).subjects == [f"s.{kind.value}" for kind in EntryKind]
+def test_there_is_a_subject_for_every_kind_and_one_for_groups() -> None:
+    assert stream_config("s", 3).subjects == [*(f"s.{kind.value}" for kind in EntryKind), "s.group"]

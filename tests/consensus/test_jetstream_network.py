@@ -12,7 +12,8 @@ from collections.abc import AsyncIterator
 import pytest
 
 from consensus.jetstream import JetStreamLog
-from consensus.log import AppendOutcomeUnknown, LogUnavailable
+from consensus.jetstream_layout import GROUP_ROOM
+from consensus.log import AppendOutcomeUnknown, Entry, LogUnavailable
 from tests.consensus.contract import append, eventually, new_id, positions, read
 from tests.consensus.proxy import Proxy
 from tests.support.servers import RaftAddress
@@ -53,12 +54,12 @@ async def test_an_append_whose_answer_was_lost_is_not_doubled(
 ) -> None:
     proxy.mute = True
     appending = asyncio.create_task(proxied.append(new_id(), b"x", timeout=TIMEOUT_S))
-    assert positions(await read(direct.reader(0), 1)) == [1]
+    assert positions(await read(direct.reader(0), 1)) == [GROUP_ROOM]
     assert not appending.done()
     proxy.mute = False
     proxy.cut()
-    assert await appending == 1
-    assert (await direct.status()).last_position == 1
+    assert await appending == GROUP_ROOM
+    assert (await direct.status()).last_position == GROUP_ROOM
 
 
 async def test_an_append_without_an_answer_is_unknown_and_can_be_sent_again(
@@ -68,11 +69,11 @@ async def test_an_append_without_an_answer_is_unknown_and_can_be_sent_again(
     proxy.mute = True
     with pytest.raises(AppendOutcomeUnknown):
         await proxied.append(message_id, b"x", timeout=0.5)
-    assert positions(await read(direct.reader(0), 1)) == [1]
+    assert positions(await read(direct.reader(0), 1)) == [GROUP_ROOM]
     proxy.mute = False
     proxy.cut()
-    assert await proxied.append(message_id, b"x", timeout=TIMEOUT_S) == 1
-    assert (await direct.status()).last_position == 1
+    assert await proxied.append(message_id, b"x", timeout=TIMEOUT_S) == GROUP_ROOM
+    assert (await direct.status()).last_position == GROUP_ROOM
 
 
 async def test_a_barrier_without_an_answer_is_unavailable(
@@ -108,7 +109,9 @@ async def test_many_appends_through_a_connection_that_breaks_again_and_again(
     expected = {position: item for part in written for position, item in part.items()}
     assert len(expected) == 8 * 30
     last = (await direct.status()).last_position
-    entries = await read(direct.reader(0), last)
+    reader, entries = direct.reader(0), list[Entry]()
+    while not entries or entries[-1].position < last:
+        entries += await reader.next_batch(timeout=TIMEOUT_S)
     assert {e.position: e.data for e in entries if e.data != b"pause"} == expected
 
 
@@ -117,17 +120,17 @@ async def test_a_reader_notices_a_message_that_was_lost_on_its_way(
 ) -> None:
     reader = proxied.reader(0)
     await append(direct, b"1")
-    assert positions(await read(reader, 1)) == [1]
+    assert positions(await read(reader, 1)) == [GROUP_ROOM]
     swallowed = asyncio.create_task(reader.next_batch())
     proxy.mute = True
     await append(direct, b"2")
-    assert await direct.entry_at(2) is not None
+    assert await direct.entry_at(2 * GROUP_ROOM) is not None
     proxy.mute = False
     await append(direct, b"3")
     async with asyncio.timeout(TIMEOUT_S):
         first = await swallowed
         rest = await read(reader, 2 - len(first))
-    assert positions([*first, *rest]) == [2, 3]
+    assert positions([*first, *rest]) == [2 * GROUP_ROOM, 3 * GROUP_ROOM]
 
 
 async def test_a_reader_gives_up_a_consumer_that_fell_silent(
@@ -135,7 +138,7 @@ async def test_a_reader_gives_up_a_consumer_that_fell_silent(
 ) -> None:
     reader = proxied.reader(0)
     await append(direct, b"1")
-    assert positions(await read(reader, 1)) == [1]
+    assert positions(await read(reader, 1)) == [GROUP_ROOM]
     waiting = asyncio.create_task(reader.next_batch())
     consumer = reader._consumer
     assert consumer is not None
@@ -150,7 +153,7 @@ async def test_a_reader_gives_up_a_consumer_that_fell_silent(
     assert not waiting.done()
     proxy.mute = False
     async with asyncio.timeout(TIMEOUT_S):
-        assert positions(await waiting) == [2]
+        assert positions(await waiting) == [2 * GROUP_ROOM]
 
 
 async def test_an_error_that_closes_the_client_for_good_makes_a_new_one(
@@ -158,7 +161,7 @@ async def test_an_error_that_closes_the_client_for_good_makes_a_new_one(
 ) -> None:
     reader = proxied.reader(0)
     await append(direct, b"1")
-    assert positions(await read(reader, 1)) == [1]
+    assert positions(await read(reader, 1)) == [GROUP_ROOM]
     waiting = asyncio.create_task(reader.next_batch())
     old = proxied._connection.client
     proxy.inject(b"-ERR 'Slow Consumer'\r\n")
@@ -167,10 +170,10 @@ async def test_an_error_that_closes_the_client_for_good_makes_a_new_one(
         return old.is_closed
 
     await eventually(closed)
-    assert await append(proxied, b"2") == 2
+    assert await append(proxied, b"2") == 2 * GROUP_ROOM
     assert proxied._connection.client is not old
     async with asyncio.timeout(TIMEOUT_S):
-        assert positions(await waiting) == [2]
+        assert positions(await waiting) == [2 * GROUP_ROOM]
 
 
 async def test_closing_while_the_connection_is_broken_ends_at_once(

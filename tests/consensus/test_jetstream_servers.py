@@ -16,6 +16,7 @@ import pytest
 
 from app.embedded.raft import RaftGroup
 from consensus.jetstream import JetStreamLog
+from consensus.jetstream_layout import GROUP_ROOM
 from consensus.log import AppendOutcomeUnknown, LogStatus, LogUnavailable
 from tests.consensus.contract import eventually, new_id, positions, read
 
@@ -246,7 +247,7 @@ async def test_without_any_server_it_is_certain_that_nothing_was_appended(
         await log.status()
     for member in ALL:
         private_raft_group.start_member(member)
-    assert await log.append(message_id, b"x", timeout=TIMEOUT_S) == 1
+    assert await log.append(message_id, b"x", timeout=TIMEOUT_S) == GROUP_ROOM
 
 
 async def test_expired_barriers_keep_their_positions_over_the_death_of_all(

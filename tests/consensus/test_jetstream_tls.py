@@ -18,6 +18,7 @@ from cryptography.x509.oid import NameOID
 from app.embedded.processes import Child
 from app.embedded.raft import binary
 from consensus.jetstream import JetStreamLog
+from consensus.jetstream_layout import GROUP_ROOM
 from consensus.log import LogUnavailable
 from tests.consensus.contract import append, positions, read
 
@@ -60,10 +61,10 @@ def tls_server(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
 async def test_a_log_behind_tls(tls_server: str, tmp_path: Path) -> None:
     trust = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
     log = await JetStreamLog.connect([tls_server], "log", replicas=1, tls=trust, timeout=20)
-    assert await append(log, b"x") == 1
-    assert positions(await read(log.reader(0), 1)) == [1]
+    assert await append(log, b"x") == GROUP_ROOM
+    assert positions(await read(log.reader(0), 1)) == [GROUP_ROOM]
     status = await log.status()
-    assert (status.last_position, status.term) == (1, None)
+    assert (status.last_position, status.term) == (GROUP_ROOM, None)
     await log.close()
 
 

@@ -108,7 +108,7 @@ async def test_the_drill(short_path: Path) -> None:
             manifest = orjson.loads(output)
             await load.reach(len(load.acknowledged) + 20)
             await load.stop()
-        last = manifest["log_state"]["last_seq"]
+        last = manifest["last_position"]
         assert 0 < manifest["checkpoint"] <= last
         before = await revisions(postgres.url(), last)
         assert before

@@ -1,0 +1,236 @@
+"""Group commit on a publisher that does what a script says: what callers are told is true.
+
+The real publisher's answers come when the servers like; here each may come in any order with
+any other event, which is where a wrong promise would hide.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from consensus.jetstream_connection import Connection
+from consensus.jetstream_group import GROUP_BYTES, GroupAppender
+from consensus.jetstream_layout import Layout
+from consensus.jetstream_publisher import Publisher
+from consensus.log import (
+    AppendOutcomeUnknown,
+    EntryTooLarge,
+    LogUnavailable,
+)
+from tests.consensus.contract import new_id
+
+LAYOUT = Layout("s", groups=True)
+NOW = datetime.now(UTC)
+TIMEOUT_S = 10.0
+
+
+class Up:
+    """A connection that is there."""
+
+    is_closed = False
+
+    async def wait_up(self, deadline: float) -> bool:
+        return not self.is_closed
+
+
+@dataclass
+class Script:
+    """A publisher whose messages end as the script says; then they are taken."""
+
+    script: list[str] = field(default_factory=list)
+    messages: list[tuple[str, bytes]] = field(default_factory=list)
+    ids: dict[str, int] = field(default_factory=dict)
+    hold: asyncio.Event | None = None
+
+    async def publish(self, subject: str, data: bytes, headers: dict[str, str], **_: object) -> int:
+        does = self.script.pop(0) if self.script else "taken"
+        if self.hold is not None:
+            await self.hold.wait()
+        await asyncio.sleep(0)
+        if does == "refused":
+            raise LogUnavailable("refused")
+        if does == "too large" and subject == "s.group":
+            raise EntryTooLarge("refused")
+        if does == "lost":
+            raise AppendOutcomeUnknown("lost")
+        message_id = headers["Nats-Msg-Id"]
+        if message_id not in self.ids:
+            self.messages.append((subject, data))
+            self.ids[message_id] = len(self.messages)
+        if does == "unknown":
+            raise AppendOutcomeUnknown("taken, but nobody heard of it")
+        return self.ids[message_id]
+
+    @property
+    def entries(self) -> dict[int, bytes]:
+        return {
+            entry.position: entry.data
+            for number, (subject, data) in enumerate(self.messages, 1)
+            for entry in LAYOUT.entries(subject, number, data, NOW)
+        }
+
+
+def appender_on(script: Script) -> GroupAppender:
+    return GroupAppender(cast(Connection, Up()), cast(Publisher, script), LAYOUT)
+
+
+async def outcome(appender: GroupAppender, name: str) -> Any:
+    try:
+        return await appender.append(name, name.encode(), timeout=TIMEOUT_S)
+    except (LogUnavailable, AppendOutcomeUnknown) as error:
+        return type(error)
+
+
+async def test_what_comes_while_a_message_is_under_way_goes_together_in_the_next() -> None:
+    script = Script(hold=asyncio.Event())
+    appender = appender_on(script)
+    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it is under way now
+    rest = [
+        asyncio.create_task(appender.append(str(n), b"%d" % n, timeout=TIMEOUT_S))
+        for n in range(1, 6)
+    ]
+    await asyncio.sleep(0)
+    assert script.hold is not None
+    script.hold.set()
+    assert await first == 100
+    assert await asyncio.gather(*rest) == [196, 197, 198, 199, 200]
+    assert [subject for subject, _ in script.messages] == ["s.change", "s.group"]
+    assert list(script.entries.values()) == [b"%d" % n for n in range(6)]
+
+
+async def test_a_large_entry_goes_by_itself_and_holds_up_nobody() -> None:
+    script = Script()
+    appender = appender_on(script)
+    large = b"x" * (GROUP_BYTES // 2)
+    got = await asyncio.gather(
+        *(appender.append(new_id(), data, timeout=TIMEOUT_S) for data in (large, b"1", b"2", large))
+    )
+    assert [script.entries[position] for position in got] == [large, b"1", b"2", large]
+    assert sorted(subject for subject, _ in script.messages) == ["s.change", "s.change", "s.group"]
+
+
+async def test_a_group_takes_no_more_than_fits() -> None:
+    script = Script()
+    appender = appender_on(script)
+    data = b"x" * (GROUP_BYTES // 5)
+    await asyncio.gather(*(appender.append(new_id(), data, timeout=TIMEOUT_S) for _ in range(10)))
+    assert max(len(message) for _, message in script.messages) <= GROUP_BYTES
+    assert len(script.entries) == 10
+
+
+async def test_a_group_that_the_servers_find_too_large_is_divided() -> None:
+    script = Script(script=["too large", "too large"])
+    appender = appender_on(script)
+    got = await asyncio.gather(
+        *(appender.append(new_id(), b"%d" % n, timeout=TIMEOUT_S) for n in range(8))
+    )
+    assert [script.entries[position] for position in got] == [b"%d" % n for n in range(8)]
+
+
+async def test_whoever_waits_too_long_behind_another_was_certainly_not_appended() -> None:
+    script = Script(hold=asyncio.Event())
+    appender = appender_on(script)
+    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    with pytest.raises(LogUnavailable):
+        await appender.append("1", b"1", timeout=0)
+    assert script.hold is not None
+    script.hold.set()
+    await first
+    assert await appender.append("2", b"2", timeout=TIMEOUT_S) == 200
+    assert list(script.entries.values()) == [b"0", b"2"]
+
+
+async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_that_it_is_not() -> (
+    None
+):
+    script = Script(hold=asyncio.Event())
+    appender = appender_on(script)
+    first = asyncio.create_task(outcome(appender, "0"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    second = asyncio.create_task(outcome(appender, "1"))
+    await asyncio.sleep(0)
+    await appender.close()
+    assert await first is AppendOutcomeUnknown
+    assert await second is LogUnavailable
+
+
+async def test_a_fault_of_ours_is_seen_by_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    script = Script()
+    appender = appender_on(script)
+
+    async def broken(*_: object, **__: object) -> int:
+        raise RuntimeError("a fault")
+
+    monkeypatch.setattr(script, "publish", broken)
+    got = await asyncio.gather(
+        *(appender.append(new_id(), b"x", timeout=TIMEOUT_S) for _ in range(3)),
+        return_exceptions=True,
+    )
+    assert [type(each) for each in got] == [RuntimeError] * 3
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("append"), st.integers(1, 6)),
+        st.tuples(st.just("again"), st.integers(0, 5)),
+        st.tuples(st.just("cancel"), st.integers(0, 20)),
+        st.tuples(st.just("turn"), st.integers(1, 4)),
+    ),
+    max_size=30,
+)
+ENDS = st.lists(st.sampled_from(["taken", "refused", "unknown", "lost", "too large"]), max_size=12)
+
+
+@settings(deadline=None)
+@given(steps=STEPS, ends=ENDS)
+async def test_what_callers_are_told_is_true(steps: list[tuple[str, int]], ends: list[str]) -> None:
+    """An answer is the entry's place; "not appended" is never there; nothing is there twice,
+    but what was called unknown and was sent again."""
+    script = Script(script=list(ends))
+    appender = appender_on(script)
+    calls: list[tuple[str, asyncio.Task[Any]]] = []
+
+    def begin(name: str) -> None:
+        calls.append((name, asyncio.create_task(outcome(appender, name))))
+
+    for step, value in steps:
+        match step:
+            case "append":
+                for _ in range(value):
+                    begin(str(len(calls)))
+            case "again" if value < len(calls):
+                begin(calls[value][0])
+            case "cancel" if value < len(calls):
+                calls[value][1].cancel()
+            case _:
+                for _ in range(value):
+                    await asyncio.sleep(0)
+    got = await asyncio.gather(*(task for _, task in calls), return_exceptions=True)
+    told: dict[str, list[Any]] = {}
+    for (name, _), result in zip(calls, got, strict=True):
+        told.setdefault(name, []).append(result)
+    for name, results in told.items():
+        check_true(name.encode(), results, script.entries)
+
+
+def check_true(data: bytes, told: list[Any], entries: dict[int, bytes]) -> None:
+    times = list(entries.values()).count(data)
+    for result in told:
+        assert not isinstance(result, Exception), result
+        assert not isinstance(result, int) or entries[result] == data
+    if all(result is LogUnavailable for result in told):
+        assert times == 0
+    if len(told) == 1:
+        assert times <= 1
