@@ -1,18 +1,18 @@
 """One connection to the NATS group that is never given up.
 
-nats-py reconnects by itself, but closes for good when a server sends an error that it
-does not know (`Slow Consumer` after a long pause of this process is one). This class
-then makes a new client. Must never put a URL with its credentials into a text.
+nats-py reconnects by itself, but closes for good when a server sends an error that it does not
+know (`Slow Consumer` after a long pause of this process is one), and its reconnecting dies of
+what it does not expect (a line without an end from whatever has the server's port now). This
+class then makes a new client. Must never put a URL with its credentials into a text.
 """
 
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import logging
-import re
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -22,6 +22,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from consensus.jetstream_credentials import Credentials
 from consensus.jetstream_stream import MAX_MESSAGE_BYTES
 from consensus.log import AccessUnusable, LogUnavailable
 
@@ -32,6 +33,8 @@ API_TIMEOUT_S: Final = 2.0
 
 _RECONNECT_WAIT_S: Final = 0.1
 _REPLACE_WAIT_S: Final = 1.0
+_LOOK_EVERY_S: Final = 1.0
+"""How soon an end is noticed that the client does not tell."""
 _CONNECT_TIMEOUT_S: Final = 2
 _PING_INTERVAL_S: Final = 2
 """With two outstanding pings a connection that hangs is given up after 6 s."""
@@ -85,20 +88,24 @@ def _login(servers: Sequence[str]) -> dict[str, str]:
     return {"user": unquote(user), "password": unquote(password)}
 
 
-def _check_credentials(file: Path) -> None:
-    """Raise AccessUnusable unless the file holds a user's JWT and seed, and we can sign with it.
+def _has_ended(client: Client) -> bool:
+    """Whether the client will never be connected again, whatever the servers do.
 
-    Otherwise the client breaks off half made, and closing it fails at an assertion of its own.
+    Asked of what it is, because its callbacks do not tell all of it: none is called when its
+    reconnecting dies, nor when it dies half way through closing.
     """
-    try:
-        text = file.read_bytes()
-    except OSError as error:
-        raise AccessUnusable(f"{file} cannot be read: {error.strerror}") from error
-    seed = re.search(rb"BEGIN USER NKEY SEED-*\s+([A-Z2-7]+)\s", text)
-    if seed is None or re.search(rb"BEGIN NATS USER JWT-*\s+[\w.-]+\s", text) is None:
-        raise AccessUnusable(f"{file} holds no NATS credentials (a user's JWT and seed)")
-    if importlib.util.find_spec("nkeys") is None:  # nats-py imports it only then
-        raise AccessUnusable("credentials need the Python package nkeys, which is not installed")
+    if client.is_closed:
+        return True
+    task = client._reconnection_task
+    if task is None or not task.done():
+        return False
+    return not client.is_connected or _death_of(client) is not None
+
+
+def _death_of(client: Client) -> BaseException | None:
+    """What the client's reconnecting died of."""
+    task = client._reconnection_task
+    return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
 
 class Connection:
@@ -122,14 +129,16 @@ class Connection:
         """Called whenever a connection is lost or made."""
         self._options: dict[str, Any] = {"name": name, **_login(servers)}
         if credentials is not None:
-            _check_credentials(credentials)
-            self._options["user_credentials"] = str(credentials)
+            user = Credentials(credentials)
+            self._options |= {"user_jwt_cb": user.jwt, "signature_cb": user.sign}
         if tls is not None:
             self._options["tls"] = tls
         self._client: Client | None = None
         self._up = asyncio.Event()
         self._closing = False
-        self._replacing: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None
+        self._closed = asyncio.Event()
+        """A client told that it closed."""
         self._refused: asyncio.Future[str] | None = None
         self._last_error = "no server answered"
 
@@ -169,6 +178,7 @@ class Connection:
             await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if making.done():
                 await making
+                self._keeping = asyncio.create_task(self._keep_client())
                 return
             text = self._refused.result() if self._refused.done() else self._last_error
         finally:
@@ -194,9 +204,9 @@ class Connection:
         """Disconnect for good. Idempotent."""
         self._closing = True
         self._up.set()  # nobody waits for what will not come
-        if self._replacing is not None:
-            self._replacing.cancel()
-            await asyncio.gather(self._replacing, return_exceptions=True)
+        if self._keeping is not None:
+            self._keeping.cancel()
+            await asyncio.gather(self._keeping, return_exceptions=True)
         client, self._client = self._client, None
         if client is not None:
             await client.close()
@@ -206,14 +216,13 @@ class Connection:
         client = Client()
 
         async def lost() -> None:
-            if client is self._client:
+            # Once it is closed for good, nobody shall wait for a connection any more.
+            if client is self._client and not self._closing:
                 self._mark_lost()
 
         async def closed() -> None:
-            if client is self._client and not self._closing:
-                logger.warning("nats: the client closed, making a new one: %s", client.last_error)
-                self._mark_lost()
-                self._replacing = asyncio.create_task(self._replace_client())
+            if client is self._client:
+                self._closed.set()
 
         async def again() -> None:
             if client is self._client:
@@ -242,7 +251,27 @@ class Connection:
         self._client = client
         self._mark_made()
 
-    async def _replace_client(self) -> None:
+    async def _keep_client(self) -> None:
+        """Replace the client whenever it has ended."""
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_EVERY_S):
+                    await self._closed.wait()
+            self._closed.clear()
+            client = self._client
+            if client is not None and _has_ended(client):
+                logger.warning(
+                    "nats: the client ended, making a new one: %s",
+                    client.last_error,
+                    exc_info=_death_of(client),
+                )
+                self._mark_lost()
+                await self._replace(client)
+
+    async def _replace(self, client: Client) -> None:
+        with suppress(OSError, nats.errors.Error, TimeoutError):
+            async with asyncio.timeout(_CONNECT_TIMEOUT_S):
+                await client.close()
         while True:
             try:
                 await self._make_client()
@@ -250,7 +279,12 @@ class Connection:
             except (OSError, nats.errors.Error) as error:
                 # The credentials' file may be away for a moment; and it may close again.
                 await self._on_error(error)
-                await asyncio.sleep(_REPLACE_WAIT_S)
+            except Exception as error:
+                # What nats-py makes of bytes that are not NATS: not ours to know beforehand. Who
+                # sends them may be gone the next second, and nobody is told that we are connected.
+                logger.exception("nats: a new client could not be made")
+                await self._on_error(error)
+            await asyncio.sleep(_REPLACE_WAIT_S)
 
     async def _on_error(self, error: Exception) -> None:
         self._last_error = f"{type(error).__name__}: {error}" if str(error) else repr(error)

@@ -12,23 +12,29 @@ CHUNK_BYTES = 65_536
 class Proxy:
     """Forwards to one server. Use as an async context manager."""
 
-    def __init__(self, target_url: str) -> None:
+    def __init__(self, target_url: str, port: int = 0) -> None:
         self._target = urlsplit(target_url)
+        self.port = port
+        """0 until a free one is found."""
         self._server: asyncio.Server | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._clients: set[asyncio.StreamWriter] = set()
         self._servers: set[asyncio.StreamWriter] = set()
         self.mute = False
         """True: what the server says is swallowed. What the client says still arrives."""
+        self.greeting: bytes | None = None
+        """Said to whoever connects, and nothing else: the port is not the server's any more."""
+        self.greeted = 0
+        """How often."""
 
     @property
     def url(self) -> str:
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
-        return f"nats://{self._target.username}:{self._target.password}@127.0.0.1:{port}"
+        user, at, _ = self._target.netloc.rpartition("@")
+        return f"nats://{user}{at}127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self.port = self._server.sockets[0].getsockname()[1]
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -54,6 +60,11 @@ class Proxy:
         return len(self._clients)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.greeting is not None:
+            self.greeted += 1
+            writer.write(self.greeting)
+            self._clients.add(writer)
+            return
         there, back = await asyncio.open_connection(self._target.hostname, self._target.port)
         self._clients.add(writer)
         self._servers.add(back)

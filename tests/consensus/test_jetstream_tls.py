@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import json
 import ssl
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,14 +14,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from app.embedded.processes import Child
-from app.embedded.raft import binary
 from consensus.jetstream import JetStreamLog
 from consensus.jetstream_layout import GROUP_ROOM
 from consensus.log import LogUnavailable
 from tests.consensus.contract import append, positions, read
-
-HOST = "127.0.0.1"
+from tests.consensus.lone_server import HOST, lone_server
 
 
 def write_certificate(folder: Path) -> None:
@@ -47,15 +43,9 @@ def write_certificate(folder: Path) -> None:
 @pytest.fixture
 def tls_server(tmp_path: Path, unused_tcp_port: int) -> Iterator[str]:
     write_certificate(tmp_path)
-    config = {
-        "listen": f"{HOST}:{unused_tcp_port}",
-        "jetstream": {"store_dir": str(tmp_path)},
-        "tls": {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")},
-    }
-    (tmp_path / "server.json").write_text(json.dumps(config))
-    server = Child("tls", [binary(), "-c", str(tmp_path / "server.json")], log=tmp_path / "log")
-    yield f"nats://{HOST}:{unused_tcp_port}"
-    server.stop()
+    tls = {"cert_file": str(tmp_path / "cert.pem"), "key_file": str(tmp_path / "key.pem")}
+    with lone_server(tmp_path, unused_tcp_port, tls=tls) as url:
+        yield url
 
 
 async def test_a_log_behind_tls(tls_server: str, tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""Each way in which nats-py's client ends without a word; the log goes on with a new one.
+
+Method: one server, so there is no other to go on with, behind a proxy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from nats.aio.client import Client
+
+from consensus.jetstream import JetStreamLog
+from tests.consensus.contract import append, eventually
+from tests.consensus.lone_server import lone_server
+from tests.consensus.proxy import Proxy
+
+TIMEOUT_S = 20.0
+ENDLESS_LINE = b"x" * 100_000
+"""More than nats-py's reader holds, and no newline: it raises ValueError."""
+
+
+@pytest.fixture
+async def proxy(tmp_path: Path, unused_tcp_port: int) -> AsyncIterator[Proxy]:
+    with lone_server(tmp_path, unused_tcp_port) as url:
+        async with Proxy(url) as proxy:
+            yield proxy
+
+
+@pytest.fixture
+async def log(proxy: Proxy) -> AsyncIterator[JetStreamLog]:
+    log = await JetStreamLog.connect([proxy.url], "log", replicas=1, timeout=TIMEOUT_S)
+    yield log
+    await log.close()
+
+
+async def test_a_client_whose_reconnecting_dies_is_replaced(
+    proxy: Proxy, log: JetStreamLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert await append(log, b"1") == 1
+    old = log._connection.client
+    proxy.greeting = ENDLESS_LINE  # whatever has the server's port for a moment
+    proxy.cut()
+
+    async def dead() -> bool:
+        task = old._reconnection_task
+        return task is not None and task.done() and task.exception() is not None
+
+    await eventually(dead)
+    waiting = asyncio.create_task(append(log, b"2"))
+    greeted = proxy.greeted
+
+    async def tried_again() -> bool:
+        return proxy.greeted > greeted
+
+    await eventually(tried_again)  # and the new client met the same, and was not the last
+    proxy.greeting = None
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await waiting == 2
+    assert log._connection.client is not old
+    told = [record for record in caplog.records if record.name == "consensus.jetstream_connection"]
+    assert any(record.exc_info for record in told if record.levelno == logging.WARNING)
+
+
+async def test_a_client_that_died_while_it_closed_is_replaced(log: JetStreamLog) -> None:
+    assert await append(log, b"1") == 1
+    old = log._connection.client
+    # What an error of the server does whose connection breaks at that moment: nats-py's task
+    # dies at what it has yet to send, and calls nobody back.
+    await old._close(Client.CLOSED, do_cbs=False)
+    async with asyncio.timeout(TIMEOUT_S):
+        assert await append(log, b"2") == 2
+    assert log._connection.client is not old
