@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from consensus.jetstream_connection import Connection
+from consensus.jetstream_stream import HEADER_ROOM_BYTES
 from consensus.log import AppendOutcomeUnknown, EntryTooLarge, LogUnavailable
 
 _ANSWER_TIMEOUT_S: Final = 2.0
@@ -28,11 +29,11 @@ LONGEST_PAUSE_S: Final = 0.25
 _MESSAGE_TOO_LARGE: Final = 10054
 
 # Refusals that a server gives before it proposes the entry to the Raft group: JetStream off
-# for the account (10039) or the server (10076), stream sealed (10109), message TTL not valid
-# (10165) or not allowed (10166). Any other error may come from a member that failed to store
-# an entry which the group has committed (10077 "store failed" does), or may speak of an
-# earlier attempt that is still under way (10158): it proves nothing.
-_NOT_PROPOSED: Final = frozenset({10039, 10076, 10109, 10165, 10166})
+# for the account (10039) or the server (10076), message too large (10054), stream sealed
+# (10109), message TTL not valid (10165) or not allowed (10166). Any other error may come from a
+# member that failed to store an entry which the group has committed (10077 "store failed"
+# does), or may speak of an earlier attempt that is still under way (10158): it proves nothing.
+_NOT_PROPOSED: Final = frozenset({10039, _MESSAGE_TOO_LARGE, 10076, 10109, 10165, 10166})
 
 
 class _Pending:
@@ -46,8 +47,19 @@ class _Pending:
         """Attempts that certainly changed nothing; equal to `sent`: nothing was appended."""
         self.position: int | None = None
         self.too_large = False
+        """An attempt was refused for the entry's size."""
         self.reason = "no server was connected"
         self.signal: asyncio.Future[None] | None = None
+
+    @property
+    def nothing_appended(self) -> bool:
+        """Whether that is certain, because no attempt is left without an answer."""
+        return self.refused == self.sent
+
+    @property
+    def decided(self) -> bool:
+        """Whether no answer that may still come could tell more."""
+        return self.position is not None or (self.too_large and self.nothing_appended)
 
     def wake(self) -> None:
         if self.signal is not None and not self.signal.done():
@@ -55,7 +67,7 @@ class _Pending:
 
     async def answer(self, until: float) -> None:
         """Wait for any news until the loop's clock shows `until`."""
-        if self.position is not None or self.too_large:
+        if self.decided:
             return
         loop = asyncio.get_running_loop()
         self.signal = loop.create_future()
@@ -90,9 +102,10 @@ class Publisher:
     ) -> int:
         """The committed message's sequence. The headers must hold its Nats-Msg-Id.
 
-        Raises EntryTooLarge; LogUnavailable when every attempt was refused, or none was
-        made; AppendOutcomeUnknown after `timeout` seconds otherwise. Without `retry_refused`,
-        LogUnavailable comes as soon as it is certain that nothing was appended so far.
+        Raises LogUnavailable when every attempt was refused, or none was made, EntryTooLarge
+        when one of them was for the size; AppendOutcomeUnknown after `timeout` seconds otherwise.
+        Without `retry_refused`, LogUnavailable comes as soon as it is certain that nothing was
+        appended so far.
         """
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
@@ -103,21 +116,21 @@ class Publisher:
             while await self._connection.wait_up(deadline):
                 await self._send(pending, token, subject, data, headers)
                 await pending.answer(min(deadline, loop.time() + _ANSWER_TIMEOUT_S))
-                if not retry_refused and pending.refused == pending.sent:
+                if not retry_refused and pending.nothing_appended and not pending.decided:
                     break
-                if pending.position is None and not pending.too_large:
+                if not pending.decided:
                     # A late answer to an earlier attempt ends the pause.
                     await pending.answer(min(deadline, loop.time() + pause))
                     pause = min(2 * pause, LONGEST_PAUSE_S)
                 if pending.position is not None:
                     return pending.position
-                if pending.too_large:
+                if pending.decided:
                     raise EntryTooLarge(f"the log refuses an entry of {len(data)} bytes")
                 if loop.time() >= deadline:
                     break
         finally:
             del self._pending[token]
-        if pending.refused == pending.sent:
+        if pending.nothing_appended:
             raise LogUnavailable(f"nothing was appended within {timeout:g} s: {pending.reason}")
         raise AppendOutcomeUnknown(f"no confirmation within {timeout:g} s: {pending.reason}")
 
@@ -125,13 +138,16 @@ class Publisher:
         self, pending: _Pending, token: str, subject: str, data: bytes, headers: dict[str, str]
     ) -> None:
         client = self._connection.client
+        if len(data) + HEADER_ROOM_BYTES > client.max_payload:
+            # Not left to nats-py, which forgets the headers: the server would end the connection.
+            pending.too_large = True
+            pending.reason = "this server takes no entry of this size"
+            return
         # Counted first: if anything goes wrong half way, the outcome is unknown.
         pending.sent += 1
         pending.reason = "no answer"
         try:
             await client.publish(subject, data, reply=f"{self._inbox}.{token}", headers=headers)
-        except nats.errors.MaxPayloadError:
-            pending.too_large = True
         except nats.errors.Error as error:
             # The client refuses before it writes: not connected, or its buffer is full.
             pending.refused += 1
@@ -155,7 +171,7 @@ class Publisher:
                 pending.position = int(answer["seq"])
             else:
                 code = error.get("err_code")
-                pending.too_large = code == _MESSAGE_TOO_LARGE
+                pending.too_large |= code == _MESSAGE_TOO_LARGE
                 pending.refused += code in _NOT_PROPOSED
                 pending.reason = f"{error.get('description', 'refused')} ({code})"
         pending.wake()
