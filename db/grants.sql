@@ -43,6 +43,8 @@ GRANT INSERT, UPDATE, DELETE ON
     TO guardian_web;
 GRANT INSERT ON config_schema_versions TO guardian_web;
 
+-- The owner alone writes retired_skips (guardian log begin-anew).
+
 -- The projector appends to the history and projects it. It reads no password, token or key.
 GRANT SELECT, INSERT ON
     config_revisions, rejected_changes, skipped_entries, log_beginnings TO guardian_projector;

@@ -13,6 +13,7 @@ import asyncpg
 from projections.checkpoint import read_checkpoint
 from projections.projector import LOCK_CLASS, LOCK_OBJECT
 from projections.revisions import APPLICATION, Connection
+from projections.skips import retire_skips
 
 _RECORD = """
 INSERT INTO log_beginnings (first_position, change_digest, reason, decided_by)
@@ -59,6 +60,7 @@ async def begin_anew(
             await connection.execute(_RECORD, first, checkpoint.change_digest, reason, decided_by)
             await connection.execute(_FORGET_LAST_ENTRY, APPLICATION)
             await connection.execute(_FORGET_HALT, APPLICATION)
+            await retire_skips(connection, first)
             await make_log(first)
         return first
     finally:

@@ -16,6 +16,14 @@ _ADD = """
 INSERT INTO skipped_entries (position, digest, reason, decided_by) VALUES ($1, $2, $3, $4)
 ON CONFLICT (position) DO NOTHING RETURNING position
 """
+_RETIRE = """
+WITH retired AS (
+    DELETE FROM skipped_entries WHERE position >= $1
+    RETURNING position, digest, reason, decided_by, decided_at
+)
+INSERT INTO retired_skips (position, digest, reason, decided_by, decided_at)
+SELECT position, digest, reason, decided_by, decided_at FROM retired
+"""
 
 Skips = dict[int, bytes]
 """From a position to the SHA-256 of the entry there."""
@@ -31,6 +39,11 @@ async def add_skip(connection: Connection, entry: Entry, reason: str, decided_by
     """Record the decision; False if this position was decided before."""
     digest = hashlib.sha256(entry.data).digest()
     return await connection.fetchval(_ADD, entry.position, digest, reason, decided_by) is not None
+
+
+async def retire_skips(connection: Connection, first_position: int) -> None:
+    """Void the decisions from this position on: a log that begins there holds other entries."""
+    await connection.execute(_RETIRE, first_position)
 
 
 def is_skipped(skips: Skips, entry: Entry) -> bool:

@@ -1,0 +1,70 @@
+"""A log that is begun anew owes nothing to what was decided about the one before."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import asyncpg
+import pytest
+
+from app.settings import Settings
+from app.web import connect_log
+from projections.halts import ProjectorHalted
+from tests.faults.test_backup import guardian
+from tests.support.service import run_service, settings_for
+
+UNDECODABLE = b'{"format": 2}\n{}'
+
+
+@pytest.fixture
+def settings(database_url: str, nats_url: str, stream_name: str) -> Settings:
+    return settings_for(database_url, nats_url, stream_name)
+
+
+async def append_undecodable(settings: Settings, message_id: str) -> int:
+    log = await connect_log(settings)
+    try:
+        return await log.append(message_id, UNDECODABLE + message_id.encode(), timeout=10)
+    finally:
+        await log.close()
+
+
+async def halt(settings: Settings) -> None:
+    async with run_service(settings) as service:
+        with pytest.raises(ProjectorHalted, match="undecodable-entry"):
+            await asyncio.wait_for(service.projector_task, 30)
+
+
+async def test_what_was_to_be_skipped_in_a_lost_log_is_not_looked_for_in_the_next(
+    settings: Settings,
+) -> None:
+    """The new log's entry at that position had other bytes: broken-invariant, for ever."""
+    position = await append_undecodable(settings, "lost")
+    await halt(settings)
+    skip = ("log", "skip", str(position), "--by", "ada", "--reason")
+    code, _, errors = await guardian(settings, *skip, "of the lost log")
+    assert code == 0, errors
+    begin = ("log", "begin-anew", "--replace", "--reason", "a test", "--json")
+    code, output, errors = await guardian(settings, *begin)
+    assert (code, json.loads(output or "{}")) == (0, {"first_position": position}), errors
+
+    # The same place can be decided about again.
+    assert await append_undecodable(settings, "new") == position
+    await halt(settings)
+    code, _, errors = await guardian(settings, *skip, "of the new log")
+    assert code == 0, errors
+    async with run_service(settings) as service:
+        admin = await service.anonymous.sign_in()
+        project, _ = await service.project(admin)
+        answer = await admin("PUT", f"{project}/configs/k", json={"content": 1, "version": 0})
+        assert answer.status == 201, answer.body
+
+    connection = await asyncpg.connect(settings.require_database_url())
+    for table, reason in (
+        ("retired_skips", "of the lost log"),
+        ("skipped_entries", "of the new log"),
+    ):
+        rows = await connection.fetch(f"SELECT position, reason, decided_by FROM {table}")
+        assert [tuple(row) for row in rows] == [(position, reason, "ada")]
+    await connection.close()
