@@ -88,6 +88,13 @@ async def revisions(url: str, last_position: int) -> list[Any]:
     return rows
 
 
+async def content_of(settings: Settings, path: str) -> Any:
+    """A config's content, once the service on these settings has applied all of the log."""
+    async with run_service(settings) as service:
+        admin = await service.anonymous.sign_in()
+        return (await admin("GET", f"{path}?consistency=linearizable")).json["content"]
+
+
 async def test_the_drill(short_path: Path) -> None:
     group, postgres = RaftGroup(short_path / "raft"), Postgres(short_path / "postgres")
     group.start()
@@ -209,9 +216,7 @@ async def test_an_interrupted_restore_goes_on(
     said: list[str] = []
     await restore(target, folder, said.append)
     assert "the log is there already" in said
-    async with run_service(target) as service:
-        admin = await service.anonymous.sign_in()
-        assert (await admin("GET", path)).json["content"] == 1
+    assert await content_of(target, path) == 1
 
 
 async def test_nothing_is_restored_over_anything(
@@ -261,9 +266,7 @@ async def test_a_restore_over_a_running_or_newer_installation_is_refused(
     await restore(settings, newer, said.append)
     assert "the database is there already" in said
     assert "the log is there already" not in said
-    async with run_service(settings) as service:
-        admin = await service.anonymous.sign_in()
-        assert (await admin("GET", path)).json["content"] == 2
+    assert await content_of(settings, path) == 2
 
 
 async def test_a_lost_database_is_restored_beside_a_log_that_is_newer(
@@ -279,10 +282,7 @@ async def test_a_lost_database_is_restored_beside_a_log_that_is_newer(
     code, output, errors = await guardian(target, "restore", str(folder), "--database-only")
     assert code == 0, errors
     assert "the log kept" in output
-    async with run_service(target) as service:
-        admin = await service.anonymous.sign_in()
-        answer = await admin("GET", f"{path}?consistency=linearizable")
-        assert answer.json["content"] == 2
+    assert await content_of(target, path) == 2
     ask("delete_streams", settings.stream)
     code, _, errors = await guardian(settings, "restore", str(folder), "--database-only")
     assert (code, "that the database could follow" in errors) == (1, True), errors
@@ -304,6 +304,4 @@ async def test_another_streams_name_is_refused_before_anything_is_restored(
         f" and not {renamed.stream!r}\n"
     )
     await restore(target, folder)
-    async with run_service(target) as service:
-        admin = await service.anonymous.sign_in()
-        assert (await admin("GET", path)).json["content"] == 1
+    assert await content_of(target, path) == 1
