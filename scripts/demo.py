@@ -8,24 +8,22 @@ GUARDIAN_ADMIN_PASSWORD, or makes a superuser of its own in the data folder's da
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import os
 import random
 import secrets
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
+import click
 import uuid6
 
 from app.access.passwords import PasswordHashing
-from app.embedded.data_folder import attached
-from app.settings import load_settings
+from app.commands import Failure, KnownFailures, Misuse, attached_settings
+from app.settings import Settings
 from app.tables.users import insert_user
 from projections.rebuild import rebuild_configs, verify_configs
 
@@ -45,6 +43,18 @@ class Demo:
         self.acknowledged: dict[str, set[int]] = {}
         """By key, the versions that the service said are committed."""
 
+    async def look(self) -> None:
+        """Raise Failure where nobody answers yet, Misuse where nobody can."""
+        try:
+            async with self._session.get(f"{self._base_url}/healthz"):
+                pass
+        except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
+            raise Misuse(f"--url: {self._base_url} is not an http address") from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise Failure(
+                f"no service answers at {self._base_url}; is `make run` running?"
+            ) from error
+
     async def call(self, method: str, path: str, **kwargs: Any) -> tuple[int, Any]:
         """One request; while the service is away (somebody kills it on purpose) it waits."""
         loop = asyncio.get_running_loop()
@@ -55,9 +65,9 @@ class Demo:
                 async with self._session.request(method, url, **kwargs) as response:
                     if response.status != 503 or loop.time() > give_up:
                         return response.status, await response.json(content_type=None)
-            except (aiohttp.ClientError, ConnectionError):
+            except (aiohttp.ClientError, OSError) as error:
                 if loop.time() > give_up:
-                    raise
+                    raise Failure(f"the service did not come back: {error}") from error
                 self.outcomes["no answer, tried again"] += 1
             await asyncio.sleep(0.2)
 
@@ -66,7 +76,7 @@ class Demo:
         body = {"email": email, "password": password}
         status, answer = await self.call("POST", "/v1/auth/login", json=body)
         if status != 200:
-            raise SystemExit(f"cannot sign in as {email}: {answer}")
+            raise Failure(f"cannot sign in as {email}: {answer}")
         self._session.headers["Authorization"] = f"Bearer {answer['access_token']}"
 
     async def load_examples(self, project: str) -> list[str]:
@@ -162,10 +172,12 @@ async def check_history(dsn: str, project_id: str, acknowledged: dict[str, set[i
         raise SystemExit(f"LOST: {lost}")
 
 
-async def run(base_url: str, dsn: str, changes: int) -> None:
-    settings = load_settings(os.environ)
+async def run(settings: Settings, base_url: str, changes: int) -> None:
+    """The whole show. Raises Failure, and SystemExit where the promise is not kept."""
+    dsn = settings.require_database_url()
     async with aiohttp.ClientSession() as session:
         demo = Demo(session, base_url)
+        await demo.look()
         if settings.admin_email and settings.admin_password:
             await demo.sign_in(settings.admin_email, settings.admin_password)
         else:
@@ -213,16 +225,14 @@ async def table_of(dsn: str, project_id: str) -> dict[str, Any]:
     return {row["key"]: (row["version"], json.loads(row["content"])) for row in rows}
 
 
-def main() -> None:
-    settings = load_settings(os.environ)
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", default=f"http://{settings.host}:{settings.port}")
-    parser.add_argument("--changes", type=int, default=CHANGES)
-    arguments = parser.parse_args()
-    dsn = attached(settings).database_url
-    if dsn is None:
-        sys.exit("no DATABASE_URL, and no running `make run` in this folder")
-    asyncio.run(run(arguments.url, dsn, arguments.changes))
+@click.command(help=__doc__)
+@click.option("--url", help="Where the service is [default: GUARDIAN_HOST and GUARDIAN_PORT].")
+@click.option("--changes", type=click.IntRange(min=1), default=CHANGES, show_default=True)
+def main(url: str | None, changes: int) -> None:
+    settings = attached_settings()
+    base_url = url or f"http://{settings.host}:{settings.port}"
+    with KnownFailures():
+        asyncio.run(run(settings, base_url, changes))
 
 
 if __name__ == "__main__":

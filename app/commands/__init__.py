@@ -98,9 +98,37 @@ def _as_failure(error: Exception) -> Failure | None:
 def settings_of_environment() -> Settings:
     """The settings of this process; a bad variable ends the command with exit code 2."""
     try:
-        return load_settings(os.environ)
+        settings = load_settings(os.environ)
+        if settings.database_url is not None:
+            check_database_url("DATABASE_URL", settings.database_url)
+        return settings
     except SettingsError as error:
         raise Misuse(str(error)) from error
+
+
+_OTHER_ARGUMENTS = (
+    *("host", "port", "user", "password", "passfile", "database", "ssl", "service", "servicefile"),
+    *("direct_tls", "server_settings", "target_session_attrs", "krbsrvname", "gsslib"),
+)
+
+
+def check_database_url(variable: str, url: str) -> None:
+    """Raise SettingsError for what asyncpg refuses without asking any server.
+
+    At the start of a process only: one that runs waits for a file of certificates that is being
+    replaced as it does for the server, so nothing tells it that a parameter can never be right.
+    """
+    from asyncpg import connect_utils
+    from asyncpg.exceptions import ClientConfigurationError
+
+    try:
+        parse = connect_utils._parse_connect_dsn_and_args  # type: ignore[attr-defined]
+        parse(dsn=url, **dict.fromkeys(_OTHER_ARGUMENTS))
+    except ClientConfigurationError as error:
+        raise SettingsError(variable, str(error)) from error
+    except OSError as error:  # ssl.SSLError is one
+        problem = f"a file that it names for TLS cannot be used: {error.strerror or error}"
+        raise SettingsError(variable, problem) from error
 
 
 def attached_settings() -> Settings:

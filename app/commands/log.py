@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.commands import KnownFailures, Misuse, attached_settings
+from app.commands import KnownFailures, Misuse, attached_settings, check_database_url
 from app.commands._progress import progress_bar
 
 if TYPE_CHECKING:
@@ -128,6 +128,11 @@ def replay(into: str, tables_from: str | None, as_json: bool) -> None:
     from app.migrations import create_database, up
     from projections.replay import TargetNotFresh
     from projections.replay import replay as run_replay
+
+    with KnownFailures():
+        check_database_url("--into", into)
+        if tables_from is not None:
+            check_database_url("--tables-from", tables_from)
 
     async def work(settings: Settings, log: Log) -> ReplayReport:
         source = tables_from or settings.require_database_url()

@@ -24,10 +24,10 @@ _NOT_MIGRATED = "the database is not migrated (`guardian release`): relation"
 _NOWHERE = "postgresql://u:hush@127.0.0.1:1/nowhere"
 
 
-def _fails(code: int, line: str, *arguments: str, **environ: str) -> None:
+def _fails(code: int, line: str, *arguments: str, module: str = "app.cli", **environ: str) -> None:
     """The command ends with this code, and on standard error with one line that begins so."""
     done = subprocess.run(
-        [sys.executable, "-m", "app.cli", *arguments],
+        [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         env={"PATH": "/usr/bin:/bin", "GUARDIAN_DATA_DIR": "/nonexistent/guardian", **environ},
         capture_output=True,
@@ -96,10 +96,53 @@ def test_a_role_without_rights(stranger_url: str, log_environ: dict[str, str]) -
         _fails(1, line, *command, **log_environ, DATABASE_URL=stranger_url)
 
 
-def test_a_url_that_asks_for_what_is_not(database_url: str) -> None:
-    url = f"{database_url}&sslmode=foo"
-    for command in (_CREATE, ("audit", "verify"), ("projections", "verify")):
-        _fails(2, "the database's URL: `sslmode`", *command, DATABASE_URL=url)
+_STARTING = {
+    "projector": ("projector",),
+    "web": ("web",),
+    "up": ("up",),
+    "release": ("release",),
+    "migrate": ("migrate", "version"),
+    "users": _CREATE,
+    "audit": ("audit", "verify"),
+    "projections": ("projections", "verify"),
+    "log": ("log", "status"),
+    "backup": ("backup", "/nonexistent/backup"),
+}
+_NEVER_RIGHT = {
+    "sslmode=foo": "`sslmode` parameter must be one of",
+    "target_session_attrs=foo": "target_session_attrs is expected to be one of",
+    "sslmode=verify-full&sslrootcert=/nowhere": "a file that it names for TLS cannot be used: No",
+}
+
+
+@pytest.mark.parametrize("command", _STARTING)
+@pytest.mark.parametrize("parameters", _NEVER_RIGHT)
+def test_a_url_that_can_never_be_right(command: str, parameters: str) -> None:
+    """The projector waited for it as for a database that is away; and before anything is asked."""
+    _fails(
+        2,
+        f"DATABASE_URL: {_NEVER_RIGHT[parameters]}",
+        *_STARTING[command],
+        DATABASE_URL=f"{_NOWHERE}?{parameters}",
+        NATS_URL="nats://127.0.0.1:1",
+        GUARDIAN_SECRET_KEY="0123456789abcdef0123456789abcdef",
+    )
+
+
+def test_a_url_of_another_database_that_can_never_be_right(log_environ: dict[str, str]) -> None:
+    replay = ("log", "replay", "--into", f"{_NOWHERE}?sslmode=foo")
+    _fails(2, "--into: `sslmode`", *replay, **log_environ, DATABASE_URL=_NOWHERE)
+
+
+def test_a_demo_of_nothing(log_environ: dict[str, str]) -> None:
+    """`make demo` without what it shows ended in a traceback, or after a minute."""
+    demo, address = "scripts.demo", "http://127.0.0.1:1"
+    _fails(2, "DATABASE_URL: is not set, and no `make run`", module=demo)
+    _fails(2, "GUARDIAN_PORT: must be a whole number", module=demo, GUARDIAN_PORT="x")
+    environ = {**log_environ, "DATABASE_URL": _NOWHERE}
+    _fails(2, "--url: nowhere is not an http address", "--url", "nowhere", module=demo, **environ)
+    line = f"no service answers at {address}; is `make run` running?"
+    _fails(1, line, "--url", address, module=demo, **environ)
 
 
 def test_a_database_without_a_log(tmp_path: Path) -> None:
