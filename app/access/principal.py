@@ -54,6 +54,11 @@ class User:
         """As it stands in the events that this user makes."""
         return Actor(user_id=self.user_id, email=self.email)
 
+    @property
+    def tenant(self) -> str:
+        """Whose share the requests take: that of an account."""
+        return f"user:{self.user_id}"
+
 
 @dataclass(frozen=True, slots=True)
 class Application:
@@ -72,6 +77,12 @@ class Application:
     def actor(self) -> Actor:
         """As it stands in the events that this application makes."""
         return Actor(key_id=self.key_id, key_name=self.key_name)
+
+    @property
+    def tenant(self) -> str:
+        """Whose share the requests take: that of the project's owner. Anybody may make projects,
+        and keys in them, so neither has a share of its own."""
+        return f"user:{self.owner_user_id}"
 
 
 Principal = User | Application

@@ -50,19 +50,8 @@ async def caller(request: web.Request) -> Principal:
         if isinstance(principal, Application):
             services.upkeep.used(principal)
     request[CALLER] = principal
-    request[TENANT] = tenant_of(principal)
+    request[TENANT] = principal.tenant
     return principal
-
-
-def tenant_of(principal: Principal) -> str:
-    """Whose share the principal's requests take: an account's.
-
-    Anybody may make projects, and keys in them, so neither has a share of its own: a key's is that
-    of its project's owner.
-    """
-    if isinstance(principal, Application):
-        return f"user:{principal.owner_user_id}"
-    return f"user:{principal.user_id}"
 
 
 async def _find_caller(request: web.Request) -> Principal:

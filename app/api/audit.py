@@ -7,9 +7,9 @@ from dataclasses import asdict
 from aiohttp import web
 
 from app.access.principal import Application, Permission
-from app.api.access import project_access, tenant_of
+from app.api.access import project_access
 from app.api.reads import TIMEOUT, reach
-from app.api.requests import check_query, json_response
+from app.api.requests import TENANT, check_query, json_response
 from app.errors import NotAllowed
 from app.services import SERVICES
 from projections.audit_verify import verify_project
@@ -24,7 +24,7 @@ async def verify(request: web.Request) -> web.Response:
         raise NotAllowed("viewer of the whole project")
     await reach(request)
     services = request.app[SERVICES]
-    turn = services.audit_walks.hold(tenant_of(access.principal))
+    turn = services.audit_walks.hold(request[TENANT])
     async with turn, services.pool.acquire() as connection:
         verdict = await verify_project(connection, access.project_id)
     body = asdict(verdict)

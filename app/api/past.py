@@ -6,10 +6,11 @@ from __future__ import annotations
 import asyncpg
 from aiohttp import web
 
-from app.api.access import Access, tenant_of
+from app.api.access import Access
 from app.api.reads import moment_of, prepare_read, seen_prefix
 from app.api.requests import (
     POSITION_HEADER,
+    TENANT,
     json_response,
     key_cursor,
     limit_of,
@@ -84,7 +85,7 @@ async def list_past(request: web.Request, access: Access) -> web.Response:
         position = await prepare_read(request)
         if prefix is not None:
             try:
-                async with request.app[SERVICES].searches.hold(tenant_of(access.principal)):
+                async with request.app[SERVICES].searches.hold(request[TENANT]):
                     found = await matching_configs(
                         pool, access.project_id, wanted, prefix, after, limit
                     )

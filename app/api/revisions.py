@@ -9,10 +9,11 @@ import orjson
 from aiohttp import web
 
 from app.access.principal import Permission
-from app.api.access import project_access, tenant_of
+from app.api.access import project_access
 from app.api.reads import TIMEOUT, config_key, own_prefix, prepare_read
 from app.api.requests import (
     POSITION_HEADER,
+    TENANT,
     check_query,
     json_response,
     limit_of,
@@ -83,7 +84,7 @@ async def diff(request: web.Request) -> web.Response:
         if version not in found:
             raise RevisionNotFound(key, version)
     patch = await services.differ.diff(
-        found[old].content, found[new].content, tenant=tenant_of(access.principal)
+        found[old].content, found[new].content, tenant=request[TENANT]
     )
     return json_response(
         {"key": key, "from": old, "to": new, "patch": patch},

@@ -12,9 +12,10 @@ import uuid6
 from aiohttp import web
 
 from app.access.principal import Principal, Role, User
-from app.api.access import caller, signed_in_user, tenant_of
+from app.api.access import caller, signed_in_user
 from app.api.reads import not_modified
 from app.api.requests import (
+    TENANT,
     Members,
     check_query,
     cursor_of,
@@ -72,7 +73,7 @@ async def create_schema(request: web.Request) -> web.Response:
     if project_id is not None:
         await _require_editor(request, user, project_id)
     services = request.app[SERVICES]
-    await services.validators.check_schema(text, tenant=tenant_of(user))
+    await services.validators.check_schema(text, tenant=request[TENANT])
     try:
         schema = await schemas.insert_schema(
             services.pool, str(uuid6.uuid7()), name, project_id, text, user.user_id
@@ -108,7 +109,7 @@ async def put_schema(request: web.Request) -> web.Response:
     expected = _expected_version(request)
     body, text = await _read_schema(request, "name", "schema")
     name = _name(body.text("name", longest=200)) if body.has("name") else None
-    services, tenant = request.app[SERVICES], tenant_of(user)
+    services, tenant = request.app[SERVICES], request[TENANT]
     await services.validators.check_schema(text, tenant=tenant)
     if dry_run:
         if expected is not None and expected != schema.version:
@@ -152,7 +153,7 @@ async def validate_content(request: web.Request) -> web.Response:
         raise ContentTooLarge(len(content), services.settings.max_content_bytes)
     violations = await _unless_gone(
         request,
-        services.validators.validate(schema.text, content, tenant=tenant_of(principal)),
+        services.validators.validate(schema.text, content, tenant=request[TENANT]),
     )
     if violations is None:
         return web.Response(status=CLIENT_GONE)

@@ -8,10 +8,10 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from app.api.access import Access, tenant_of
+from app.api.access import Access
 from app.api.idempotency import once
 from app.api.reads import TIMEOUT, reach
-from app.api.requests import POSITION_HEADER, etag, json_response, query_boolean
+from app.api.requests import POSITION_HEADER, TENANT, etag, json_response, query_boolean
 from app.api.views import config_body
 from app.changes import Change, ChangeIds, Committed, Plan, Prospect
 from app.diffs import Patch
@@ -37,7 +37,7 @@ async def write(
     """Commit the changes, once under an Idempotency-Key; or with `dry_run=true` say what it
     would do, with each difference."""
     services = request.app[SERVICES]
-    actor, tenant = access.principal.actor, tenant_of(access.principal)
+    actor, tenant = access.principal.actor, request[TENANT]
     await reach(request)
     if query_boolean(request, "dry_run"):
         prospects = await services.writer.preview(

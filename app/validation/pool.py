@@ -192,7 +192,7 @@ class ValidatorPool:
 
         `schema` is a text that check_schema accepted, `content` normalised I-JSON
         (domain.json_document.encode_json). `tenant` shares fairly: an account, as
-        app.api.access.tenant_of says. Raises SchemaTooExpensive, ValidationBusy,
+        app.access.principal says. Raises SchemaTooExpensive, ValidationBusy,
         ValidatorsUnavailable; InvalidSchema only if the schema was not checked.
         """
         request = Request(Operation.VALIDATE, self._cpu_s, _bytes(schema), content)
