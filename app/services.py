@@ -21,6 +21,7 @@ from app.long_poll import LongPolls
 from app.metrics import Metrics
 from app.schema_changes import SchemaChanges
 from app.settings import Settings
+from app.tenant_places import TenantPlaces
 from app.tenant_slots import TenantSlots
 from app.turns import Turns
 from app.validation.pool import ValidatorPool
@@ -60,6 +61,8 @@ class Services:
     searches: TenantSlots
     """Searches in contents: who waits for one holds no connection."""
     long_polls: LongPolls
+    held_places: TenantPlaces
+    watch_places: TenantPlaces
     watch_hub: WatchHub
     watch_history: WatchHistory
     watch_guard: AccessGuard

@@ -35,6 +35,7 @@ from app.schema_gate import SchemaGate
 from app.schema_leases import SchemaLeases
 from app.services import SERVICES, Services
 from app.settings import Settings, SettingsError
+from app.tenant_places import TenantPlaces
 from app.tenant_slots import TenantSlots
 from app.turns import Turns
 from app.validation.pool import ValidatorPool
@@ -185,7 +186,11 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         passwords=await stack.enter_async_context(PasswordPool()),
         ring=ring,
         sign_in_throttle=SignInThrottle(pool),
-        caller_rate=CallerRate(settings.requests_per_second, settings.request_burst),
+        caller_rate=CallerRate(
+            settings.requests_per_second,
+            settings.request_burst,
+            settings.account_requests_per_second,
+        ),
         metrics=metrics,
         upkeep=upkeep,
         validators=validators,
@@ -201,6 +206,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         audit_walks=TenantSlots("walks of hash chains", slots=2, tenant_waiting=2, all_waiting=64),
         searches=TenantSlots("searches", slots=2, tenant_waiting=16, all_waiting=256),
         long_polls=LongPolls(model),
+        held_places=TenantPlaces("held requests", share=settings.account_watchers),
+        watch_places=TenantPlaces("watches", share=settings.account_watchers),
         watch_hub=watch_hub,
         watch_history=WatchHistory(pool, model),
         watch_guard=watch_guard,

@@ -18,7 +18,7 @@ from app.access.principal import Permission
 from app.api.access import Access, project_access
 from app.api.errors import REQUEST_ID
 from app.api.reads import TIMEOUT, own_prefix, reach, seen_prefix
-from app.api.requests import POSITION_HEADER, check_query, query_boolean, query_integer
+from app.api.requests import POSITION_HEADER, TENANT, check_query, query_boolean, query_integer
 from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn
 from app.services import SERVICES, Services
 from app.tables.history import Moment, configs_at, project_at
@@ -53,16 +53,17 @@ async def watch(request: web.Request) -> web.StreamResponse:
         request.headers.get("X-API-Key"),
         access.project_id,
     )
-    services.watch_hub.enter(watcher)
-    services.watch_guard.enter(caller, watcher, lambda: _still_allowed(request, access))
-    try:
-        position = services.watch_hub.position(access.project_id) if start is None else start
-        return await _Stream(services, access.project_id, wanted, watcher).run(
-            request, position, with_snapshot
-        )
-    finally:
-        services.watch_guard.leave(caller, watcher)
-        services.watch_hub.leave(watcher)
+    with services.watch_places.hold(request[TENANT]):
+        services.watch_hub.enter(watcher)
+        services.watch_guard.enter(caller, watcher, lambda: _still_allowed(request, access))
+        try:
+            position = services.watch_hub.position(access.project_id) if start is None else start
+            return await _Stream(services, access.project_id, wanted, watcher).run(
+                request, position, with_snapshot
+            )
+        finally:
+            services.watch_guard.leave(caller, watcher)
+            services.watch_hub.leave(watcher)
 
 
 @dataclass(frozen=True, slots=True)
