@@ -34,6 +34,7 @@ async def post_changes(request: web.Request) -> web.Response:
         limit_bytes=request.app[SERVICES].log.max_entry_bytes,
         # A content stands two levels deeper here than in a PUT, and may be as deep itself.
         max_depth=MAX_DEPTH + 2,
+        escaped=True,
     )
     if not isinstance(body, dict):
         raise InvalidParameter("body", "must be a JSON object")

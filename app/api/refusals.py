@@ -13,6 +13,8 @@ from typing import Any
 import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import LineTooLong
+from aiohttp.streams import StreamReader
+from aiohttp.web_protocol import _ErrInfo
 
 from app.api.errors import BUG, REQUEST_ID, Problem, problem_response
 from app.api.middleware import fixed_headers, request_id_for
@@ -95,11 +97,28 @@ class Refusals:
 class Connection(web.RequestHandler):
     """aiohttp's HTTP connection, with our answers to what it cannot read."""
 
-    __slots__ = ("_refusals",)
+    __slots__ = ("_last_body", "_refusals")
 
     def __init__(self, server: web.Server, refusals: Refusals, **options: Any) -> None:
         super().__init__(server, **options)
         self._refusals = refusals
+        self._last_body: StreamReader | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """As aiohttp's; and whoever reads a body is told when the rest of it cannot be read.
+
+        aiohttp only puts the error behind that request, which would wait for its body until it is
+        ended for being slow.
+        """
+        super().data_received(data)
+        if not self._messages:
+            return
+        message, body = self._messages[-1]
+        if not isinstance(message, _ErrInfo):
+            self._last_body = body
+        elif self._last_body is not None and not self._last_body.is_eof():
+            self._last_body.set_exception(web.RequestPayloadError("the framing is broken"))
+            self._lingering_time = 0.0  # what comes is no body: it is not read to its end either
 
     def handle_error(
         self,

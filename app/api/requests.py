@@ -43,6 +43,9 @@ second, and in a thread it would hold up the event loop too."""
 ESCAPE_BYTES = 6
 """Of a character that is sent as an escape, as many encoders send all but ASCII; UTF-8 may need
 one of them."""
+MAX_ESCAPED_BYTES = 25 * 1024 * 1024
+"""Of any body with its escapes: thrice the largest change set, as text in any script may take, and
+six times the largest content."""
 TENANT = web.RequestKey("tenant", str)
 """Where `app.api.access` leaves whose share of the workers a request takes."""
 NOBODY = "nobody"
@@ -77,6 +80,8 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
         raise BodyTooLarge(limit_bytes) from None
     except web.RequestPayloadError:
         raise MalformedBody("the body is not framed as its headers say") from None
+    except OSError:  # would pass for a database that is away
+        raise MalformedBody("the client left before its body was whole") from None
     body = unpacked(body, coding, limit_bytes)
     request[BODY] = body
     return body
@@ -94,9 +99,9 @@ async def read_json(
     `escaped`: an escape counts as the byte that it may stand for, as the limit is on what will be
     stored. What takes long to check, the arrays, objects and numbers, stays within the limit.
     """
-    limit = request._client_max_size
+    limit = limit_bytes or request._client_max_size
     if escaped:
-        limit_bytes = ESCAPE_BYTES * limit
+        limit_bytes = min(ESCAPE_BYTES * limit, MAX_ESCAPED_BYTES)
     body = await read_body(request, *(accepted or ("application/json",)), limit_bytes=limit_bytes)
     if escaped and len(body) - (ESCAPE_BYTES - 1) * body.count(rb"\u") > limit:
         raise BodyTooLarge(limit)

@@ -4,6 +4,7 @@ of one."""
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable
 from typing import Any
 
@@ -24,6 +25,25 @@ def put(key: str, content: Any, version: int = 0, **more: Any) -> dict[str, Any]
 
 def delete(key: str, version: int) -> dict[str, Any]:
     return {"op": "delete", "key": key, "version": version}
+
+
+async def test_a_set_that_is_sent_escaped_is_as_large_as_it_is_stored(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """As Python's json.dumps sends it: three bytes for each that is stored."""
+    project = configs.removesuffix("/configs")
+    text = "\u0436" * 100_000
+    changes = [put(f"k{n}", text) for n in range(15)]
+    sent, headers = json.dumps({"changes": changes}), {"Content-Type": "application/json"}
+    limit = service.app[SERVICES].log.max_entry_bytes
+    assert len(sent) > limit
+    answer = await admin("POST", f"{project}/changes", data=sent, headers=headers)
+    assert answer.status == 200, answer.body
+    assert (await admin("GET", f"{project}/configs/k14")).json["content"] == text
+    # What is not escaped counts as ever.
+    plain = json.dumps({"changes": changes, "comment": "x" * limit})
+    refused = await admin("POST", f"{project}/changes", data=plain, headers=headers)
+    assert (refused.status, refused.json["limit_bytes"]) == (413, limit)
 
 
 async def test_a_change_set_is_applied_whole_and_rejected_whole(

@@ -15,12 +15,14 @@ from urllib.parse import quote, urlsplit
 import orjson
 import pytest
 
+from app.api.requests import BODY_TIMEOUT_S
 from app.serve import MAX_ADDRESS_BYTES, MAX_HEADER_BYTES
 from app.services import SERVICES
 from tests.app.api.test_watch import put, watch_of
 from tests.support.leaks import LogCollector
 from tests.support.service import Client, Service
 from tests.support.sse import watching
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize("letter", ["\u044f", "\U0001f600"], ids=["Cyrillic", "beyond the BMP"])
@@ -170,6 +172,40 @@ async def test_what_is_not_http_is_answered_with_a_problem_and_not_repeated(
         assert "Traceback" not in written
     metrics = (await service.anonymous("GET", "/metrics")).body.decode()
     assert 'guardian_http_requests_total{method="other",route="none",status="400"} 1.0' in metrics
+
+
+async def begin(service: Service, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection with a request whose body is being waited for."""
+    parts = urlsplit(service.anonymous.base_url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(sent)
+    await until(lambda: service.app[SERVICES].metrics.in_flight == 1)
+    return reader, writer
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"], ids=["alone", "behind another"])
+async def test_a_chunk_that_is_none_in_a_later_packet_is_answered_at_once(
+    service: Service, logs: LogCollector, before: bytes
+) -> None:
+    """The request waited for its body for 30 s, and was answered that it was too slow."""
+    reader, writer = await begin(service, before + CHUNKED + b"\r\n2\r\n{}\r\n")
+    writer.write(b"zz\r\n" + SECRET + b"\r\n0\r\n\r\n")
+    async with asyncio.timeout(BODY_TIMEOUT_S / 2):
+        answer = (await reader.read()).rpartition(b"HTTP/1.1 ")[2]
+    writer.close()
+    assert answer.startswith(b"400 ")
+    assert orjson.loads(answer.partition(b"\r\n\r\n")[2])["type"] == "/problems/malformed-request"
+    assert SECRET.decode() not in logs.stream.getvalue()
+    assert "Traceback" not in logs.stream.getvalue()
+
+
+async def test_a_client_that_leaves_before_its_body_is_whole_is_no_fault_of_the_database(
+    service: Service, logs: LogCollector
+) -> None:
+    _, writer = await begin(service, CHUNKED + b"\r\n2\r\n{}\r\n")
+    writer.close()
+    await until(lambda: any(line.get("route") == "/v1/auth/login" for line in logs.lines))
+    assert "database_away" not in logs.stream.getvalue()
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/v1/nothing", "/v1/auth/login"])
