@@ -263,6 +263,38 @@ async def test_the_end_of_a_key_works_within_a_second_in_every_process(
             assert (await second("GET", project)).status == 401
 
 
+async def test_a_key_is_the_projects_and_outlives_who_made_it(
+    service: Service, admin: Client
+) -> None:
+    """SECURITY.md says so to whoever takes somebody out: an installation's services go on."""
+    ann, bob = await service.user(admin, "ann"), await service.user(admin, "bob")
+    ann_id, bob_id = [(await each("GET", "/v1/me")).json["id"] for each in (ann, bob)]
+    project, project_key = await service.project(ann)
+    member = f"{project}/roles/{bob_id}"
+    await ann("PUT", member, json={"role_level": "admin"})
+    keys = [
+        await make_key(bob, project),
+        service.anonymous.with_headers(**{"X-API-Key": project_key}),
+    ]
+
+    async def statuses() -> set[int]:
+        return {(await key("GET", f"{project}/configs")).status for key in keys}
+
+    assert (await ann("DELETE", member)).status == 204
+    assert (await bob("GET", project)).status == 404
+    assert await statuses() == {200}
+    for user in (bob_id, ann_id):
+        assert (await admin("PATCH", f"/v1/users/{user}", json={"disabled": True})).status == 200
+    assert await statuses() == {200}
+    assert (await admin("DELETE", f"/v1/users/{bob_id}")).status == 200
+    assert await statuses() == {200}
+    (left,) = (await admin("GET", f"{project}/keys")).json["items"]
+    assert left["created_by_user_id"] is None
+    # The owner takes the project along, and that its keys.
+    assert (await admin("DELETE", f"/v1/users/{ann_id}")).status == 200
+    assert await statuses() == {401}
+
+
 async def test_one_key_that_asks_too_often_takes_nothing_from_the_others(
     service: Service, admin: Client
 ) -> None:
