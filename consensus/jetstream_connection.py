@@ -108,6 +108,14 @@ def _death_of(client: Client) -> BaseException | None:
     return task.exception() if task is not None and task.done() and not task.cancelled() else None
 
 
+def _require_cancelled(task: asyncio.Task[None]) -> None:
+    """End the process if nobody keeps the connection: it would wait for the log for ever."""
+    if task.cancelled() or (error := task.exception()) is None:
+        return
+    logger.critical("nats: nobody keeps the connection any more", exc_info=error)
+    raise SystemExit(f"error: nobody keeps the connection to the log: {error!r}") from error
+
+
 class Connection:
     """The current client, replaced when it closes; tells its listeners of every change."""
 
@@ -177,9 +185,14 @@ class Connection:
             either: set[asyncio.Future[Any]] = {making, self._refused}
             await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
             if making.done():
-                await making
-                self._keeping = asyncio.create_task(self._keep_client())
-                return
+                try:
+                    await making
+                except (OSError, ValueError, nats.errors.Error) as error:  # not NATS, say
+                    await self._on_error(error)
+                else:
+                    self._keeping = asyncio.create_task(self._keep_client())
+                    self._keeping.add_done_callback(_require_cancelled)
+                    return
             text = self._refused.result() if self._refused.done() else self._last_error
         finally:
             self._refused = None
@@ -260,18 +273,23 @@ class Connection:
             self._closed.clear()
             client = self._client
             if client is not None and _has_ended(client):
+                death = _death_of(client)
+                if death is not None:
+                    await self._on_error(death)
                 logger.warning(
                     "nats: the client ended, making a new one: %s",
                     client.last_error,
-                    exc_info=_death_of(client),
+                    exc_info=death,
                 )
                 self._mark_lost()
                 await self._replace(client)
 
     async def _replace(self, client: Client) -> None:
-        with suppress(OSError, nats.errors.Error, TimeoutError):
+        try:
             async with asyncio.timeout(_CONNECT_TIMEOUT_S):
                 await client.close()
+        except Exception as error:  # noqa: BLE001 - nothing is asked of it any more
+            logger.warning("nats: the client that ended could not be closed: %r", error)
         while True:
             try:
                 await self._make_client()
@@ -286,7 +304,7 @@ class Connection:
                 await self._on_error(error)
             await asyncio.sleep(_REPLACE_WAIT_S)
 
-    async def _on_error(self, error: Exception) -> None:
+    async def _on_error(self, error: BaseException) -> None:
         self._last_error = f"{type(error).__name__}: {error}" if str(error) else repr(error)
         logger.debug("nats: %s", self._last_error)
         refused = "authorization violation" in self._last_error.lower()

@@ -14,6 +14,8 @@ import pytest
 from nats.aio.client import Client
 
 from consensus.jetstream import JetStreamLog
+from consensus.jetstream_connection import _require_cancelled
+from consensus.log import LogUnavailable
 from tests.consensus.contract import append, eventually
 from tests.consensus.lone_server import lone_server
 from tests.consensus.proxy import Proxy
@@ -74,3 +76,24 @@ async def test_a_client_that_died_while_it_closed_is_replaced(log: JetStreamLog)
     async with asyncio.timeout(TIMEOUT_S):
         assert await append(log, b"2") == 2
     assert log._connection.client is not old
+
+
+async def test_what_is_no_nats_server_is_told_when_it_is_connected_to(proxy: Proxy) -> None:
+    proxy.greeting = ENDLESS_LINE
+    with pytest.raises(LogUnavailable, match="cannot connect to NATS at nats://127"):
+        await JetStreamLog.connect([proxy.url], "log", replicas=1, timeout=TIMEOUT_S)
+
+
+async def test_a_connection_that_nobody_keeps_ends_the_process() -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError
+
+    async def ended() -> None:
+        await asyncio.Event().wait()
+
+    keeping = asyncio.create_task(broken()), asyncio.create_task(ended())
+    keeping[1].cancel()
+    await asyncio.wait(keeping)
+    with pytest.raises(SystemExit, match="nobody keeps the connection"):
+        _require_cancelled(keeping[0])
+    _require_cancelled(keeping[1])
