@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from consensus.jetstream import JetStreamLog
+from consensus.jetstream_layout import GROUP_ROOM
 from consensus.log import AccessUnusable, LogUnavailable
 from tests.consensus.contract import append, eventually, positions, read
 from tests.consensus.lone_server import lone_server
@@ -48,9 +49,9 @@ async def connect(url: str, file: Path | None) -> JetStreamLog:
 
 async def test_a_log_for_which_one_needs_credentials(server: str, file: Path) -> None:
     log = await connect(server, file)
-    assert await append(log, b"x") == 1
-    assert positions(await read(log.reader(0), 1)) == [1]
-    assert (await log.status()).last_position == 1
+    assert await append(log, b"x") == GROUP_ROOM
+    assert positions(await read(log.reader(0), 1)) == [GROUP_ROOM]
+    assert (await log.status()).last_position == GROUP_ROOM
     await log.close()
 
 
@@ -75,7 +76,7 @@ async def test_a_file_that_is_being_replaced_is_read_again(
     what: str, server: str, file: Path, operator: Operator
 ) -> None:
     log = await connect(server, file)
-    assert await append(log, b"1") == 1
+    assert await append(log, b"1") == GROUP_ROOM
     if what == "no file":
         file.unlink()
     else:
@@ -88,5 +89,5 @@ async def test_a_file_that_is_being_replaced_is_read_again(
     await eventually(read_it)
     file.write_text(operator.credentials())  # of another user, too
     async with asyncio.timeout(TIMEOUT_S):
-        assert await append(log, b"2") == 2
+        assert await append(log, b"2") == 2 * GROUP_ROOM
     await log.close()

@@ -15,6 +15,7 @@ from nats.aio.client import Client
 
 from consensus.jetstream import JetStreamLog
 from consensus.jetstream_connection import _require_cancelled
+from consensus.jetstream_layout import GROUP_ROOM
 from consensus.log import LogUnavailable
 from tests.consensus.contract import append, eventually
 from tests.consensus.lone_server import lone_server
@@ -42,7 +43,7 @@ async def log(proxy: Proxy) -> AsyncIterator[JetStreamLog]:
 async def test_a_client_whose_reconnecting_dies_is_replaced(
     proxy: Proxy, log: JetStreamLog, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert await append(log, b"1") == 1
+    assert await append(log, b"1") == GROUP_ROOM
     old = log._connection.client
     proxy.greeting = ENDLESS_LINE  # whatever has the server's port for a moment
     proxy.cut()
@@ -61,20 +62,20 @@ async def test_a_client_whose_reconnecting_dies_is_replaced(
     await eventually(tried_again)  # and the new client met the same, and was not the last
     proxy.greeting = None
     async with asyncio.timeout(TIMEOUT_S):
-        assert await waiting == 2
+        assert await waiting == 2 * GROUP_ROOM
     assert log._connection.client is not old
     told = [record for record in caplog.records if record.name == "consensus.jetstream_connection"]
     assert any(record.exc_info for record in told if record.levelno == logging.WARNING)
 
 
 async def test_a_client_that_died_while_it_closed_is_replaced(log: JetStreamLog) -> None:
-    assert await append(log, b"1") == 1
+    assert await append(log, b"1") == GROUP_ROOM
     old = log._connection.client
     # What an error of the server does whose connection breaks at that moment: nats-py's task
     # dies at what it has yet to send, and calls nobody back.
     await old._close(Client.CLOSED, do_cbs=False)
     async with asyncio.timeout(TIMEOUT_S):
-        assert await append(log, b"2") == 2
+        assert await append(log, b"2") == 2 * GROUP_ROOM
     assert log._connection.client is not old
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from consensus.jetstream import JetStreamLog
-from consensus.log import AppendOutcomeUnknown, EntryTooLarge
+from consensus.jetstream_layout import GROUP_ROOM, subject_of
+from consensus.log import AppendOutcomeUnknown, EntryKind, EntryTooLarge
 from tests.consensus.contract import new_id, positions, read
 from tests.consensus.lone_server import lone_server
 from tests.consensus.proxy import Proxy
@@ -33,7 +34,7 @@ async def test_too_large_for_the_next_server_does_not_say_that_the_first_one_ref
             log = await connect(proxy.url)
             proxy.mute = True
             appending = asyncio.create_task(log.append(new_id(), ENTRY, timeout=TIMEOUT_S / 2))
-            assert positions(await read(direct.reader(0), 1)) == [1]
+            assert positions(await read(direct.reader(0), 1)) == [GROUP_ROOM]
             await direct.close()
     with lone_server(tmp_path, unused_tcp_port, max_payload=SMALL):
         async with Proxy(url, proxy.port) as proxy:
@@ -41,6 +42,9 @@ async def test_too_large_for_the_next_server_does_not_say_that_the_first_one_ref
                 await appending
             with pytest.raises(EntryTooLarge):  # and nothing is left of the attempt before it
                 await log._publisher.publish(
-                    log._change_subject, AT_THE_EDGE, {"Nats-Msg-Id": new_id()}, timeout=TIMEOUT_S
+                    subject_of("log", EntryKind.CHANGE),
+                    AT_THE_EDGE,
+                    {"Nats-Msg-Id": new_id()},
+                    timeout=TIMEOUT_S,
                 )
             await log.close()

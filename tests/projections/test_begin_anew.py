@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 import asyncpg
 import pytest
@@ -45,9 +44,9 @@ async def test_what_was_to_be_skipped_in_a_lost_log_is_not_looked_for_in_the_nex
     skip = ("log", "skip", str(position), "--by", "ada", "--reason")
     code, _, errors = await guardian(settings, *skip, "of the lost log")
     assert code == 0, errors
-    begin = ("log", "begin-anew", "--replace", "--reason", "a test", "--json")
-    code, output, errors = await guardian(settings, *begin)
-    assert (code, json.loads(output or "{}")) == (0, {"first_position": position}), errors
+    begin = ("log", "begin-anew", "--replace", "--reason", "a test")
+    code, _, errors = await guardian(settings, *begin)
+    assert code == 0, errors
 
     # The same place can be decided about again.
     assert await append_undecodable(settings, "new") == position
