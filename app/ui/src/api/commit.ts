@@ -73,8 +73,7 @@ async function ask(location: string): Promise<Answer<Pending> | null> {
   try {
     return await request<Pending>("GET", location);
   } catch (error) {
-    const { status } = asProblem(error);
-    if (status === 0 || status === 429 || status >= 500) return null;
+    if (asProblem(error).isAway) return null;
     throw error;
   }
 }
@@ -118,22 +117,15 @@ export async function commitEdit(project: string, edit: Edit, comment: string, a
   return { key: edit.key, version: answer.data.version };
 }
 
-export type Rehearsal = { version: number } | { problem: Problem };
-
-/** Everything but the commit: the version that it would make, or why it would be refused. */
-export async function rehearse(project: string, edit: Edit, signal: AbortSignal): Promise<Rehearsal> {
+/** Everything but the commit: the version that it would make. Throws why it would be refused. */
+export async function rehearse(project: string, edit: Edit, signal: AbortSignal): Promise<Committed> {
   const path = `${url`/v1/projects/${project}/configs/${edit.key}`}?dry_run=true`;
-  try {
-    const { data } = await request<Committed>(edit.op === "delete" ? "DELETE" : "PUT", path, {
-      rawBody: edit.op === "delete" ? undefined : putBody(edit, ""),
-      headers: precondition(edit.baseVersion),
-      signal,
-    });
-    return { version: data.version };
-  } catch (error) {
-    if (error instanceof DOMException) throw error;
-    return { problem: asProblem(error) };
-  }
+  const { data } = await request<Committed>(edit.op === "delete" ? "DELETE" : "PUT", path, {
+    rawBody: edit.op === "delete" ? undefined : putBody(edit, ""),
+    headers: precondition(edit.baseVersion),
+    signal,
+  });
+  return data;
 }
 
 export type RollbackAnswer = { version: number; content?: Json };

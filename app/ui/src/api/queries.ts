@@ -37,6 +37,17 @@ export const client = new QueryClient({
   },
 });
 
+const ASK_AGAIN_MS = 3000;
+
+/** For what is asked before an act: it is of this moment, and asked again until the service can say. */
+export const rehearsing = {
+  retry: false,
+  staleTime: 0,
+  gcTime: 0,
+  refetchInterval: ({ state }: { state: { error: Error | null } }) =>
+    state.error instanceof Problem && state.error.isAway ? ASK_AGAIN_MS : (false as const),
+};
+
 export const keys = {
   me: ["me"] as const,
   projects: ["projects"] as const,
