@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import APIResponse, Route, expect
 
 from tests.browser.support import Api, Person
@@ -152,3 +153,38 @@ def test_a_conflict_at_the_commit_itself_opens_the_merge(
     expect(dialog.get_by_label("Result of the merge")).to_contain_text('"daily": 3')
     dialog.get_by_role("button", name="Decide later").click()
     expect(person.editor()).to_contain_text('"monthly": 7')
+
+
+def test_undo_does_not_reach_over_a_version_that_came_in(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"daily": 11}')
+    person.page.keyboard.press("ControlOrMeta+z")
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    admin.put(project, "limit", {"daily": 2}, 1)
+    expect(person.editor()).to_contain_text('"daily": 2')
+    undo = person.page.keyboard.press
+    for _ in range(3):
+        undo("ControlOrMeta+z")
+    expect(person.editor()).to_contain_text('"daily": 2')
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    # What was typed since is undone, and no more.
+    person.type_document('{"daily": 3}')
+    for _ in range(3):
+        undo("ControlOrMeta+z")
+    expect(person.editor()).to_contain_text('"daily": 2')
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    # Nor does it take a merge back: that would undo the other's change with it.
+    person.type_document('{"daily": 2, "monthly": 4}')
+    admin.put(project, "limit", {"daily": 5}, 2)
+    person.button("Merge").click()
+    dialog = person.page.get_by_role("dialog", name=re.compile("^Merge version 3"))
+    dialog.get_by_role("button", name="Go on editing on version 3").click()
+    expect(dialog).to_be_hidden()
+    person.editor().click()
+    undo("ControlOrMeta+z")
+    expect(person.editor()).to_contain_text('"daily": 5')
+    expect(person.editor()).to_contain_text('"monthly": 4')

@@ -170,6 +170,7 @@ export function ConfigEditor(props: Props) {
             onChange={(next) => next !== text && change({ text: next })}
           />
         )}
+            base={draft?.baseVersion ?? live?.version}
       </div>
       <IssueList issues={verdict.issues} text={verdict.text} onJump={(offset) => (address({ view: null }, true), setTimeout(() => editor.current?.jump(offset)))} />
       {editable && (

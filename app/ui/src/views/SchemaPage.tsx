@@ -107,7 +107,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
           )}
         </header>
         <div style={{ height: "46vh", overflow: "auto" }}>
-          <JsonEditor value={text} label={`Schema ${schema.name}`} readOnly={!mayChange} issues={issues} onChange={(next) => next !== text && change(next)} />
+          <JsonEditor value={text} label={`Schema ${schema.name}`} base={draft?.baseVersion ?? schema.version} readOnly={!mayChange} issues={issues} onChange={(next) => next !== text && change(next)} />
         </div>
         <div className="doc-foot">
           <ReasonedButton reason={reason} onClick={review}>
