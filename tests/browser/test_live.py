@@ -11,6 +11,12 @@ from playwright.sync_api import APIResponse, Route, expect
 from tests.browser.support import Api, Person
 
 Open = Callable[..., Person]
+NOTE_NEWS = """() => {
+    window.news = [];
+    const told = () => document.body.innerText.match(/.*(came in|just come in).*/g) ?? [];
+    const note = () => window.news.push(...told());
+    new MutationObserver(note).observe(document.body, {subtree: true, childList: true});
+}"""
 
 
 def test_a_change_by_somebody_else_is_shown_without_a_reload(
@@ -188,3 +194,28 @@ def test_undo_does_not_reach_over_a_version_that_came_in(
     undo("ControlOrMeta+z")
     expect(person.editor()).to_contain_text('"daily": 5')
     expect(person.editor()).to_contain_text('"monthly": 4')
+
+
+@pytest.mark.parametrize("by", ["commit", "rollback"])
+def test_our_own_version_is_not_told_as_somebody_elses(
+    admin: Api, project: str, ana: Open, by: str
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    admin.put(project, "limit", {"daily": 2}, 1)
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.page.evaluate(NOTE_NEWS)
+    if by == "commit":
+        person.type_document('{"daily": 3}')
+        person.button("Review version 3").click()
+        person.button("Commit version 3").click()
+    else:
+        person.open(f"/p/{project}/configs/limit?rollback=1")
+        person.page.evaluate(NOTE_NEWS)
+        person.button("Roll back as version 3").click()
+    expect(person.page.locator(".tree-row", has_text="limit")).to_contain_text("v3")
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert person.page.evaluate("window.news") == []
+    admin.put(project, "limit", {"daily": 4}, 3)
+    expect(person.page.get_by_text("Version 4 has just come in")).to_be_visible()
+    person.shot("somebody-elses-version")

@@ -1,5 +1,6 @@
 /** Somebody else's change, told quietly: never over what is being typed. */
 import { Button } from "@mantine/core";
+import { isOurs } from "../api/commit";
 import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Notice, Time } from "../components/basics";
@@ -58,7 +59,7 @@ export function NewsBar({
       </Notice>
     );
   }
-  if (!draft && arrived && !arrived.deleted && live && arrived.version === live.version) {
+  if (!draft && arrived && !arrived.deleted && live && arrived.version === live.version && !isOurs(live.project_id, live.key, live.version)) {
     return (
       <Notice tone="info" live>
         Version {live.version} has just come in and is shown.
