@@ -274,3 +274,30 @@ def test_what_is_rolled_back_is_what_was_shown_even_where_nobody_told_of_a_chang
     expect(dialog).to_have_count(0)
     configs = admin("GET", f"/v1/projects/{project}/configs")["items"]
     assert [(each["key"], each["content"]) for each in configs] == [("limit", {"daily": 1})]
+
+
+def test_two_versions_of_a_deleted_config_are_compared_under_its_true_head(
+    admin: Api, project: str, ana: Open
+) -> None:
+    _limits(admin, project, 2)
+    path = f"/v1/projects/{project}/configs/limit"
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_statuses.add(404)
+    expect(person.editor()).to_contain_text("2000")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    admin("DELETE", path, headers={"If-Match": '"2"'})
+    expect(person.page.get_by_text("was deleted as version 3")).to_be_visible()
+    for reloaded in (False, True):  # what was read before may still be held, or nothing is
+        if reloaded:
+            person.open(f"/p/{project}/configs/limit?diff=1..2")
+        else:
+            person.button("History").click()
+            person.page.get_by_role("button", name="What changed").nth(1).click()
+        head = person.page.locator(".doc-head")
+        expect(person.page.get_by_test_id("diff")).to_contain_text("2000")
+        expect(head).to_contain_text("deleted as version 3")
+        expect(head.get_by_text("version 2", exact=True)).to_have_count(0)
+        expect(head.get_by_text("new", exact=True)).to_have_count(0)
+    person.shot("deleted-diff")
+    assert person.axe() == []
+    expect(person.button("Roll back to version 1…")).to_be_visible()
