@@ -219,3 +219,86 @@ def test_our_own_version_is_not_told_as_somebody_elses(
     admin.put(project, "limit", {"daily": 4}, 3)
     expect(person.page.get_by_text("Version 4 has just come in")).to_be_visible()
     person.shot("somebody-elses-version")
+
+
+def test_a_version_that_comes_after_a_mark_to_delete_is_shown_and_decided_on(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.button("Delete…").click()
+    admin.put(project, "limit", {"daily": 2}, 1)
+    bar = person.page.get_by_role("status").filter(has_text="marked version 1 to be deleted")
+    expect(bar).to_contain_text("Nothing is deleted")
+    review = person.button("Review deletion as version 3")
+    expect(review).to_have_attribute("aria-disabled", "true")
+    person.shot("mark-overtaken")
+    bar.get_by_role("button", name="Look at it and decide").click()
+    dialog = person.page.get_by_role("dialog", name="Delete limit, or keep it")
+    expect(dialog.get_by_test_id("diff")).to_contain_text('"daily": 2')
+    person.shot("mark-merge")
+    assert person.axe() == []
+    dialog.get_by_role("button", name="Keep the mark: delete version 2").click()
+    expect(dialog).to_be_hidden()
+    # What is kept beside the mark is the version that came in, not the one before it.
+    person.button("Undo the mark").click()
+    expect(person.editor()).to_contain_text('"daily": 2')
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    person.button("Delete…").click()
+    review.click()
+    dialog = person.page.get_by_role("dialog", name="Review limit")
+    expect(dialog).to_contain_text("The service would accept this")
+    admin.put(project, "limit", {"daily": 3}, 2)
+    expect(dialog).to_contain_text("Version 3 came in while you reviewed")
+    person.button("Look at version 3 first").click()
+    person.button("Drop the mark: keep the config").click()
+    expect(person.editor()).to_contain_text('"daily": 3')
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    assert admin.content(project, "limit") == {"daily": 3}
+
+
+def test_what_was_typed_before_a_mark_to_delete_is_merged_when_the_mark_is_dropped(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1, "monthly": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"daily": 1, "monthly": 7}')
+    person.button("Delete…").click()
+    admin.put(project, "limit", {"daily": 2, "monthly": 1}, 1)
+    person.button("Look at it and decide").click()
+    person.button("Drop the mark and merge what I typed").click()
+    result = person.page.get_by_label("Result of the merge")
+    expect(result).to_contain_text('"daily": 2')
+    expect(result).to_contain_text('"monthly": 7')
+    person.button("Go on editing on version 2").click()
+    expect(person.button("Review version 3")).not_to_have_attribute("aria-disabled", "true")
+
+
+def test_a_config_that_was_deleted_while_it_was_reviewed_is_no_dead_end(
+    admin: Api, project: str, ana: Open
+) -> None:
+    schema = admin.make_schema("any", {"type": "object"}, project)
+    admin.put(project, "limit", {"daily": 1}, schema_id=schema)
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_statuses.add(404)
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"daily": 2}')
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The service would accept this")
+    path = f"/v1/projects/{project}/configs/limit"
+    admin("DELETE", path, headers={"If-Match": '"1"'})
+    expect(dialog).to_contain_text("The config was deleted while you reviewed")
+    expect(person.button(re.compile("^Commit"))).to_have_count(0)
+    person.button("Go on editing").click()
+    expect(person.page.get_by_text("deleted as version 2")).to_be_visible()
+    person.shot("deleted-while-edited")
+    assert person.axe() == []
+    person.button("Keep mine as a new config").click()
+    person.button("Review the new config").click()
+    person.button("Commit version 3").click()
+    expect(dialog).to_have_count(0)
+    kept = admin("GET", path)
+    assert (kept["content"], kept["schema_id"]) == ({"daily": 2}, schema)
