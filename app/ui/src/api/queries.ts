@@ -206,6 +206,13 @@ export const useSchema = (id: string | null | undefined): UseQueryResult<Schema>
     enabled: Boolean(id),
   });
 
+export const useSchemaVersion = (id: string, version: number): UseQueryResult<Schema> =>
+  useQuery({
+    queryKey: ["schema-version", id, version],
+    queryFn: ({ signal }) => get<Schema>(url`/v1/schemas/${id}` + query({ version }), signal),
+    staleTime: Infinity,
+  });
+
 type Usage = { items: { project_id: string; key: string }[]; total: number; hidden: number };
 
 export const useUsage = (schema: string): UseQueryResult<Usage> =>
