@@ -14,7 +14,7 @@ from aiohttp import web
 from app.access.principal import Permission
 from app.api.access import Access, project_access
 from app.api.configs import expected_version
-from app.api.reads import config_key, resolve_moment
+from app.api.reads import config_key, reach, resolve_moment
 from app.api.requests import check_query, parse_time, read_object
 from app.api.writes import (
     MAX_COMMENT_CHARS,
@@ -33,6 +33,7 @@ from app.tables.history import (
     changed_keys,
     configs_at,
     existing_schemas,
+    moment_at_position,
     versions_of_config,
 )
 from domain.errors import ConfigNotFound, Conflict, RevisionNotFound, VersionConflict
@@ -94,21 +95,29 @@ async def roll_back_project(request: web.Request) -> web.Response:
 
     What was made since is deleted, what was deleted since lives again, with the binding of
     then; what is as it was stays untouched. A key with a prefix reaches its configs only.
+    With `unchanged_since`, the position of a rehearsal, what was rehearsed is done or nothing.
     """
     access = await project_access(request, Permission.CHANGE)
     check_query(request, *PARAMETERS)
-    body = await read_object(request, "position", "at", "comment")
+    body = await read_object(request, "position", "at", "comment", "unchanged_since")
     position = body.integer("position", None)
     text = body.text("at", None)
+    looked_at = body.integer("unchanged_since", None)
     comment = body.text("comment", None, longest=MAX_COMMENT_CHARS)
     if (position is None) == (text is None):
         raise InvalidParameter("position", "either position or at")
     at: datetime | None = None if text is None else parse_time("at", text)
     moment = await resolve_moment(request, access, at, position)
     services = request.app[SERVICES]
+    # A process that is behind the rehearsal would plan without what the rehearsal knew of.
+    await reach(request, looked_at or 0)
 
     async def plan() -> Sequence[Change]:
-        return await _as_it_stood(services, access, moment)
+        changes = await _as_it_stood(services, access, moment)
+        # Afterwards: what comes while the plan is made may be in it.
+        if looked_at is not None:
+            await _require_unchanged(services, access, looked_at)
+        return changes
 
     return await write(request, access, plan, comment, answer=set_answer, rehearsed=set_rehearsed)
 
@@ -133,6 +142,28 @@ async def _as_it_stood(services: Services, access: Access, moment: Moment) -> Se
         if len(changes) > MAX_ROLLED_BACK:
             raise TooManyChanges(MAX_ROLLED_BACK)
     return changes
+
+
+async def _require_unchanged(services: Services, access: Access, position: int) -> None:
+    """Raises VersionConflict if a config that the caller may see has changed behind `position`."""
+    since = await moment_at_position(services.pool, position)
+    keys = await changed_keys(services.pool, access.project_id, since, services.reader.here())
+    moved = sorted(filter(access.sees, keys))[:CHUNK]
+    if not moved:
+        return
+    then = await configs_at(services.pool, access.project_id, moved, since)
+    now = await services.reader.newest_of(access.project_id, moved)
+    raise VersionConflict(
+        [
+            Conflict(
+                key,
+                0 if (old := then.get(key)) is None or old.deleted else old.version,
+                now[key].version,
+                now[key].deleted,
+            )
+            for key in moved
+        ]
+    )
 
 
 def _back(now: RecordedRevision, then: RecordedRevision | None, schemas: set[str]) -> Change | None:

@@ -40,13 +40,14 @@ async def write(
     actor, tenant = access.principal.actor, request[TENANT]
     await reach(request)
     if query_boolean(request, "dry_run"):
+        # Before anything is looked at: whoever asks later what changed since must miss nothing.
+        position = services.model.position
         prospects = await services.writer.preview(
             access.project_id, changes, actor, tenant=tenant, comment=comment
         )
         patches = await services.differ.diffs(
             [(_before(p), _after(p)) for p in prospects], tenant=tenant
         )
-        position = services.model.position
         return json_response(
             {"dry_run": True, "position": position, **rehearsed(prospects, patches)},
             headers={POSITION_HEADER: str(position)},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import expect
@@ -53,3 +54,63 @@ def test_one_conflict_holds_back_all_and_says_which(admin: Api, project: str, an
     person.button("Commit 1 change").click()
     expect(person.page.get_by_role("region", name="Edit of a")).to_have_count(0)
     assert (admin.content(project, "a"), admin.content(project, "b")) == ({"n": 2}, {"n": 3})
+
+
+def test_an_edit_of_a_config_that_was_deleted_meanwhile_goes_on_as_a_new_one(
+    admin: Api, project: str, ana: Open
+) -> None:
+    schema = admin.make_schema("any", {"type": "object"}, project)
+    for key in "abc":
+        admin.put(project, key, {"n": 1}, schema_id=schema)
+    person = ana(f"/p/{project}/configs/a")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"n": 2}')
+    person.page.get_by_role("treeitem", name="b").click()
+    person.type_document('{"n": 2}', "Content of b")
+    person.page.get_by_role("treeitem", name=re.compile("^c")).click()
+    person.button("Delete…").click()
+    person.page.get_by_role("link", name="Change set").click()
+    # A rehearsal that is under way at this moment is refused, rightly; what is gone is not found.
+    person.expected_statuses |= {404, 409}
+    for key in "bc":
+        path = f"/v1/projects/{project}/configs/{key}"
+        admin("DELETE", path, headers={"If-Match": '"1"'})
+    edit = person.page.get_by_role("region", name="Edit of b")
+    mark = person.page.get_by_role("region", name="Edit of c")
+    expect(edit).to_contain_text("was deleted while you edited version 1")
+    expect(mark).to_contain_text("is deleted already")
+    commit = person.button(re.compile("^Commit 3"))
+    expect(commit).to_have_attribute("aria-disabled", "true")
+    expect(commit).to_have_accessible_description(re.compile("deleted meanwhile"))
+    person.shot("change-set-deleted-meanwhile")
+    assert person.axe() == []
+    edit.get_by_role("button", name="Keep mine as a new config").click()
+    expect(edit).to_contain_text("new")
+    mark.get_by_role("button", name="Discard").click()
+    person.button("Commit 2 changes").click()
+    expect(person.page.get_by_text("Nothing is waiting to be committed")).to_be_visible()
+    kept = admin("GET", f"/v1/projects/{project}/configs/b")
+    assert (kept["content"], kept["schema_id"], kept["version"]) == ({"n": 2}, schema, 3)
+    assert admin.content(project, "a") == {"n": 2}
+
+
+def test_a_change_set_learns_of_a_conflict_from_the_refusal_too(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Method: the watch is cut off.
+    admin.put(project, "a", {"n": 1})
+    person = ana("/projects")
+    person.page.route("**/watch*", lambda route: route.abort())
+    person.expected_texts.append("net::ERR_FAILED")
+    person.expected_statuses.add(409)
+    person.open(f"/p/{project}/configs/a")
+    person.type_document('{"n": 2}')
+    person.page.get_by_role("link", name="Change set").click()
+    expect(person.page.get_by_text("would accept these together")).to_be_visible()
+    admin.put(project, "a", {"n": 1, "m": 3}, 1)
+    person.button("Commit 1 change").click()
+    edit = person.page.get_by_role("region", name="Edit of a")
+    expect(edit).to_contain_text("version 2 came in")
+    edit.get_by_role("link", name="Merge").click()
+    person.button("Go on editing on version 2").click()
+    expect(person.editor()).to_contain_text('"m": 3')

@@ -154,3 +154,26 @@ def test_a_project_that_goes_back_waits_for_its_outcome_too(
         expect(dialog).to_contain_text("cannot say yet whether it is committed")
     expect(dialog).to_have_count(0)
     assert admin.content(project, "limit") == 1
+
+
+def test_a_review_that_was_opened_while_the_service_is_away_goes_on_when_it_is_back(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_texts.append("net::ERR_INTERNET_DISCONNECTED")
+    person.type_document('{"daily": 2}')
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+    person.context.set_offline(True)
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The service cannot be reached")
+    expect(dialog.get_by_role("button", name="Commit version 2")).to_be_disabled()
+    expect(dialog.get_by_role("button", name="Try again")).to_be_visible()
+    person.shot("review-away")
+    assert person.axe() == []
+    person.context.set_offline(False)
+    expect(dialog).to_contain_text("The service would accept this")
+    person.button("Commit version 2").click()
+    expect(dialog).to_have_count(0)
+    assert admin.content(project, "limit") == {"daily": 2}

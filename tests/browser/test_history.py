@@ -240,3 +240,64 @@ def test_a_project_is_rolled_back_as_it_is_shown_or_not_at_all(
     admin.put(project, "another", {"n": 1})
     expect(dialog.get_by_role("button", name="Roll back 2 configs")).to_be_disabled()
     expect(dialog.get_by_label(re.compile("^Type"))).to_have_value("")
+
+
+def test_what_is_rolled_back_is_what_was_shown_even_where_nobody_told_of_a_change(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Method: the watch is cut off, so that only the service's refusal can tell.
+    admin.put(project, "limit", {"daily": 1})
+    at = admin("GET", f"/v1/projects/{project}/configs/limit")["position"]
+    admin.put(project, "limit", {"daily": 2}, 1)
+    name = admin("GET", f"/v1/projects/{project}")["name"]
+    person = ana("/projects")
+    person.page.route("**/watch*", lambda route: route.abort())
+    person.expected_texts.append("net::ERR_FAILED")
+    person.expected_statuses.add(409)
+    person.open(f"/p/{project}/history?rollback=&at={at}")
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog.get_by_role("list", name="What would change")).to_contain_text("limit")
+    typed = dialog.get_by_label(re.compile("^Type"))
+    typed.fill(name)
+    act = dialog.get_by_role("button", name="Roll back 1 config")
+    expect(act).to_be_enabled()
+    admin.put(project, "another", {"n": 1})
+    act.click()
+    expect(dialog).to_contain_text("Nothing was rolled back")
+    expect(dialog.get_by_role("list", name="What would change")).to_contain_text("another")
+    expect(typed).to_have_value("")
+    assert admin.content(project, "limit") == {"daily": 2}
+    person.shot("project-rollback-overtaken")
+    assert person.axe() == []
+    typed.fill(name)
+    dialog.get_by_role("button", name="Roll back 2 configs").click()
+    expect(dialog).to_have_count(0)
+    configs = admin("GET", f"/v1/projects/{project}/configs")["items"]
+    assert [(each["key"], each["content"]) for each in configs] == [("limit", {"daily": 1})]
+
+
+def test_two_versions_of_a_deleted_config_are_compared_under_its_true_head(
+    admin: Api, project: str, ana: Open
+) -> None:
+    _limits(admin, project, 2)
+    path = f"/v1/projects/{project}/configs/limit"
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_statuses.add(404)
+    expect(person.editor()).to_contain_text("2000")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    admin("DELETE", path, headers={"If-Match": '"2"'})
+    expect(person.page.get_by_text("was deleted as version 3")).to_be_visible()
+    for reloaded in (False, True):  # what was read before may still be held, or nothing is
+        if reloaded:
+            person.open(f"/p/{project}/configs/limit?diff=1..2")
+        else:
+            person.button("History").click()
+            person.page.get_by_role("button", name="What changed").nth(1).click()
+        head = person.page.locator(".doc-head")
+        expect(person.page.get_by_test_id("diff")).to_contain_text("2000")
+        expect(head).to_contain_text("deleted as version 3")
+        expect(head.get_by_text("version 2", exact=True)).to_have_count(0)
+        expect(head.get_by_text("new", exact=True)).to_have_count(0)
+    person.shot("deleted-diff")
+    assert person.axe() == []
+    expect(person.button("Roll back to version 1…")).to_be_visible()

@@ -110,3 +110,60 @@ def test_a_schema_is_made_and_bound_in_the_page(admin: Api, project: str, ana: O
     person.button("Save version 2").click()
     expect(person.page.get_by_role("dialog")).to_have_count(0)
     expect(person.page.get_by_text("version 2", exact=True)).to_be_visible()
+
+
+@pytest.mark.parametrize("when", ["review", "save", "force", "reload"])
+def test_a_version_that_comes_while_a_schema_is_reviewed_is_merged(
+    admin: Api, project: str, schema: str, ana: Open, when: str
+) -> None:
+    # Nothing tells of schemas but the service's refusal: of the rehearsal, the save, the force.
+    # Or the page has heard of the new version, and must not take the edit for one of that.
+    admin.put(project, "limit", {"daily": 5000}, schema_id=schema)
+    person = ana(f"/p/{project}/schemas/{schema}")
+    person.expected_statuses.add(409)
+    mine = {**LIMITS, "title": "Mine"}
+    if when == "force":
+        mine["required"] = ["daily", "currency"]
+    person.type_document(json.dumps(mine, indent=2), "Schema limits")
+    theirs = {"schema": {**LIMITS, "description": "Theirs"}}
+    path = f"/v1/schemas/{schema}"
+    if when == "review":
+        admin("PUT", path, theirs, {"If-Match": '"1"'})
+    person.button("Review version 2").click()
+    if when != "review":
+        act = "Force it…" if when == "force" else "Save version 2"
+        expect(person.button(act)).to_be_enabled()
+        admin("PUT", path, theirs, {"If-Match": '"1"'})
+        if when != "reload":
+            person.button(act).click()
+    if when == "reload":
+        person.open(f"/p/{project}/schemas/{schema}?review")
+        review = person.page.get_by_role("dialog", name="Review schema limits")
+        expect(review).to_contain_text("Version 2 came in while you reviewed")
+        expect(person.button(re.compile("^Save"))).to_have_count(0)
+        person.shot("schema-review-overtaken")
+        assert person.axe() == []
+        person.button("Merge version 2 first").click()
+    if when == "force":
+        person.page.get_by_label(re.compile("^Type ")).fill("limits")
+        person.button("Save version 2 anyway").click()
+    dialog = person.page.get_by_role("dialog", name=re.compile("^Merge version 2"))
+    result = dialog.get_by_label("Result of the merge")
+    expect(result).to_contain_text('"title": "Mine"')
+    expect(result).to_contain_text('"description": "Theirs"')
+    if when == "save":
+        person.shot("schema-merge")
+        assert person.axe() == []
+        dialog.get_by_role("button", name="Decide later").click()
+        expect(person.page.get_by_text("came in while you edited version 1")).to_be_visible()
+        person.shot("schema-overtaken")
+        assert person.axe() == []
+        person.button("Merge").click()
+    dialog.get_by_role("button", name="Go on editing on version 2").click()
+    person.button("Review version 3").click()
+    if when == "force":
+        expect(person.page.get_by_role("dialog")).to_contain_text("would not satisfy it")
+        return
+    person.button("Save version 3").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin("GET", path)["schema"] == {**mine, "description": "Theirs"}

@@ -224,11 +224,18 @@ _CHANGES = (
             {"anyOf": [ref("ChangeSet"), ref("RehearsedChangeSet")]},
             headers=("Guardian-Position",),
         ),
-        "Either `position` or `at`. What was made since is deleted, what was deleted lives again.",
+        "Either `position` or `at`. What was made since is deleted, what was deleted lives again."
+        " With `unchanged_since`, the `position` of a rehearsal, it is done as it was rehearsed:"
+        " 409 lists what changed since (200 configs at most).",
         parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(
-            {"position": nullable(POSITION), "at": nullable(TIME), "comment": COMMENT},
-            optional=("position", "at", "comment"),
+            {
+                "position": nullable(POSITION),
+                "at": nullable(TIME),
+                "unchanged_since": nullable(POSITION),
+                "comment": COMMENT,
+            },
+            optional=("position", "at", "unchanged_since", "comment"),
         ),
         problems=(*_WRITE_PROBLEMS, "config-not-found", "too-many-changes"),
     ),

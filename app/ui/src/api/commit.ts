@@ -24,6 +24,28 @@ type Pending = {
 /** How many changes of ours were sent and have no outcome yet. */
 export const withoutOutcome = new Store(0);
 
+/** The newest version of a key that this tab has committed; null while a commit of it is on its way. */
+const ours = new Map<string, number | null>();
+
+const nameOf = (project: string, key: string): string => `${project}/${key}`;
+
+/** Whether a version that the watch tells of is this tab's own, whose answer may come later. */
+export function isOurs(project: string, key: string, version: number): boolean {
+  const own = ours.get(nameOf(project, key));
+  return own === null || own === version;
+}
+
+async function asOurs<T>(project: string, keys: readonly string[], act: () => Promise<T>, made: (done: T) => readonly Committed[]): Promise<T> {
+  for (const key of keys) ours.set(nameOf(project, key), null);
+  try {
+    const done = await act();
+    for (const each of made(done)) ours.set(nameOf(project, each.key), each.version);
+    return done;
+  } finally {
+    for (const key of keys) if (ours.get(nameOf(project, key)) === null) ours.delete(nameOf(project, key));
+  }
+}
+
 const ASK_AGAIN_MS = 700;
 const GIVE_UP_MS = 60_000;
 
@@ -73,8 +95,7 @@ async function ask(location: string): Promise<Answer<Pending> | null> {
   try {
     return await request<Pending>("GET", location);
   } catch (error) {
-    const { status } = asProblem(error);
-    if (status === 0 || status === 429 || status >= 500) return null;
+    if (asProblem(error).isAway) return null;
     throw error;
   }
 }
@@ -111,29 +132,25 @@ const only = (found: Pending): Committed => {
 export async function commitEdit(project: string, edit: Edit, comment: string, actId: string): Promise<Committed> {
   const path = url`/v1/projects/${project}/configs/${edit.key}`;
   const headers = { ...precondition(edit.baseVersion), "Idempotency-Key": actId };
-  const answer =
-    edit.op === "delete"
-      ? await write<Committed>("DELETE", path + query({ comment }), undefined, headers, only)
-      : await write<Committed>("PUT", path, putBody(edit, comment), headers, only);
-  return { key: edit.key, version: answer.data.version };
+  const send = async () => {
+    const answer =
+      edit.op === "delete"
+        ? await write<Committed>("DELETE", path + query({ comment }), undefined, headers, only)
+        : await write<Committed>("PUT", path, putBody(edit, comment), headers, only);
+    return { key: edit.key, version: answer.data.version };
+  };
+  return asOurs(project, [edit.key], send, (done) => [done]);
 }
 
-export type Rehearsal = { version: number } | { problem: Problem };
-
-/** Everything but the commit: the version that it would make, or why it would be refused. */
-export async function rehearse(project: string, edit: Edit, signal: AbortSignal): Promise<Rehearsal> {
+/** Everything but the commit: the version that it would make. Throws why it would be refused. */
+export async function rehearse(project: string, edit: Edit, signal: AbortSignal): Promise<Committed> {
   const path = `${url`/v1/projects/${project}/configs/${edit.key}`}?dry_run=true`;
-  try {
-    const { data } = await request<Committed>(edit.op === "delete" ? "DELETE" : "PUT", path, {
-      rawBody: edit.op === "delete" ? undefined : putBody(edit, ""),
-      headers: precondition(edit.baseVersion),
-      signal,
-    });
-    return { version: data.version };
-  } catch (error) {
-    if (error instanceof DOMException) throw error;
-    return { problem: asProblem(error) };
-  }
+  const { data } = await request<Committed>(edit.op === "delete" ? "DELETE" : "PUT", path, {
+    rawBody: edit.op === "delete" ? undefined : putBody(edit, ""),
+    headers: precondition(edit.baseVersion),
+    signal,
+  });
+  return data;
 }
 
 export type RollbackAnswer = { version: number; content?: Json };
@@ -149,7 +166,8 @@ export async function rollBack(
   const body = JSON.stringify({ to_version: toVersion, ...(options.comment === "" ? {} : { comment: options.comment }) });
   const headers: Record<string, string> = { "If-Match": `"${liveVersion}"` };
   if (!options.dryRun) headers["Idempotency-Key"] = options.actId;
-  return (await write<RollbackAnswer>("POST", path, body, headers, only)).data;
+  const send = async () => (await write<RollbackAnswer>("POST", path, body, headers, only)).data;
+  return options.dryRun ? send() : asOurs(project, [key], send, (done) => [{ key, version: done.version }]);
 }
 
 export type SetAnswer = { id?: string; position?: number; changes: Committed[] };
@@ -174,7 +192,8 @@ export async function commitSet(
 ): Promise<SetAnswer> {
   const path = url`/v1/projects/${project}/changes` + (options.dryRun ? "?dry_run=true" : "");
   const headers: Record<string, string> = options.dryRun ? {} : { "Idempotency-Key": options.actId };
-  return (await write<SetAnswer>("POST", path, changesBody(edits, options.comment), headers, every)).data;
+  const send = async () => (await write<SetAnswer>("POST", path, changesBody(edits, options.comment), headers, every)).data;
+  return options.dryRun ? send() : asOurs(project, edits.map((each) => each.key), send, (done) => done.changes);
 }
 
 

@@ -26,6 +26,11 @@ export class Problem extends Error {
     return typeof this.body.current_version === "number" ? this.body.current_version : null;
   }
 
+  /** The service could not be asked, or could not say: what was asked has no answer yet. */
+  get isAway(): boolean {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+
   get isConflict(): boolean {
     return this.status === 409 && (this.slug === "version-conflict" || this.currentVersion !== null);
   }

@@ -37,6 +37,17 @@ export const client = new QueryClient({
   },
 });
 
+const ASK_AGAIN_MS = 3000;
+
+/** For what is asked before an act: it is of this moment, and asked again until the service can say. */
+export const rehearsing = {
+  retry: false,
+  staleTime: 0,
+  gcTime: 0,
+  refetchInterval: ({ state }: { state: { error: Error | null } }) =>
+    state.error instanceof Problem && state.error.isAway ? ASK_AGAIN_MS : (false as const),
+};
+
 export const keys = {
   me: ["me"] as const,
   projects: ["projects"] as const,
@@ -110,6 +121,12 @@ export const useConfigs = (project: string, at: string | null): UseQueryResult<C
     },
   });
 
+/** What was there at a moment has this position or one before; undefined: not known yet. */
+export function useMomentPosition(project: string, at: string | null): number | undefined {
+  const { data } = useConfigs(project, at);
+  return at === null ? Infinity : data?.position;
+}
+
 export type Moment = { version?: number | null; at?: string | null };
 
 export const useConfig = (project: string, key: string, moment: Moment = {}, enabled = true): UseQueryResult<Config> =>
@@ -125,11 +142,11 @@ export const useConfig = (project: string, key: string, moment: Moment = {}, ena
     retry: (count, error) => error instanceof Problem && error.status !== 404 && count < 2,
   });
 
-/** The version that is live; null: the config is deleted (what was read before is still held), undefined: not known yet. */
-export function useLiveVersion(project: string, key: string): number | null | undefined {
-  const live = useConfig(project, key);
-  if (live.error instanceof Problem && live.error.status === 404) return null;
-  return live.data?.version;
+/** The config that is live, or was at a moment; null: there is none (what was read before is still held), undefined: not known yet. */
+export function useStanding(project: string, key: string, at: string | null = null): Config | null | undefined {
+  const config = useConfig(project, key, { at });
+  if (config.error instanceof Problem && config.error.status === 404) return null;
+  return config.data;
 }
 
 export const useRevision = (
@@ -145,8 +162,9 @@ export const useRevision = (
     staleTime: Infinity,
   });
 
-export const useRevisions = (project: string, key: string) =>
+export const useRevisions = (project: string, key: string, enabled = true) =>
   useInfiniteQuery({
+    enabled,
     queryKey: keys.revisions(project, key),
     initialPageParam: url`/v1/projects/${project}/configs/${key}/revisions` + "?limit=100",
     queryFn: ({ pageParam, signal }) => get<Page<Revision>>(pageParam, signal),
@@ -186,6 +204,13 @@ export const useSchema = (id: string | null | undefined): UseQueryResult<Schema>
     queryKey: [...keys.schemas, id],
     queryFn: ({ signal }) => get<Schema>(url`/v1/schemas/${id ?? ""}`, signal),
     enabled: Boolean(id),
+  });
+
+export const useSchemaVersion = (id: string, version: number): UseQueryResult<Schema> =>
+  useQuery({
+    queryKey: ["schema-version", id, version],
+    queryFn: ({ signal }) => get<Schema>(url`/v1/schemas/${id}` + query({ version }), signal),
+    staleTime: Infinity,
   });
 
 type Usage = { items: { project_id: string; key: string }[]; total: number; hidden: number };

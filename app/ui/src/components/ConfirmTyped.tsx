@@ -24,7 +24,8 @@ export function ConfirmTyped({
   /** Names what is shown; when that becomes something else, the name is to be typed again. */
   shown?: string;
   children: ReactNode;
-  onConfirm: () => Promise<void>;
+  /** false: it was not done, and `children` say why; the dialog stays. */
+  onConfirm: () => Promise<void | boolean>;
   onClose: () => void;
 }) {
   const [typed, setTyped] = useState("");
@@ -39,8 +40,9 @@ export function ConfirmTyped({
     setBusy(true);
     setError(null);
     try {
-      await onConfirm();
-      onClose();
+      if ((await onConfirm()) !== false) return onClose();
+      setTyped("");
+      setBusy(false);
     } catch (reason) {
       setError(reason);
       setBusy(false);

@@ -4,8 +4,8 @@ import { asProblem } from "../api/problem";
 import { useStore } from "../lib/store";
 import { Failure, Notice } from "./basics";
 
-export function Verdict({ refusal, fine }: { refusal: unknown; fine: string | null }) {
-  if (refusal !== null) return <Refusal error={refusal} />;
+export function Verdict({ refusal, fine, onAgain }: { refusal: unknown; fine: string | null; onAgain: () => void }) {
+  if (refusal !== null) return <Refusal error={refusal} onAgain={onAgain} />;
   if (fine === null) return <span className="muted late">Asking the service whether it would accept this…</span>;
   return (
     <Notice tone="good" boxed live>
@@ -14,9 +14,10 @@ export function Verdict({ refusal, fine }: { refusal: unknown; fine: string | nu
   );
 }
 
-function Refusal({ error }: { error: unknown }) {
+/** What the service could not say is asked again by itself; the button is for who cannot wait. */
+export function Refusal({ error, onAgain }: { error: unknown; onAgain: () => void }) {
   const problem = asProblem(error);
-  if (problem.violations.length === 0) return <Failure error={error} />;
+  if (problem.violations.length === 0) return <Failure error={error} retry={problem.isAway ? onAgain : undefined} />;
   return (
     <Lines
       title={problem.title}

@@ -46,6 +46,7 @@ export function JsonEditor({
   value,
   onChange,
   label,
+  base = 0,
   readOnly = false,
   issues = [],
   assist = null,
@@ -54,6 +55,8 @@ export function JsonEditor({
   value: string;
   onChange?: (text: string) => void;
   label: string;
+  /** The version that the text is an edit of. Undo does not reach behind it: that is another document. */
+  base?: number;
   readOnly?: boolean;
   issues?: readonly Issue[];
   assist?: SchemaAssist | null;
@@ -63,11 +66,11 @@ export function JsonEditor({
   const view = useRef<EditorView | null>(null);
   const changed = useRef(onChange);
   changed.current = onChange;
-  const parts = useRef({ assist: new Compartment(), access: new Compartment() });
+  const parts = useRef({ assist: new Compartment(), access: new Compartment(), past: new Compartment() });
 
   useEffect(() => {
     if (!host.current) return;
-    const { assist: helping, access } = parts.current;
+    const { assist: helping, access, past } = parts.current;
     const editor = new EditorView({
       parent: host.current,
       state: EditorState.create({
@@ -78,7 +81,7 @@ export function JsonEditor({
           foldGutter(),
           highlightActiveLine(),
           highlightActiveLineGutter(),
-          history(),
+          past.of(history()),
           drawSelection(),
           indentOnInput(),
           bracketMatching(),
@@ -124,6 +127,18 @@ export function JsonEditor({
     if (!editor || editor.state.doc.toString() === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
   }, [value]);
+
+  const madeOn = useRef(base);
+  // After the effect that brings the text of that version in.
+  useEffect(() => {
+    if (madeOn.current === base) return;
+    madeOn.current = base;
+    // A history that is taken out and put in again is an empty one. (A change that is only kept out
+    // of it would not do: what was typed before would be undone into the new version.)
+    const { past } = parts.current;
+    view.current?.dispatch({ effects: past.reconfigure([]) });
+    view.current?.dispatch({ effects: past.reconfigure(history()) });
+  }, [base]);
 
   useEffect(() => {
     view.current?.dispatch({

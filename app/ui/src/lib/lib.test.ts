@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { compact, findIssues } from "./ijson";
 import { formatJson, parseJson, pointerPath, sameJson, type Json } from "./json";
 import { merge3 } from "./merge3";
+import { withMoment } from "./moment";
 import { buildTree, compareKeys, flatten, keyProblem } from "./tree";
 
 describe("JSON comes back as it was written", () => {
@@ -103,5 +104,13 @@ describe("the tree of keys", () => {
 describe("pointers", () => {
   it("unescapes in the order of RFC 6901", () => {
     expect(pointerPath("/a~1b/~01/0")).toEqual(["a/b", "~1", 0]);
+  });
+});
+
+describe("a moment in an address", () => {
+  it("is kept on the way to another view", () => {
+    expect(withMoment("/p/1/configs", null)).toBe("/p/1/configs");
+    expect(withMoment("/p/1/configs", "700")).toBe("/p/1/configs?at=700");
+    expect(withMoment("/p/1/configs/a?diff=1..2", "2026-01-02T03:04:05+01:00")).toBe("/p/1/configs/a?diff=1..2&at=2026-01-02T03%3A04%3A05%2B01%3A00");
   });
 });

@@ -1,15 +1,18 @@
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef } from "react";
-import { Link } from "react-router";
-import { useAudit, type AuditFilter } from "../api/queries";
+import { Link, useSearchParams } from "react-router";
+import { useAudit, useMomentPosition, type AuditFilter } from "../api/queries";
 import type { Revision } from "../api/types";
 import { Empty, Failure, Loading, Time } from "../components/basics";
+import { withMoment } from "../lib/moment";
 import { eventOf } from "./Timeline";
 
 const ROW_PX = 56;
 
 export function AuditFeed({ project, filter }: { project: string; filter: AuditFilter }) {
   const feed = useAudit(project, filter);
+  const at = useSearchParams()[0].get("at");
+  const until = useMomentPosition(project, at);
   const revisions = useMemo(() => feed.data?.pages.flatMap((page) => page.items) ?? [], [feed.data]);
   const scroll = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
@@ -51,20 +54,31 @@ export function AuditFeed({ project, filter }: { project: string; filter: AuditF
       <div role="list" style={{ height: rows.getTotalSize(), position: "relative" }}>
         {items.map((item) => {
           const revision = revisions[item.index];
-          return revision && <FeedRow key={`${revision.position}/${revision.key}`} project={project} revision={revision} top={item.start} />;
+          return (
+            revision && (
+              <FeedRow
+                key={`${revision.position}/${revision.key}`}
+                project={project}
+                revision={revision}
+                at={at}
+                later={until !== undefined && revision.position > until}
+                top={item.start}
+              />
+            )
+          );
         })}
       </div>
     </div>
   );
 }
 
-function FeedRow({ project, revision, top }: { project: string; revision: Revision; top: number }) {
+function FeedRow({ project, revision, at, later, top }: { project: string; revision: Revision; at: string | null; later: boolean; top: number }) {
   const { words, mark } = eventOf(revision);
   const key = revision.key ?? revision.config_key ?? "";
   return (
     <div role="listitem" className={`moment ${mark}`} style={{ transform: `translateY(${top}px)`, height: ROW_PX }}>
       <div className="row">
-        <Link className="mono ellipsis" to={`/p/${project}/configs/${key}?diff=${revision.version - 1}..${revision.version}&side=history`}>
+        <Link className="mono ellipsis" to={withMoment(`/p/${project}/configs/${key}?diff=${revision.version - 1}..${revision.version}&side=history`, later ? null : at)}>
           {key}
         </Link>
         <span className="muted" style={{ whiteSpace: "nowrap" }}>
@@ -75,6 +89,7 @@ function FeedRow({ project, revision, top }: { project: string; revision: Revisi
         </span>
       </div>
       <div className="muted ellipsis">
+        {later && "after the chosen moment · "}
         <Time iso={revision.created_at} /> · {revision.created_by_email ?? "unknown"}
         {revision.comment && <> · {revision.comment}</>}
       </div>

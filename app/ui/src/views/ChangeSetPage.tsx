@@ -2,17 +2,18 @@
 import { Button, Checkbox, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { Link, useParams } from "react-router";
 import { commitSet, newActId, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
-import { applyChanges, useConfigs, useMe, useProject } from "../api/queries";
+import { applyChanges, rehearsing, useConfigs, useMe, useProject } from "../api/queries";
 import type { Config } from "../api/types";
 import { Badge, Empty, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { Lines, StillAsking } from "../components/Verdict";
-import { discardDraft, useDrafts, type Draft } from "../lib/drafts";
+import { discardDraft, saveDraft, useDrafts, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted, isObject, tryParse, type Json } from "../lib/json";
+import { useAnew } from "./useAnew";
 import { useAccess } from "./useCurrentProject";
 
 const DiffView = lazy(async () => ({ default: (await import("../editor/DiffView")).DiffView }));
@@ -21,6 +22,14 @@ type Listed = { key: string; draft: Draft };
 
 function toEdit({ key, draft }: Listed): Edit {
   return { op: draft.op, key, text: draft.text, schemaId: draft.schemaId, baseVersion: draft.baseVersion };
+}
+
+type Overtaken = "newer" | "gone" | null;
+
+/** What came between an edit and the set that holds it. Only a whole list tells that a config is gone. */
+function overtakenBy(draft: Draft, live: Config | undefined, complete: boolean): Overtaken {
+  if ((live?.version ?? 0) > draft.baseVersion) return "newer";
+  return complete && !live && draft.baseVersion > 0 ? "gone" : null;
 }
 
 export function ChangeSetPage() {
@@ -35,6 +44,7 @@ export function ChangeSetPage() {
   // While a commit is on its way the watch may tell of its versions first: those are no news.
   const [sentOn, setSentOn] = useState<ReadonlyMap<string, Config> | null>(null);
   const live = sentOn ?? newest;
+  const complete = configs.data?.complete === true;
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
   const chosen = drafts.filter((each) => !left.has(each.key));
 
@@ -70,6 +80,7 @@ export function ChangeSetPage() {
                 project={project}
                 listed={each}
                 live={live.get(each.key) ?? null}
+                overtaken={overtakenBy(each.draft, live.get(each.key), complete)}
                 included={!left.has(each.key)}
                 onInclude={(included) =>
                   setLeft((before) => {
@@ -80,9 +91,10 @@ export function ChangeSetPage() {
                   })
                 }
                 onDiscard={() => discardDraft(me.data?.id ?? "", project, each.key)}
+                onAnew={(draft) => saveDraft(me.data?.id ?? "", project, each.key, draft)}
               />
             ))}
-            <CommitPanel project={project} user={me.data?.id ?? ""} chosen={chosen} live={live} canEdit={access.canEdit} onSending={(sending) => setSentOn(sending ? newest : null)} />
+            <CommitPanel project={project} user={me.data?.id ?? ""} chosen={chosen} live={live} complete={complete} canEdit={access.canEdit} onSending={(sending) => setSentOn(sending ? newest : null)} />
           </>
         )}
       </div>
@@ -94,18 +106,23 @@ function EditPanel({
   project,
   listed: { key, draft },
   live,
+  overtaken,
   included,
   onInclude,
   onDiscard,
+  onAnew,
 }: {
   project: string;
   listed: Listed;
   live: Config | null;
+  overtaken: Overtaken;
   included: boolean;
   onInclude: (included: boolean) => void;
   onDiscard: () => void;
+  onAnew: (draft: Draft) => void;
 }) {
-  const behind = (live?.version ?? 0) > draft.baseVersion;
+  const gone = overtaken === "gone";
+  const marked = draft.op === "delete";
   return (
     <section className="panel" aria-label={`Edit of ${key}`}>
       <header className="row wrap">
@@ -113,23 +130,57 @@ function EditPanel({
         <h2 className="grow mono break">
           <Link to={`/p/${project}/configs/${key}`}>{key}</Link>
         </h2>
-        {draft.op === "delete" ? <Badge tone="bad">deleted</Badge> : draft.baseVersion === 0 ? <Badge tone="good">new</Badge> : <Badge>version {draft.baseVersion + 1}</Badge>}
-        {behind && <Badge tone="warn">version {live?.version} came in: merge it first</Badge>}
+        {marked ? <Badge tone="bad">to be deleted</Badge> : draft.baseVersion === 0 ? <Badge tone="good">new</Badge> : !gone && <Badge>version {draft.baseVersion + 1}</Badge>}
+        {overtaken === "newer" && (
+          <Badge tone="warn">
+            version {live?.version} came in: {marked ? "look at it" : "merge it"} first
+          </Badge>
+        )}
+        {overtaken === "newer" && (
+          <Button component={Link} to={`/p/${project}/configs/${key}?merge`} size="compact-xs">
+            {marked ? "Look at it and decide" : "Merge"}
+          </Button>
+        )}
         <Button size="compact-xs" variant="default" onClick={onDiscard}>
           Discard
         </Button>
       </header>
-      <div className="body">
-        <Suspense fallback={<Loading rows={3} />}>
-          <DiffView
-            before={live ? formatJson(live.content) : ""}
-            after={draft.op === "delete" ? "" : formatted(draft.text)}
-            beforeLabel={live ? `live, version ${live.version}` : "nothing yet"}
-            afterLabel={draft.op === "delete" ? "deleted" : "yours"}
-          />
-        </Suspense>
+      <div className="body stack">
+        {gone && <Gone project={project} listed={{ key, draft }} onAnew={onAnew} />}
+        {!(gone && marked) && (
+          <Suspense fallback={<Loading rows={3} />}>
+            <DiffView
+              before={live ? formatJson(live.content) : ""}
+              after={marked ? "" : formatted(draft.text)}
+              beforeLabel={live ? `live, version ${live.version}` : gone ? "deleted" : "nothing yet"}
+              afterLabel={marked ? "deleted" : "yours"}
+            />
+          </Suspense>
+        )}
       </div>
     </section>
+  );
+}
+
+/** The config was deleted after the edit began. */
+function Gone({ project, listed: { key, draft }, onAnew }: { project: string; listed: Listed; onAnew: (draft: Draft) => void }) {
+  const anew = useAnew(project, key, draft);
+  if (draft.op === "delete") {
+    return (
+      <Notice tone="warn" boxed live>
+        This config is deleted already: somebody was before you. Discard the mark.
+      </Notice>
+    );
+  }
+  return (
+    <Notice tone="warn" boxed live>
+      <div className="row wrap">
+        <span>This config was deleted while you edited version {draft.baseVersion}. What you typed is untouched.</span>
+        <Button size="compact-xs" loading={anew === null} onClick={() => anew && onAnew(anew)}>
+          Keep mine as a new config
+        </Button>
+      </div>
+    </Notice>
   );
 }
 
@@ -138,6 +189,7 @@ function CommitPanel({
   user,
   chosen,
   live,
+  complete,
   canEdit,
   onSending,
 }: {
@@ -145,6 +197,7 @@ function CommitPanel({
   user: string;
   chosen: Listed[];
   live: ReadonlyMap<string, Config>;
+  complete: boolean;
   canEdit: boolean;
   onSending: (sending: boolean) => void;
 }) {
@@ -153,15 +206,20 @@ function CommitPanel({
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const parsed = chosen.every((each) => each.draft.op === "delete" || tryParse(each.draft.text) !== null);
-  const behind = chosen.find((each) => (live.get(each.key)?.version ?? 0) > each.draft.baseVersion);
+  const held = chosen.find((each) => overtakenBy(each.draft, live.get(each.key), complete));
   const stamp = chosen.map((each) => `${each.key} ${each.draft.savedAt} ${live.get(each.key)?.version ?? 0}`).join("\n");
   const rehearsal = useQuery({
     queryKey: ["set", project, stamp],
     queryFn: () => commitSet(project, chosen.map(toEdit), { comment: "", dryRun: true, actId: "" }),
-    enabled: chosen.length > 0 && parsed && !behind && canEdit,
-    retry: false,
-    staleTime: 0,
+    enabled: chosen.length > 0 && parsed && !held && !busy && canEdit,
+    ...rehearsing,
   });
+  // Where the watch is cut off, only the refusal tells that somebody came first.
+  const learn = (problem: unknown) => applyChanges(project, conflictsIn(problem));
+  const refusal = rehearsal.error;
+  useEffect(() => {
+    if (refusal) learn(refusal);
+  }, [refusal]);
   const count = chosen.length === 1 ? "1 change" : `${chosen.length} changes`;
   const reason = !canEdit
     ? "Your role lets you read only"
@@ -169,8 +227,8 @@ function CommitPanel({
       ? "Nothing is ticked"
       : !parsed
         ? "One of the edits is not JSON yet"
-        : behind
-          ? `${behind.key}: a newer version came in; open it and merge`
+        : held
+          ? whyHeld(held, live.has(held.key))
           : rehearsal.isPending
             ? "Asking the service whether it would accept this"
             : rehearsal.error
@@ -191,6 +249,7 @@ function CommitPanel({
       setActId(newActId());
     } catch (problem) {
       setError(problem);
+      learn(problem);
     } finally {
       onSending(false);
       setBusy(false);
@@ -206,7 +265,7 @@ function CommitPanel({
             The service would accept these together.
           </Notice>
         )}
-        {rehearsal.error && <SetProblem problem={asProblem(rehearsal.error)} />}
+        {rehearsal.error && <SetProblem problem={asProblem(rehearsal.error)} onAgain={() => void rehearsal.refetch()} />}
         <Textarea label="Comment" description="Why; it stands at each of these changes (optional)" value={comment} onChange={(event) => setComment(event.currentTarget.value)} autosize minRows={1} maxLength={2000} />
         {busy && <StillAsking />}
         {error !== null && <SetProblem problem={asProblem(error)} />}
@@ -220,12 +279,24 @@ function CommitPanel({
   );
 }
 
+function whyHeld({ key, draft }: Listed, live: boolean): string {
+  const marked = draft.op === "delete";
+  if (live) return `${key}: a newer version came in; open it and ${marked ? "look at it" : "merge"}`;
+  return marked ? `${key}: it is deleted already; discard the mark` : `${key}: it was deleted meanwhile; keep yours as a new config, or discard it`;
+}
+
+function conflictsIn(problem: unknown): string[] {
+  const { conflicts } = asProblem(problem).body;
+  const keys = (Array.isArray(conflicts) ? conflicts : []).map((each) => isObject(each) && each.key);
+  return keys.filter((key) => typeof key === "string");
+}
+
 /** Each conflict and each violation with its key. */
-function SetProblem({ problem }: { problem: Problem }) {
+function SetProblem({ problem, onAgain }: { problem: Problem; onAgain?: () => void }) {
   const lines = [problem.body.conflicts, problem.body.errors, problem.body.violations]
     .flatMap((each) => (Array.isArray(each) ? each : []))
     .map(lineOf);
-  if (lines.length === 0) return <Failure error={problem} />;
+  if (lines.length === 0) return <Failure error={problem} retry={problem.isAway ? onAgain : undefined} />;
   return <Lines title={problem.title} lines={lines} />;
 }
 
@@ -234,5 +305,5 @@ function lineOf(entry: Json): string {
   const where = [entry.key, entry.pointer].filter((each) => typeof each === "string" && each !== "").join(" ");
   if (typeof entry.message === "string") return `${where}: ${entry.message}`;
   if (Array.isArray(entry.errors)) return `${where}: ${entry.errors.map((each) => (isObject(each) ? String(each.message) : "")).join("; ")}`;
-  return `${where}: live is version ${String(entry.current_version)}`;
+  return `${where}: ${entry.deleted === true ? "deleted as" : "live is"} version ${String(entry.current_version)}`;
 }

@@ -1,6 +1,6 @@
 import { Button } from "@mantine/core";
 import { IconArrowsExchange } from "@tabler/icons-react";
-import { useRevision } from "../api/queries";
+import { useRevision, useStanding } from "../api/queries";
 import type { Revision } from "../api/types";
 import { Failure, Loading, Time } from "../components/basics";
 import { DiffView } from "../editor/DiffView";
@@ -8,7 +8,6 @@ import { useAddress } from "../lib/address";
 import { formatJson } from "../lib/json";
 import { ConfigHead } from "./ConfigHead";
 import { useAccess } from "./useCurrentProject";
-import { useConfig } from "../api/queries";
 
 /** The text of a revision; a deletion is an empty document. */
 export function revisionText(revision: Revision | undefined): string {
@@ -34,23 +33,24 @@ export function CompareView({
   historyOpen: boolean;
 }) {
   const [from, to] = pair;
-  const [, address] = useAddress();
+  const [search, address] = useAddress();
+  const at = search.get("at");
   const access = useAccess(project);
-  const live = useConfig(project, configKey);
+  const standing = useStanding(project, configKey, at);
   const before = useRevision(project, configKey, from);
   const after = useRevision(project, configKey, to);
   const error = before.error ?? after.error;
   const ready = (from === 0 || before.data) && (to === 0 || after.data);
   return (
     <>
-      <ConfigHead project={project} configKey={configKey} config={live.data ?? null} onHistory={onHistory} historyOpen={historyOpen} />
+      <ConfigHead project={project} configKey={configKey} config={at === null ? standing : (standing ?? undefined)} gone={at === null && standing === null} onHistory={onHistory} historyOpen={historyOpen} />
       <div className="doc-body">
         <div className="stack" style={{ padding: "1rem" }}>
           <div className="row wrap">
             <Button size="compact-sm" variant="default" leftSection={<IconArrowsExchange size={14} />} onClick={() => address({ diff: `${to}..${from}` })}>
               Swap
             </Button>
-            {access.canEdit && from > 0 && before.data && !isDeletion(before.data) && live.data?.version !== from && (
+            {at === null && access.canEdit && from > 0 && before.data && !isDeletion(before.data) && standing?.version !== from && (
               <Button size="compact-sm" variant="default" onClick={() => address({ rollback: String(from) })}>
                 Roll back to version {from}…
               </Button>

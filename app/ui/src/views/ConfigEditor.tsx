@@ -16,9 +16,10 @@ import type { Issue } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
 import { useStore } from "../lib/store";
 import { ConfigHead } from "./ConfigHead";
-import { MergeDialog } from "./MergeDialog";
+import { ConfigMerge } from "./MergeDialog";
 import { NewsBar } from "./NewsBar";
 import { ReviewDialog } from "./ReviewDialog";
+import { useAnew } from "./useAnew";
 
 const FormView = lazy(async () => ({ default: (await import("../form/FormView")).FormView }));
 
@@ -53,6 +54,8 @@ export function ConfigEditor(props: Props) {
   // The version of a commit that is on its way is no news, even if the watch tells of it first.
   const [sending, setSending] = useState(false);
   const behind = !sending && draft !== null && live !== null && live.version > draft.baseVersion;
+  const gone = !sending && draft !== null && live === null && draft.baseVersion > 0;
+  const anew = useAnew(project, configKey, gone ? draft : null);
   const trouble = useStore(draftTrouble);
 
   const change = (changes: Partial<Draft>) => {
@@ -99,7 +102,7 @@ export function ConfigEditor(props: Props) {
 
   return (
     <>
-      <ConfigHead {...props} config={live} />
+      <ConfigHead {...props} config={live} gone={gone} />
       {readOnlyReason && <Notice tone="info">{readOnlyReason}</Notice>}
       {trouble && <Notice tone="warn">{trouble}</Notice>}
       <NewsBar
@@ -109,7 +112,8 @@ export function ConfigEditor(props: Props) {
         arrived={props.arrived}
         onSee={() => draft && live && address({ diff: `${draft.baseVersion}..${live.version}` })}
         onMerge={() => address({ merge: "" })}
-        onAnew={() => change({ baseVersion: 0, schemaId: schemaId })}
+        onAnew={anew && (() => (save(anew), address({ merge: null }, true)))}
+        onDrop={discard}
       />
       <div className="doc-tools">
         <SegmentedControl
@@ -144,9 +148,11 @@ export function ConfigEditor(props: Props) {
             <Notice tone="warn" boxed>
               {configKey} is marked to be deleted. Nothing has happened yet: review it below, or undo the mark.
             </Notice>
-            <Button variant="default" style={{ marginTop: "1rem" }} onClick={() => change({ text: draft.text || liveText })}>
-              Undo the mark
-            </Button>
+            <div className="row">
+              <Button variant="default" onClick={() => change({ text: draft.text || liveText })}>
+                Undo the mark
+              </Button>
+            </div>
           </div>
         ) : form ? (
           <Suspense fallback={<div className="page"><Loading /></div>}>
@@ -164,6 +170,7 @@ export function ConfigEditor(props: Props) {
             ref={editor}
             value={text}
             label={`Content of ${configKey}`}
+            base={draft?.baseVersion ?? live?.version}
             readOnly={!editable}
             issues={verdict.issues}
             assist={assist}
@@ -176,7 +183,7 @@ export function ConfigEditor(props: Props) {
         <footer className="doc-foot">
           <ReasonedButton reason={reason} onClick={review}>
             {draft?.op === "delete"
-              ? `Review deletion as version ${nextVersion}`
+              ? `Review deletion${live ? ` as version ${nextVersion}` : ""}`
               : live
                 ? `Review version ${nextVersion}`
                 : "Review the new config"}
@@ -208,15 +215,16 @@ export function ConfigEditor(props: Props) {
         />
       )}
       {merging && draft && live && (
-        <MergeDialog
+        <ConfigMerge
           project={project}
           configKey={configKey}
           live={live}
           draft={draft}
-          onMerged={(merged, version) => {
-            change({ op: "put", text: merged, baseVersion: version });
+          onMerged={(merged, version, op = "put") => {
+            change({ op, text: merged, baseVersion: version });
             address({ merge: null }, true);
           }}
+          onUnmark={(edited) => (edited ? change({ text: draft.text }) : (discard(), address({ merge: null }, true)))}
           onClose={() => address({ merge: null }, true)}
         />
       )}
@@ -240,8 +248,9 @@ function whyNot(
 ): string | null {
   if (readOnly !== null) return readOnly;
   if (!draft) return "Nothing has changed";
-  if (!live && draft.baseVersion > 0) return "The config was deleted meanwhile: keep yours as a new one first";
-  if (behind && live) return `Version ${live.version} came in meanwhile: merge it first`;
+  const marked = draft.op === "delete";
+  if (!live && draft.baseVersion > 0) return marked ? "The config is deleted already" : "The config was deleted meanwhile: keep yours as a new one first";
+  if (behind && live) return `Version ${live.version} came in meanwhile: ${marked ? "look at it" : "merge it"} first`;
   if (draft.op === "put" && issues.length > 0) return `${issues[0]?.message ?? "There is a problem"} (${issues.length} to fix)`;
   if (!settled) return "Still checking what you typed";
   return null;

@@ -1,7 +1,7 @@
 import { Button } from "@mantine/core";
 import { IconArrowLeft, IconBraces, IconHistory } from "@tabler/icons-react";
 import { Link } from "react-router";
-import { useSchema } from "../api/queries";
+import { useRevisions, useSchema } from "../api/queries";
 import type { Config } from "../api/types";
 import { Badge, Time } from "../components/basics";
 import { useAddress } from "../lib/address";
@@ -11,19 +11,21 @@ export function ConfigHead({
   project,
   configKey,
   config,
-  lastVersion,
+  gone = false,
   onHistory,
   historyOpen,
 }: {
   project: string;
   configKey: string;
-  config: Config | null;
-  /** The newest version, where `config` is an older one or none. */
-  lastVersion?: number;
+  /** null: there is none; undefined: that is not known yet. */
+  config: Config | null | undefined;
+  /** It was there, and is deleted now. */
+  gone?: boolean;
   onHistory: () => void;
   historyOpen: boolean;
 }) {
   const schema = useSchema(config?.schema_id);
+  const tombstone = useRevisions(project, configKey, gone).data?.pages[0]?.items[0];
   const [search] = useAddress();
   const back = new URLSearchParams(search);
   for (const name of ["version", "diff", "side", "view"]) back.delete(name);
@@ -46,11 +48,8 @@ export function ConfigHead({
         </Button>
       </div>
       <div className="row wrap">
-        {config ? (
-          <Badge tone="info">version {config.version}</Badge>
-        ) : (
-          <Badge tone="warn">{lastVersion === undefined ? "new" : `deleted as version ${lastVersion}`}</Badge>
-        )}
+        {config && <Badge tone="info">version {config.version}</Badge>}
+        {config === null && <Badge tone="warn">{gone ? `deleted${tombstone ? ` as version ${tombstone.version}` : ""}` : "new"}</Badge>}
         {config?.schema_id && (
           <Link to={`/p/${project}/schemas/${config.schema_id}`} className="badge" title="The schema that it was checked against">
             <IconBraces size={13} aria-hidden />

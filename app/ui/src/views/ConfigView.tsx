@@ -134,7 +134,7 @@ function Missing(props: DocumentProps & { onNew: () => void }) {
   }
   return (
     <>
-      <ConfigHead {...props} config={null} lastVersion={last.version} />
+      <ConfigHead {...props} config={null} gone />
       <div className="page">
         <Notice tone="warn" boxed>
           This config was deleted as version {last.version}

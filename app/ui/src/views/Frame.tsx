@@ -8,11 +8,12 @@ import {
   IconPassword,
 } from "@tabler/icons-react";
 import { Suspense, useEffect, useState } from "react";
-import { Link, Outlet, useLocation, useNavigate } from "react-router";
+import { Link, Outlet, useLocation, useNavigate, useSearchParams } from "react-router";
 import logo from "../guardian.svg";
 import { useMe } from "../api/queries";
 import { Failure, Loading } from "../components/basics";
 import { useHotkeys } from "../lib/hotkeys";
+import { withMoment } from "../lib/moment";
 import { Connection, ServiceBanner } from "./Connection";
 import { leave } from "./leave";
 import { Rail } from "./Rail";
@@ -25,19 +26,21 @@ export function Frame() {
   const [railOpen, setRailOpen] = useState(false);
   const [help, setHelp] = useState(false);
   const { pathname } = useLocation();
+  const [search] = useSearchParams();
   const navigate = useNavigate();
   const project = useCurrentProject();
   useEffect(() => setRailOpen(false), [pathname]);
 
-  const inProject = (view: string) => () => {
-    if (project !== null) void navigate(`/p/${project}/${view}`);
+  const inProject = (view: string, at: string | null = null) => () => {
+    if (project !== null) void navigate(withMoment(`/p/${project}/${view}`, at));
   };
+  const at = search.get("at");
   useHotkeys({
     "?": () => setHelp(true),
     "g p": () => void navigate("/projects"),
     "g l": () => void navigate("/cluster"),
-    "g c": inProject("configs"),
-    "g h": inProject("history"),
+    "g c": inProject("configs", at),
+    "g h": inProject("history", at),
     "g s": inProject("schemas"),
     "g m": inProject("access"),
   });

@@ -11,56 +11,85 @@ import { findIssues } from "../lib/ijson";
 import { formatJson, summarize, tryParse, type Json } from "../lib/json";
 import { merge3, type Conflict, type Side } from "../lib/merge3";
 import { isDeletion } from "./CompareView";
+import { MarkedMerge } from "./MarkedMerge";
 
-export function MergeDialog({
+/** What came in: of a config or of a schema. */
+export type Theirs = { version: number; content: Json };
+/** What the edit was made on; `content` is undefined where there was nothing. */
+type Before = { known: boolean; content: Json | undefined; error: unknown; retry: () => void };
+type Act = (text: string, version: number, op?: Draft["op"]) => void;
+
+export function ConfigMerge({
   project,
   configKey,
-  live: newest,
+  live,
   draft,
-  onMerged,
-  onClose,
+  ...acts
 }: {
   project: string;
   configKey: string;
   live: Config;
   draft: Draft;
-  onMerged: (text: string, version: number) => void;
+  onMerged: Act;
+  onUnmark: (edited: boolean) => void;
+  onClose: () => void;
+}) {
+  const revision = useRevision(project, configKey, draft.baseVersion);
+  const before = {
+    known: draft.baseVersion === 0 || revision.data !== undefined,
+    content: revision.data && !isDeletion(revision.data) ? revision.data.content : undefined,
+    error: revision.error,
+    retry: () => void revision.refetch(),
+  };
+  return <MergeDialog name={configKey} newest={live} before={before} draft={draft} {...acts} />;
+}
+
+export function MergeDialog({
+  name,
+  newest,
+  before,
+  draft,
+  onMerged,
+  onUnmark,
+  onClose,
+}: {
+  name: string;
+  newest: Theirs;
+  before: Before;
+  draft: Draft;
+  onMerged: Act;
+  /** Of a mark to delete, for what can have one: it is dropped; whether something was typed before. */
+  onUnmark?: (edited: boolean) => void;
   onClose: () => void;
 }) {
   /** What is merged stays what it was when the merge began: sides were chosen and text was edited for it. */
-  const [begun, setBegun] = useState<Config | null>(null);
+  const [begun, setBegun] = useState<Theirs | null>(null);
   if (begun === null && newest.version > draft.baseVersion) setBegun(newest);
   const live = begun ?? newest;
-  const revision = useRevision(project, configKey, draft.baseVersion);
-  const ready = begun !== null && (draft.baseVersion === 0 || revision.data !== undefined);
-  const base = revision.data && !isDeletion(revision.data) ? revision.data.content : undefined;
+  const marked = draft.op === "delete" && onUnmark;
+  const parts = { base: before.content, live, newest: newest.version, draft, onClose };
   return (
     <Dialog
       onClose={onClose}
       closeOnEscape={false}
       closeOnClickOutside={false}
       size="min(84rem, 97vw)"
-      title={begun ? `Merge version ${live.version} into your edit of ${configKey}` : `Merge into your edit of ${configKey}`}
+      title={marked ? `Delete ${name}, or keep it` : begun ? `Merge version ${live.version} into your edit of ${name}` : `Merge into your edit of ${name}`}
       closeLabel="Close the merge"
     >
-      {revision.error ? (
-        <Failure error={revision.error} retry={() => void revision.refetch()} />
-      ) : ready ? (
-        <Merge
-          base={base}
-          live={live}
-          newest={newest.version}
-          draft={draft}
-          onMerged={(text) => onMerged(text, live.version)}
-          onClose={onClose}
-        />
-      ) : (
+      {before.error ? (
+        <Failure error={before.error} retry={before.retry} />
+      ) : !begun || !before.known ? (
         <>
           <Loading rows={6} />
           {begun === null && (
             <p className="muted late">Your edit is of version {draft.baseVersion}, the newest that this page knows: nothing to merge yet.</p>
           )}
         </>
+      ) : marked ? (
+        <MarkedMerge {...parts} onKeep={(text) => onMerged(text, live.version, "delete")} onUnmark={marked} />
+      ) : (
+        <Merge {...parts} onMerged={(text) => onMerged(text, live.version)} />
       )}
     </Dialog>
   );
@@ -75,7 +104,7 @@ function Merge({
   onClose,
 }: {
   base: Json | undefined;
-  live: Config;
+  live: Theirs;
   newest: number;
   draft: Draft;
   onMerged: (text: string) => void;

@@ -2,6 +2,7 @@
 import { Button } from "@mantine/core";
 import { Notice } from "../components/basics";
 import { useAddress } from "../lib/address";
+import { withMoment } from "../lib/moment";
 import { exactTime, momentMs, utcTime } from "../lib/time";
 import { useNavigate } from "react-router";
 
@@ -32,7 +33,7 @@ export function MomentBar({ project }: { project: string }) {
         <Button
           size="compact-xs"
           variant="default"
-          onClick={() => void navigate(`/p/${project}/history?at=${encodeURIComponent(at)}`)}
+          onClick={() => void navigate(withMoment(`/p/${project}/history`, at))}
         >
           Choose another moment
         </Button>

@@ -5,6 +5,7 @@ import { useEffect, useMemo, useState } from "react";
 import { Link } from "react-router";
 import { useAudit, useConfigs, useProject } from "../api/queries";
 import { useAddress } from "../lib/address";
+import { withMoment } from "../lib/moment";
 import { exactTime, fromLocalInput, momentMs, toLocalInput, utcTime } from "../lib/time";
 import { useAccess } from "./useCurrentProject";
 
@@ -94,7 +95,7 @@ export function MomentPicker({ project }: { project: string }) {
             <span className="muted">Move the slider to see the project as it was.</span>
           ) : (
             <>
-              <Button component={Link} to={`/p/${project}/configs?at=${encodeURIComponent(at)}`} size="compact-sm">
+              <Button component={Link} to={withMoment(`/p/${project}/configs`, at)} size="compact-sm">
                 Look at its configs as they were
               </Button>
               {access.canEdit && (

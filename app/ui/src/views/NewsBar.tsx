@@ -1,5 +1,6 @@
 /** Somebody else's change, told quietly: never over what is being typed. */
 import { Button } from "@mantine/core";
+import { isOurs } from "../api/commit";
 import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Notice, Time } from "../components/basics";
@@ -13,6 +14,7 @@ export function NewsBar({
   onSee,
   onMerge,
   onAnew,
+  onDrop,
 }: {
   live: Config | null;
   draft: Draft | null;
@@ -20,8 +22,11 @@ export function NewsBar({
   arrived: WatchEvent | null;
   onSee: () => void;
   onMerge: () => void;
-  onAnew: () => void;
+  /** null: not possible yet. */
+  onAnew: (() => void) | null;
+  onDrop: () => void;
 }) {
+  const marked = draft?.op === "delete";
   if (draft && live && behind) {
     const author = live.updated_by_email;
     return (
@@ -29,16 +34,20 @@ export function NewsBar({
         <div className="row wrap">
           <span>
             <strong>Version {live.version}</strong> {author && <>by {author} </>}
-            <Time iso={live.updated_at} />, while you edited{" "}
-            {draft.baseVersion === 0 ? "a new config" : `version ${draft.baseVersion}`}. What you typed is untouched.
+            <Time iso={live.updated_at} />,{" "}
+            {marked ? (
+              <>after you marked version {draft.baseVersion} to be deleted. Nothing is deleted.</>
+            ) : (
+              <>while you edited {draft.baseVersion === 0 ? "a new config" : `version ${draft.baseVersion}`}. What you typed is untouched.</>
+            )}
           </span>
-          {draft.baseVersion > 0 && (
+          {draft.baseVersion > 0 && !marked && (
             <Button size="compact-xs" variant="default" onClick={onSee}>
               See the difference
             </Button>
           )}
           <Button size="compact-xs" onClick={onMerge}>
-            Merge
+            {marked ? "Look at it and decide" : "Merge"}
           </Button>
         </div>
       </Notice>
@@ -49,16 +58,25 @@ export function NewsBar({
       <Notice tone="warn" live>
         <div className="row wrap">
           <span>
-            This config was deleted while you edited version {draft.baseVersion}. What you typed is untouched.
+            {marked
+              ? "This config is deleted already: somebody was before you."
+              : `This config was deleted while you edited version ${draft.baseVersion}. What you typed is untouched.`}
           </span>
-          <Button size="compact-xs" onClick={onAnew}>
-            Keep mine as a new config
-          </Button>
+          {!marked && (
+            <Button size="compact-xs" loading={onAnew === null} onClick={() => onAnew?.()}>
+              Keep mine as a new config
+            </Button>
+          )}
+          {marked && (
+            <Button size="compact-xs" onClick={onDrop}>
+              Drop the mark
+            </Button>
+          )}
         </div>
       </Notice>
     );
   }
-  if (!draft && arrived && !arrived.deleted && live && arrived.version === live.version) {
+  if (!draft && arrived && !arrived.deleted && live && arrived.version === live.version && !isOurs(live.project_id, live.key, live.version)) {
     return (
       <Notice tone="info" live>
         Version {live.version} has just come in and is shown.

@@ -1,35 +1,55 @@
 import { TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useState } from "react";
+import { useCallback, useMemo, useRef, useState } from "react";
 import { newActId, rollBackProject } from "../api/commit";
 import { request, url } from "../api/client";
 import { useChanges } from "../api/live";
-import { applyChanges, momentQuery, useProject } from "../api/queries";
+import { asProblem } from "../api/problem";
+import { applyChanges, momentQuery, rehearsing, useProject } from "../api/queries";
 import { ConfirmTyped } from "../components/ConfirmTyped";
-import { Failure, Loading, Notice } from "../components/basics";
-import { StillAsking } from "../components/Verdict";
+import { Loading, Notice } from "../components/basics";
+import { Refusal, StillAsking } from "../components/Verdict";
 import { exactTime, momentMs } from "../lib/time";
 
 type Line = { op?: string; key: string; version: number; deleted?: boolean };
-type Plan = { changes: Line[] };
+type Plan = { changes: Line[]; position: number };
 
-/** The whole project as it stood, as one change set: shown first, named by hand, then made. */
+/** The whole project as it stood, as one change set: shown first, named by hand, then made as it was shown. */
 export function ProjectRollback({ project, at, onClose }: { project: string; at: string; onClose: () => void }) {
   const detail = useProject(project);
   const [comment, setComment] = useState("");
-  const [actId] = useState(newActId);
   const moment = momentQuery(at);
   const body = "position" in moment ? { position: Number(moment.position) } : moment;
   const path = url`/v1/projects/${project}/rollback`;
   const plan = useQuery({
     queryKey: ["project-rollback", project, at],
     queryFn: async () => (await request<Plan>("POST", `${path}?dry_run=true`, { body })).data,
-    retry: false,
-    staleTime: 0,
+    ...rehearsing,
   });
   // What it would do depends on how the project stands; nothing is rolled back unseen.
   const { refetch } = plan;
-  useChanges(useCallback(() => void refetch(), [refetch]));
+  const sending = useRef(false);
+  useChanges(useCallback(() => void (sending.current || refetch()), [refetch]));
+  const [overtaken, setOvertaken] = useState(false);
+  const position = plan.data?.position ?? 0;
+  // What is sent once more is the same act; another plan is another one.
+  const actId = useMemo(newActId, [position, comment]);
+  const rollBack = async () => {
+    setOvertaken(false);
+    sending.current = true;
+    try {
+      const done = await rollBackProject(project, { ...body, unchanged_since: position }, comment.trim(), actId);
+      applyChanges(project, done.changes.map((each) => each.key));
+      return true;
+    } catch (reason) {
+      if (!asProblem(reason).isConflict) throw reason;
+      setOvertaken(true);
+      await refetch();
+      return false;
+    } finally {
+      sending.current = false;
+    }
+  };
   const when = "position" in moment ? `position ${at}` : momentMs(at) === null ? at : exactTime(at);
   const name = detail.data?.name ?? project;
   const count = plan.data?.changes.length ?? 0;
@@ -41,13 +61,15 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
       impossible={!plan.data || plan.isFetching || count === 0}
       shown={JSON.stringify(plan.data?.changes ?? null)}
       onClose={onClose}
-      onConfirm={async () => {
-        const done = await rollBackProject(project, body, comment.trim(), actId);
-        applyChanges(project, done.changes.map((each) => each.key));
-      }}
+      onConfirm={rollBack}
     >
       {plan.isPending && <Loading rows={4} label="Working out what would change" />}
-      {plan.error && <Failure error={plan.error} />}
+      {plan.error && <Refusal error={plan.error} onAgain={() => void refetch()} />}
+      {overtaken && (
+        <Notice tone="warn" boxed live>
+          Somebody changed the project after this was worked out. Nothing was rolled back; this is what would change now.
+        </Notice>
+      )}
       {plan.data && count === 0 && (
         <Notice tone="good" boxed>
           The project stands as it did then: there is nothing to roll back.

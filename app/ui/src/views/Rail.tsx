@@ -13,6 +13,7 @@ import {
 import { NavLink, useNavigate, useSearchParams } from "react-router";
 import { useMe, useProjects } from "../api/queries";
 import { useDrafts } from "../lib/drafts";
+import { withMoment } from "../lib/moment";
 
 export function Rail({
   open,
@@ -54,17 +55,16 @@ function ProjectItems({ project }: { project: string }) {
   const drafts = useDrafts(me.data?.id ?? "", project);
   const [search] = useSearchParams();
   const at = search.get("at");
-  const suffix = at === null ? "" : `?at=${encodeURIComponent(at)}`;
   return (
     <>
-      <Item to={`/p/${project}/configs${suffix}`} icon={<IconListTree size={17} />} label="Configs" />
+      <Item to={withMoment(`/p/${project}/configs`, at)} icon={<IconListTree size={17} />} label="Configs" />
       <Item
         to={`/p/${project}/changes`}
         icon={<IconGitCommit size={17} />}
         label="Change set"
         count={drafts.length}
       />
-      <Item to={`/p/${project}/history${suffix}`} icon={<IconHistory size={17} />} label="History" />
+      <Item to={withMoment(`/p/${project}/history`, at)} icon={<IconHistory size={17} />} label="History" />
       <Item to={`/p/${project}/schemas`} icon={<IconBraces size={17} />} label="Schemas" />
       <Item to={`/p/${project}/access`} icon={<IconKey size={17} />} label="Members & keys" />
       <Item to={`/p/${project}/settings`} icon={<IconSettings size={17} />} label="Settings" />

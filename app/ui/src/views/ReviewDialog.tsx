@@ -1,10 +1,11 @@
 /** Nothing is committed unseen: the diff, the service's verdict, a comment, one button. */
 import { Button, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { commitEdit, newActId, rehearse, type Edit } from "../api/commit";
-import { asProblem, type Problem } from "../api/problem";
-import { applyChanges, useSchema } from "../api/queries";
+import { commitEdit, newActId, rehearse, type Committed, type Edit } from "../api/commit";
+import { asProblem } from "../api/problem";
+import { applyChanges, rehearsing, useSchema } from "../api/queries";
 import type { Config } from "../api/types";
 import { Dialog } from "../components/Dialog";
 import { Badge, Failure, Notice } from "../components/basics";
@@ -13,8 +14,6 @@ import { DiffView } from "../editor/DiffView";
 import type { Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted } from "../lib/json";
-
-type Verdict = { state: "asking" } | { state: "fine"; version: number } | { state: "refused"; problem: Problem };
 
 export function ReviewDialog({
   project,
@@ -41,12 +40,16 @@ export function ReviewDialog({
     () => ({ op: draft.op, key: configKey, text: draft.text, schemaId: draft.schemaId, baseVersion: draft.baseVersion }),
     [configKey, draft.op, draft.text, draft.schemaId, draft.baseVersion],
   );
-  const verdict = useRehearsal(project, edit, onConflict);
   const [actId] = useState(newActId);
   /** What was live when the commit was sent: its own version may come by the watch before its answer. */
   const [sent, setSent] = useState<{ over: Config | null } | null>(null);
   const busy = sent !== null;
   const live = sent ? sent.over : newest;
+  const behind = live !== null && live.version > draft.baseVersion;
+  const gone = live === null && draft.baseVersion > 0;
+  const overtaken = behind || gone;
+  // Once it is sent the version moves on, and there is nothing left to ask.
+  const verdict = useRehearsal(project, edit, !busy && !overtaken, onConflict);
   const [error, setError] = useState<unknown>(null);
   const open = useRef(true);
   useEffect(() => {
@@ -56,12 +59,12 @@ export function ReviewDialog({
     };
   }, []);
   // A key that was deleted goes on counting: only the service knows which version comes next.
-  const version = verdict.state === "fine" ? verdict.version : draft.baseVersion + 1;
-  const behind = live !== null && live.version > draft.baseVersion;
+  const version = verdict.data?.version ?? draft.baseVersion + 1;
+  const fine = verdict.data !== undefined && verdict.error === null;
   const act = draft.op === "delete" ? `Delete as version ${version}` : `Commit version ${version}`;
 
   const commit = async () => {
-    if (verdict.state !== "fine" || behind || busy) return;
+    if (!fine || overtaken || busy) return;
     setSent({ over: live });
     onSending(true);
     setError(null);
@@ -98,14 +101,15 @@ export function ReviewDialog({
           afterLabel={draft.op === "delete" ? "deleted" : behind ? `yours, made on version ${draft.baseVersion}` : `yours, version ${version}`}
         />
         <SchemaLine live={live} draft={draft} />
-        {behind ? (
+        {overtaken ? (
           <Notice tone="warn" boxed live>
-            Version {live.version} came in while you reviewed. Nothing was committed, and what you typed is kept.
+            {behind ? `Version ${live.version} came in` : "The config was deleted"} while you reviewed. Nothing was committed, and what you typed is kept.
           </Notice>
         ) : (
           <Said
-            refusal={verdict.state === "refused" ? verdict.problem : null}
-            fine={verdict.state === "fine" ? "The service would accept this." : null}
+            refusal={verdict.error}
+            fine={fine ? "The service would accept this." : null}
+            onAgain={() => void verdict.refetch()}
           />
         )}
         <Textarea
@@ -123,16 +127,18 @@ export function ReviewDialog({
         {error !== null && <Failure error={error} />}
         <div className="row wrap">
           {behind ? (
-            <Button onClick={onConflict}>Merge version {live.version} first</Button>
-          ) : (
-            <Button color={draft.op === "delete" ? "red" : undefined} disabled={verdict.state !== "fine"} loading={busy} onClick={() => void commit()}>
+            <Button onClick={onConflict}>
+              {draft.op === "delete" ? "Look at" : "Merge"} version {live.version} first
+            </Button>
+          ) : gone ? null : (
+            <Button color={draft.op === "delete" ? "red" : undefined} disabled={!fine} loading={busy} onClick={() => void commit()}>
               {act}
             </Button>
           )}
           <Button variant="default" onClick={onClose}>
             Go on editing
           </Button>
-          {!behind && (
+          {!overtaken && (
             <span className="end muted only-wide">
               <kbd>Ctrl</kbd> <kbd>Enter</kbd> commit
             </span>
@@ -143,27 +149,20 @@ export function ReviewDialog({
   );
 }
 
-function useRehearsal(project: string, edit: Edit, onConflict: () => void): Verdict {
-  const [verdict, setVerdict] = useState<Verdict>({ state: "asking" });
+function useRehearsal(project: string, edit: Edit, enabled: boolean, onConflict: () => void): UseQueryResult<Committed> {
+  const verdict = useQuery({
+    ...rehearsing,
+    queryKey: ["review", project, edit],
+    queryFn: ({ signal }) => rehearse(project, edit, signal),
+    enabled,
+  });
+  const conflict = verdict.error !== null && asProblem(verdict.error).isConflict;
   useEffect(() => {
-    const abort = new AbortController();
-    setVerdict({ state: "asking" });
-    rehearse(project, edit, abort.signal)
-      .then((answer) => {
-        if (abort.signal.aborted) return;
-        if ("version" in answer) {
-          setVerdict({ state: "fine", version: answer.version });
-        } else if (answer.problem.isConflict) {
-          applyChanges(project, [edit.key]);
-          onConflict();
-        } else {
-          setVerdict({ state: "refused", problem: answer.problem });
-        }
-      })
-      .catch(() => undefined);
-    return () => abort.abort();
-    // Only what would be committed matters, not which closure is called.
-  }, [project, edit]);
+    if (!conflict) return;
+    applyChanges(project, [edit.key]);
+    onConflict();
+    // Only that there is one matters, not which closure is called.
+  }, [conflict, project, edit.key]);
   return verdict;
 }
 

@@ -5,7 +5,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { newActId, rollBack } from "../api/commit";
 import { asProblem } from "../api/problem";
-import { applyChanges, useConfig, useConfigs, useRevision, useRevisions } from "../api/queries";
+import { applyChanges, rehearsing, useConfig, useConfigs, useRevision, useRevisions } from "../api/queries";
 import { Dialog } from "../components/Dialog";
 import { Failure, Loading, Notice } from "../components/basics";
 import { StillAsking, Verdict } from "../components/Verdict";
@@ -52,8 +52,7 @@ export function RollbackDialog({
     queryFn: () => rollBack(project, configKey, toVersion, current ?? 0, { comment: "", dryRun: true, actId: "" }),
     // Once it is sent, the version moves on: there is nothing left to ask.
     enabled: current !== undefined && !busy && !moved,
-    retry: false,
-    staleTime: 0,
+    ...rehearsing,
   });
 
   const act = async () => {
@@ -92,6 +91,7 @@ export function RollbackDialog({
           ) : (
             <Verdict
               refusal={rehearsal.error}
+              onAgain={() => void rehearsal.refetch()}
               fine={
                 rehearsal.data
                   ? `It was checked against today’s schema: the service would accept it. History stays; this makes version ${current + 1}.`

@@ -4,16 +4,17 @@ import { IconAlignLeft } from "@tabler/icons-react";
 import { useEffect, useMemo, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { request, url } from "../api/client";
-import { client, keys, useMe, useSchema, useUsage } from "../api/queries";
+import { client, keys, useMe, useSchema, useSchemaVersion, useUsage } from "../api/queries";
 import type { Schema } from "../api/types";
 import { Badge, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { JsonEditor } from "../editor/JsonEditor";
 import { useAddress } from "../lib/address";
-import { discardDraft, useDraft } from "../lib/drafts";
+import { discardDraft, useDraft, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { findIssues } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
+import { MergeDialog } from "./MergeDialog";
 import { SchemaReview } from "./SchemaReview";
 import { useAccess } from "./useCurrentProject";
 
@@ -57,11 +58,11 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
   const behind = draft !== null && draft.baseVersion < schema.version;
   const reason =
     readOnly ??
-    (!changed ? "Nothing has changed" : issues.length > 0 ? (issues[0]?.message ?? null) : behind ? `Version ${schema.version} came in meanwhile: discard yours or copy it over` : null);
-  const change = (next: string) => {
+    (!changed ? "Nothing has changed" : issues.length > 0 ? (issues[0]?.message ?? null) : behind ? `Version ${schema.version} came in meanwhile: merge it first` : null);
+  const change = (next: string, baseVersion = draft?.baseVersion ?? schema.version) => {
     setText(next);
     if (next === saved) discard();
-    else save({ op: "put", text: next, baseVersion: draft?.baseVersion ?? schema.version, comment: "", savedAt: new Date().toISOString() });
+    else save({ op: "put", text: next, baseVersion, comment: "", savedAt: new Date().toISOString() });
   };
   const review = () => reason === null && address({ review: "" });
   useHotkeys({ "mod+s": review });
@@ -86,7 +87,14 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
       {readOnly && <Notice tone="info" boxed>{readOnly}</Notice>}
       {behind && (
         <Notice tone="warn" boxed live>
-          Version {schema.version} came in while you edited version {draft?.baseVersion}. What you typed is untouched.
+          <div className="row wrap">
+            <span>
+              <strong>Version {schema.version}</strong> came in while you edited version {draft?.baseVersion}. What you typed is untouched.
+            </span>
+            <Button size="compact-xs" onClick={() => address({ merge: "" })}>
+              Merge
+            </Button>
+          </div>
         </Notice>
       )}
       <section className="panel" aria-label="Schema text">
@@ -107,7 +115,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
           )}
         </header>
         <div style={{ height: "46vh", overflow: "auto" }}>
-          <JsonEditor value={text} label={`Schema ${schema.name}`} readOnly={!mayChange} issues={issues} onChange={(next) => next !== text && change(next)} />
+          <JsonEditor value={text} label={`Schema ${schema.name}`} base={draft?.baseVersion ?? schema.version} readOnly={!mayChange} issues={issues} onChange={(next) => next !== text && change(next)} />
         </div>
         <div className="doc-foot">
           <ReasonedButton reason={reason} onClick={review}>
@@ -126,13 +134,28 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
         <SchemaReview
           project={project}
           schema={schema}
-          text={draft.text}
+          draft={draft}
+          onConflict={() => {
+            void client.invalidateQueries({ queryKey: keys.schemas });
+            address({ review: null, merge: "" }, true);
+          }}
           onDone={() => {
             discardDraft(user, SCHEMA_DRAFTS, schema.id);
             void client.invalidateQueries({ queryKey: keys.schemas });
             address({ review: null }, true);
           }}
           onClose={() => address({ review: null }, true)}
+        />
+      )}
+      {search.has("merge") && draft && (
+        <SchemaMerge
+          schema={schema}
+          draft={draft}
+          onMerged={(merged, version) => {
+            change(merged, version);
+            address({ merge: null }, true);
+          }}
+          onClose={() => address({ merge: null }, true)}
         />
       )}
       {deleting && (
@@ -154,6 +177,28 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
         </ConfirmTyped>
       )}
     </>
+  );
+}
+
+function SchemaMerge({
+  schema,
+  draft,
+  ...acts
+}: {
+  schema: Schema;
+  draft: Draft;
+  onMerged: (text: string, version: number) => void;
+  onClose: () => void;
+}) {
+  const base = useSchemaVersion(schema.id, draft.baseVersion);
+  return (
+    <MergeDialog
+      name={schema.name}
+      newest={{ version: schema.version, content: schema.schema }}
+      before={{ known: base.data !== undefined, content: base.data?.schema, error: base.error, retry: () => void base.refetch() }}
+      draft={draft}
+      {...acts}
+    />
   );
 }
 

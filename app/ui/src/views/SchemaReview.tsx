@@ -1,57 +1,80 @@
 /** What a new version of a schema would do to live configs, before it is saved. */
 import { Button } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import { request, url } from "../api/client";
+import { asProblem } from "../api/problem";
+import { rehearsing } from "../api/queries";
 import type { Broken, Schema } from "../api/types";
 import { Dialog } from "../components/Dialog";
 import { Failure, Loading, Notice } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
+import { Refusal } from "../components/Verdict";
 import { DiffView } from "../editor/DiffView";
+import type { Draft } from "../lib/drafts";
 import { formatJson } from "../lib/json";
 import { useHotkeys } from "../lib/hotkeys";
 
 /** Configs of projects that the person may not see are only counted, never checked; `total` holds them too. */
 type Impact = { configs: Broken[]; hidden: number; total: number };
 
-async function ask(id: string, text: string): Promise<Impact> {
-  const path = `${url`/v1/schemas/${id}`}?dry_run=true`;
-  return (await request<Impact>("PUT", path, { rawBody: `{"schema":${text}}` })).data;
+async function put<T>(id: string, { text, baseVersion }: Draft, how: "" | "?force=true" | "?dry_run=true"): Promise<T> {
+  const headers = { "If-Match": `"${baseVersion}"` };
+  return (await request<T>("PUT", url`/v1/schemas/${id}` + how, { rawBody: `{"schema":${text}}`, headers })).data;
 }
 
 export function SchemaReview({
   project,
   schema,
-  text,
+  draft,
+  onConflict,
   onDone,
   onClose,
 }: {
   project: string;
   schema: Schema;
-  text: string;
+  draft: Draft;
+  /** Another version came first. */
+  onConflict: () => void;
   onDone: () => void;
   onClose: () => void;
 }) {
-  const impact = useQuery({ queryKey: ["impact", schema.id, text], queryFn: () => ask(schema.id, text), retry: false, staleTime: 0 });
   const [busy, setBusy] = useState(false);
+  const behind = !busy && schema.version > draft.baseVersion;
+  const next = draft.baseVersion + 1;
+  const impact = useQuery({
+    ...rehearsing,
+    queryKey: ["impact", schema.id, draft.text, draft.baseVersion],
+    queryFn: () => put<Impact>(schema.id, draft, "?dry_run=true"),
+    enabled: !busy && !behind,
+  });
+  const overtaken = impact.error !== null && asProblem(impact.error).isConflict;
+  useEffect(() => {
+    if (overtaken) onConflict();
+    // Only that there is one matters, not which closure is called.
+  }, [overtaken]);
   const [error, setError] = useState<unknown>(null);
   const [forcing, setForcing] = useState(false);
   const broken = impact.data?.configs ?? [];
   const total = impact.data?.total ?? 0;
   const hidden = impact.data?.hidden ?? 0;
-  const put = (force: boolean) =>
-    request("PUT", url`/v1/schemas/${schema.id}` + (force ? "?force=true" : ""), {
-      rawBody: `{"schema":${text}}`,
-      headers: { "If-Match": `"${schema.version}"` },
-    });
+  const ready = impact.data !== undefined && impact.error === null && !behind;
+  const commit = async (how: "" | "?force=true") => {
+    try {
+      await put(schema.id, draft, how);
+      onDone();
+    } catch (reason) {
+      if (!asProblem(reason).isConflict) throw reason;
+      onConflict();
+    }
+  };
   const save = async () => {
-    if (!impact.data || total > 0 || busy) return;
+    if (!ready || total > 0 || busy) return;
     setBusy(true);
     setError(null);
     try {
-      await put(false);
-      onDone();
+      await commit("");
     } catch (reason) {
       setError(reason);
       setBusy(false);
@@ -64,12 +87,9 @@ export function SchemaReview({
       <ConfirmTyped
         title="Save a schema that live configs break"
         name={schema.name}
-        act={`Save version ${schema.version + 1} anyway`}
+        act={`Save version ${next} anyway`}
         onClose={onClose}
-        onConfirm={async () => {
-          await put(true);
-          onDone();
-        }}
+        onConfirm={() => commit("?force=true")}
       >
         <Notice tone="bad" boxed>
           {verdict(total - hidden, hidden, "do")} Configs that do not satisfy it stay as they are and are served on, but none
@@ -82,15 +102,20 @@ export function SchemaReview({
   return (
     <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Review schema ${schema.name}`} closeLabel="Close the review">
       <div className="stack">
-        <DiffView before={formatJson(schema.schema)} after={text} beforeLabel={`version ${schema.version}`} afterLabel={`yours, version ${schema.version + 1}`} />
-        {impact.isPending && <Loading rows={2} label="Checking it against the live configs" />}
-        {impact.error && <Failure error={impact.error} />}
-        {impact.data && total === 0 && (
+        <DiffView before={formatJson(schema.schema)} after={draft.text} beforeLabel={`version ${schema.version}`} afterLabel={behind ? `yours, made on version ${draft.baseVersion}` : `yours, version ${next}`} />
+        {behind && (
+          <Notice tone="warn" boxed live>
+            Version {schema.version} came in while you reviewed. Nothing was saved, and what you typed is kept.
+          </Notice>
+        )}
+        {!behind && impact.isPending && <Loading rows={2} label="Checking it against the live configs" />}
+        {!behind && impact.error && <Refusal error={impact.error} onAgain={() => void impact.refetch()} />}
+        {ready && total === 0 && (
           <Notice tone="good" boxed live>
             Every live config that is bound to it satisfies it.
           </Notice>
         )}
-        {total > 0 && (
+        {ready && total > 0 && (
           <>
             <Notice tone="bad" boxed live>
               {verdict(total - hidden, hidden, "would")} Change those first, or force it.
@@ -100,13 +125,17 @@ export function SchemaReview({
         )}
         {error !== null && <Failure error={error} />}
         <div className="row wrap">
-          <Button disabled={!impact.data || total > 0} loading={busy} onClick={() => void save()}>
-            Save version {schema.version + 1}
-          </Button>
+          {behind ? (
+            <Button onClick={onConflict}>Merge version {schema.version} first</Button>
+          ) : (
+            <Button disabled={!ready || total > 0} loading={busy} onClick={() => void save()}>
+              Save version {next}
+            </Button>
+          )}
           <Button variant="default" onClick={onClose}>
             Go on editing
           </Button>
-          {total > 0 && (
+          {ready && total > 0 && (
             <Button className="end" variant="subtle" color="red" onClick={() => setForcing(true)}>
               Force it…
             </Button>

@@ -1,10 +1,11 @@
 import { Combobox, TextInput, useCombobox } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { useNavigate } from "react-router";
+import { useNavigate, useSearchParams } from "react-router";
 import { useConfigs, useProjects } from "../api/queries";
 import { Marked } from "../components/Marked";
 import { useHotkeys } from "../lib/hotkeys";
+import { withMoment } from "../lib/moment";
 import { search } from "../lib/search";
 
 const LIMIT = 30;
@@ -18,15 +19,17 @@ type Found = { value: string; label: string; excerpt: string };
 type Find = (words: string) => Found[];
 
 function ConfigSearch({ project }: { project: string }) {
-  const { data } = useConfigs(project, null);
+  const [address] = useSearchParams();
+  const at = address.get("at");
+  const { data } = useConfigs(project, at);
   const find = useCallback<Find>(
     (words) =>
       search(data?.items ?? [], words, LIMIT).map((hit) => ({
-        value: `/p/${project}/configs/${hit.config.key}`,
+        value: withMoment(`/p/${project}/configs/${hit.config.key}`, at),
         label: hit.config.key,
         excerpt: hit.excerpt,
       })),
-    [data, project],
+    [data, project, at],
   );
   return <Box placeholder="Search keys and content" find={find} loaded={data?.complete === true} />;
 }

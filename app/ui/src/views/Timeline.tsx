@@ -3,7 +3,7 @@ import { ActionIcon, Button, Checkbox } from "@mantine/core";
 import { IconX } from "@tabler/icons-react";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { useLiveVersion, useRevisions } from "../api/queries";
+import { useMomentPosition, useRevisions, useStanding } from "../api/queries";
 import type { Revision } from "../api/types";
 import { Empty, Failure, Loading, Time } from "../components/basics";
 import { useAddress } from "../lib/address";
@@ -28,10 +28,15 @@ export function eventOf(revision: Revision): { words: string; mark: string } {
 export function Timeline({ project, configKey }: { project: string; configKey: string }) {
   const [search, address] = useAddress();
   const list = useRevisions(project, configKey);
-  const live = useLiveVersion(project, configKey);
+  const at = search.get("at");
+  const standing = useStanding(project, configKey, at)?.version;
+  const until = useMomentPosition(project, at);
   const access = useAccess(project);
   const [chosen, setChosen] = useState<number[]>([]);
-  const revisions = useMemo(() => list.data?.pages.flatMap((page) => page.items) ?? [], [list.data]);
+  const revisions = useMemo(
+    () => list.data?.pages.flatMap((page) => page.items).filter((each) => until !== undefined && each.position <= until) ?? [],
+    [list.data, until],
+  );
   const scroll = useRef<HTMLDivElement>(null);
   const rows = useVirtualizer({
     count: revisions.length,
@@ -73,7 +78,12 @@ export function Timeline({ project, configKey }: { project: string; configKey: s
           <Loading rows={8} />
         </div>
       )}
-      {list.data && revisions.length === 0 && <Empty title="No versions yet">They appear here with the first commit.</Empty>}
+      {at !== null && <p className="muted side-note">Up to the chosen moment: later versions are left out.</p>}
+      {list.data && until !== undefined && revisions.length === 0 && !hasNextPage && (
+        <Empty title={at === null ? "No versions yet" : "No versions at this moment"}>
+          {at === null ? "They appear here with the first commit." : "The config was made later."}
+        </Empty>
+      )}
       <div ref={scroll} className="side-scroll" tabIndex={0} role="group" aria-label="Versions">
         <div role="list" style={{ height: rows.getTotalSize(), position: "relative" }}>
           {items.map((item) => {
@@ -87,9 +97,9 @@ export function Timeline({ project, configKey }: { project: string; configKey: s
                 top={item.start}
                 revision={revision}
                 open={open === String(revision.version)}
-                live={revision.version === live}
+                standing={revision.version === standing ? (at === null ? "live" : "then") : null}
                 ticked={chosen.includes(revision.version)}
-                canRollBack={access.canEdit && revision.version !== live && !isDeletion(revision)}
+                canRollBack={at === null && access.canEdit && revision.version !== standing && !isDeletion(revision)}
                 onTick={() => choose(revision.version)}
                 onAddress={address}
               />
@@ -107,7 +117,7 @@ function Moment({
   top,
   revision,
   open,
-  live,
+  standing,
   ticked,
   canRollBack,
   onTick,
@@ -118,7 +128,8 @@ function Moment({
   top: number;
   revision: Revision;
   open: boolean;
-  live: boolean;
+  /** What holds now, or held at the moment that is looked at. */
+  standing: "live" | "then" | null;
   ticked: boolean;
   canRollBack: boolean;
   onTick: () => void;
@@ -131,7 +142,7 @@ function Moment({
       <div className="row">
         <strong>Version {version}</strong>
         <span className="muted">{words}</span>
-        {live && <span className="badge good">live</span>}
+        {standing && <span className="badge good">{standing}</span>}
         <Checkbox className="end" size="xs" checked={ticked} onChange={onTick} aria-label={`Choose version ${version} to compare`} />
       </div>
       <div className="muted ellipsis" title={revision.created_by_email ?? undefined}>
