@@ -62,7 +62,7 @@ class Settings:
     requests_per_second: int = 1000
     """Of one key or user at one web process, in the long run; 0: no limit."""
     request_burst: int = 5000
-    account_requests_per_second: int = 5000
+    account_requests_per_second: int = 0
     """Of one account, all its keys together, at one web process; 0: no limit."""
     account_watchers: int = 12_000
     """Watches that one account may have open at one web process, and as many held requests."""
@@ -128,7 +128,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         requests_per_second=read.whole("GUARDIAN_REQUESTS_PER_SECOND", 1000, 0, 1_000_000),
         request_burst=read.whole("GUARDIAN_REQUEST_BURST", 5000, 1, 1_000_000),
         account_requests_per_second=read.whole(
-            "GUARDIAN_ACCOUNT_REQUESTS_PER_SECOND", 5000, 0, 1_000_000
+            "GUARDIAN_ACCOUNT_REQUESTS_PER_SECOND", 0, 0, 1_000_000
         ),
         account_watchers=read.whole("GUARDIAN_ACCOUNT_WATCHERS", 12_000, 1, 20_000),
         log_level=read.choice("GUARDIAN_LOG_LEVEL", "info", LOG_LEVELS),
