@@ -94,6 +94,32 @@ def test_an_edit_of_a_config_that_was_deleted_meanwhile_goes_on_as_a_new_one(
     assert admin.content(project, "a") == {"n": 2}
 
 
+def test_what_is_committed_after_a_refusal_is_not_taken_for_what_was_refused(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Method: the watch is cut off, so that only the refusal tells of the other's change.
+    admin.put(project, "a", {"n": 1})
+    admin.put(project, "b", {"n": 1})
+    person = ana("/projects")
+    person.page.route("**/watch*", lambda route: route.abort())
+    person.expected_texts.append("net::ERR_FAILED")
+    person.expected_statuses.add(409)
+    person.open(f"/p/{project}/configs/a")
+    person.type_document('{"n": 2}')
+    person.page.get_by_role("treeitem", name="b").click()
+    person.type_document('{"n": 2}', "Content of b")
+    person.page.get_by_role("link", name="Change set").click()
+    expect(person.page.get_by_text("would accept these together")).to_be_visible()
+    admin.put(project, "b", {"n": 3}, 1)
+    person.button("Commit 2 changes").click()
+    edit = person.page.get_by_role("region", name="Edit of b")
+    expect(edit).to_contain_text("version 2 came in")
+    edit.get_by_label("Commit b with the others").uncheck()
+    person.button("Commit 1 change").click()
+    expect(person.page.get_by_role("region", name="Edit of a")).to_have_count(0)
+    assert (admin.content(project, "a"), admin.content(project, "b")) == ({"n": 2}, {"n": 3})
+
+
 def test_a_change_set_learns_of_a_conflict_from_the_refusal_too(
     admin: Api, project: str, ana: Open
 ) -> None:

@@ -248,6 +248,8 @@ function CommitPanel({
       setComment("");
       setActId(newActId());
     } catch (problem) {
+      // A refusal is kept with its id: what is sent after it is another act.
+      if (!asProblem(problem).isAway) setActId(newActId());
       setError(problem);
       learn(problem);
     } finally {

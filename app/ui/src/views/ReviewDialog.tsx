@@ -40,7 +40,7 @@ export function ReviewDialog({
     () => ({ op: draft.op, key: configKey, text: draft.text, schemaId: draft.schemaId, baseVersion: draft.baseVersion }),
     [configKey, draft.op, draft.text, draft.schemaId, draft.baseVersion],
   );
-  const [actId] = useState(newActId);
+  const [actId, setActId] = useState(newActId);
   /** What was live when the commit was sent: its own version may come by the watch before its answer. */
   const [sent, setSent] = useState<{ over: Config | null } | null>(null);
   const busy = sent !== null;
@@ -82,6 +82,8 @@ export function ReviewDialog({
       } else if (problem.isConflict) {
         onConflict();
       } else {
+        // A refusal is kept with its id: what is sent after it is another act.
+        if (!problem.isAway) setActId(newActId());
         setError(reason);
         setSent(null);
       }

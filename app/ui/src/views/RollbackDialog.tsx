@@ -34,7 +34,7 @@ export function RollbackDialog({
   const old = useRevision(project, configKey, toVersion);
   const [, address] = useAddress();
   const [comment, setComment] = useState("");
-  const [actId] = useState(newActId);
+  const [actId, setActId] = useState(newActId);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const gone = !there || (live.error !== null && asProblem(live.error).status === 404);
@@ -66,6 +66,8 @@ export function RollbackDialog({
       address({ rollback: null, version: null, diff: null }, true);
     } catch (reason) {
       if (asProblem(reason).isConflict) applyChanges(project, [configKey]);
+      // A refusal is kept with its id: what is sent after it is another act.
+      if (!asProblem(reason).isAway) setActId(newActId());
       setError(reason);
       setBusy(false);
     }
