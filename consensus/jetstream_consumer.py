@@ -19,7 +19,8 @@ from consensus.jetstream_delivery import parse_delivery
 from consensus.jetstream_layout import Layout
 from consensus.log import MAX_BATCH_BYTES, Entry, LogCorrupt
 
-PULL_ENTRIES: Final = 1000
+PULL_MESSAGES: Final = 1000
+"""One request brings at most so many, and MAX_BATCH_BYTES: with groups, more entries than that."""
 _PULL_EXPIRES_S: Final = 20.0
 
 _HEARTBEAT_S: Final = 0.25
@@ -119,9 +120,9 @@ class PullConsumer:
 
     async def _pull(self, name: str) -> None:
         self._pull_number += 1
-        self._wanted = PULL_ENTRIES
+        self._wanted = PULL_MESSAGES
         request = {
-            "batch": PULL_ENTRIES,
+            "batch": PULL_MESSAGES,
             "max_bytes": MAX_BATCH_BYTES,
             "expires": int(_PULL_EXPIRES_S * 1e9),
             "idle_heartbeat": int(_HEARTBEAT_S * 1e9),

@@ -19,7 +19,7 @@ import nats.js.errors
 from nats.js import JetStreamContext
 
 from consensus.jetstream_connection import Connection, is_transient
-from consensus.jetstream_consumer import PULL_ENTRIES, PullConsumer
+from consensus.jetstream_consumer import PULL_MESSAGES, PullConsumer
 from consensus.jetstream_direct import read_directly
 from consensus.jetstream_layout import Layout
 from consensus.log import (
@@ -140,7 +140,7 @@ class JetStreamReader:
 
     def _has_room(self) -> bool:
         """Whether one more request may be answered: the buffer holds two answers at most."""
-        return len(self._buffer) <= PULL_ENTRIES and self._buffered_bytes <= MAX_BATCH_BYTES
+        return len(self._buffer) <= PULL_MESSAGES and self._buffered_bytes <= MAX_BATCH_BYTES
 
     def _accept(self, entry: Entry) -> None:
         self._received = entry.position

@@ -189,6 +189,12 @@ class Person:
         debugger = self.context.new_cdp_session(self.page)
         debugger.send("Emulation.setCPUThrottlingRate", {"rate": times})
 
+    def cut_off_watch(self) -> None:
+        """Let only a refusal (409) tell of others' changes, on every page that is opened next."""
+        self.page.route("**/watch*", lambda route: route.abort())
+        self.expected_texts.append("net::ERR_FAILED")
+        self.expected_statuses.add(409)
+
     def shot(self, name: str) -> None:
         """Keep what is seen now in both themes, as test output."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

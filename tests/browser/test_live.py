@@ -145,9 +145,7 @@ def test_a_conflict_at_the_commit_itself_opens_the_merge(
     # Method: the watch is cut off, so that only the commit's 409 can tell of the other's change.
     admin.put(project, "limit", {"daily": 1, "monthly": 1})
     person = ana("/projects")
-    person.page.route("**/watch*", lambda route: route.abort())
-    person.expected_texts.append("net::ERR_FAILED")
-    person.expected_statuses.add(409)
+    person.cut_off_watch()
     person.open(f"/p/{project}/configs/limit")
     person.type_document('{"daily": 1, "monthly": 7}')
     person.button("Review version 2").click()

@@ -4,7 +4,7 @@ import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useMemo, useState } from "react";
 import { Link, useParams } from "react-router";
-import { commitSet, newActId, type Edit } from "../api/commit";
+import { commitSet, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
 import { applyChanges, rehearsing, useConfigs, useMe, useProject } from "../api/queries";
 import type { Config } from "../api/types";
@@ -13,6 +13,7 @@ import { Lines, StillAsking } from "../components/Verdict";
 import { discardDraft, saveDraft, useDrafts, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted, isObject, tryParse, type Json } from "../lib/json";
+import { useActId } from "./useActId";
 import { useAnew } from "./useAnew";
 import { useAccess } from "./useCurrentProject";
 
@@ -202,7 +203,7 @@ function CommitPanel({
   onSending: (sending: boolean) => void;
 }) {
   const [comment, setComment] = useState("");
-  const [actId, setActId] = useState(newActId);
+  const actId = useActId();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const parsed = chosen.every((each) => each.draft.op === "delete" || tryParse(each.draft.text) !== null);
@@ -241,15 +242,14 @@ function CommitPanel({
     onSending(true);
     setError(null);
     try {
-      const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId });
+      const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId: actId.id });
       for (const each of chosen) discardDraft(user, project, each.key);
       applyChanges(project, chosen.map((each) => each.key));
       notifications.show({ message: done.changes.length === 1 ? "1 config is committed" : `${done.changes.length} configs are committed together`, color: "accent" });
       setComment("");
-      setActId(newActId());
+      actId.answered();
     } catch (problem) {
-      // A refusal is kept with its id: what is sent after it is another act.
-      if (!asProblem(problem).isAway) setActId(newActId());
+      actId.answered(problem);
       setError(problem);
       learn(problem);
     } finally {

@@ -3,7 +3,7 @@ import { Button, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { commitEdit, newActId, rehearse, type Committed, type Edit } from "../api/commit";
+import { commitEdit, rehearse, type Committed, type Edit } from "../api/commit";
 import { asProblem } from "../api/problem";
 import { applyChanges, rehearsing, useSchema } from "../api/queries";
 import type { Config } from "../api/types";
@@ -14,6 +14,7 @@ import { DiffView } from "../editor/DiffView";
 import type { Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted } from "../lib/json";
+import { useActId } from "./useActId";
 
 export function ReviewDialog({
   project,
@@ -40,7 +41,7 @@ export function ReviewDialog({
     () => ({ op: draft.op, key: configKey, text: draft.text, schemaId: draft.schemaId, baseVersion: draft.baseVersion }),
     [configKey, draft.op, draft.text, draft.schemaId, draft.baseVersion],
   );
-  const [actId, setActId] = useState(newActId);
+  const actId = useActId();
   /** What was live when the commit was sent: its own version may come by the watch before its answer. */
   const [sent, setSent] = useState<{ over: Config | null } | null>(null);
   const busy = sent !== null;
@@ -69,7 +70,7 @@ export function ReviewDialog({
     onSending(true);
     setError(null);
     try {
-      const done = await commitEdit(project, edit, draft.comment.trim(), actId);
+      const done = await commitEdit(project, edit, draft.comment.trim(), actId.id);
       onDone();
       applyChanges(project, [configKey]);
       if (open.current) onClose();
@@ -82,8 +83,7 @@ export function ReviewDialog({
       } else if (problem.isConflict) {
         onConflict();
       } else {
-        // A refusal is kept with its id: what is sent after it is another act.
-        if (!problem.isAway) setActId(newActId());
+        actId.answered(reason);
         setError(reason);
         setSent(null);
       }

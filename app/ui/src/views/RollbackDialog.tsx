@@ -3,7 +3,7 @@ import { Button, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { newActId, rollBack } from "../api/commit";
+import { rollBack } from "../api/commit";
 import { asProblem } from "../api/problem";
 import { applyChanges, rehearsing, useConfig, useConfigs, useRevision, useRevisions } from "../api/queries";
 import { Dialog } from "../components/Dialog";
@@ -14,6 +14,7 @@ import { useAddress } from "../lib/address";
 import { formatJson } from "../lib/json";
 import { useHotkeys } from "../lib/hotkeys";
 import { revisionText } from "./CompareView";
+import { useActId } from "./useActId";
 
 export function RollbackDialog({
   project,
@@ -34,7 +35,7 @@ export function RollbackDialog({
   const old = useRevision(project, configKey, toVersion);
   const [, address] = useAddress();
   const [comment, setComment] = useState("");
-  const [actId, setActId] = useState(newActId);
+  const actId = useActId();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const gone = !there || (live.error !== null && asProblem(live.error).status === 404);
@@ -60,14 +61,13 @@ export function RollbackDialog({
     setBusy(true);
     setError(null);
     try {
-      const done = await rollBack(project, configKey, toVersion, current, { comment: comment.trim(), dryRun: false, actId });
+      const done = await rollBack(project, configKey, toVersion, current, { comment: comment.trim(), dryRun: false, actId: actId.id });
       applyChanges(project, [configKey]);
       notifications.show({ message: `${configKey}: version ${done.version} holds the content of version ${toVersion}`, color: "accent" });
       address({ rollback: null, version: null, diff: null }, true);
     } catch (reason) {
       if (asProblem(reason).isConflict) applyChanges(project, [configKey]);
-      // A refusal is kept with its id: what is sent after it is another act.
-      if (!asProblem(reason).isAway) setActId(newActId());
+      actId.answered(reason);
       setError(reason);
       setBusy(false);
     }
