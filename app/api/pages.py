@@ -11,6 +11,7 @@ from pathlib import Path
 from aiohttp import web
 
 from app.api.errors import Handler
+from app.services import SERVICES
 
 STATIC = Path(__file__).parent.parent / "static"
 _API = (
@@ -57,12 +58,13 @@ async def page_addresses(request: web.Request, handler: Handler) -> web.StreamRe
 
 
 async def index(request: web.Request) -> web.Response:
-    """The page's document, with a nonce of its own."""
+    """The page's document, with a nonce of its own and the size that contents may have."""
     file = STATIC / "index.html"
     document = file.read_text(encoding="utf-8") if file.is_file() else _NOT_BUILT
     nonce = secrets.token_urlsafe(16)
+    limit = str(request.app[SERVICES].settings.max_content_bytes)
     return web.Response(
-        text=document.replace("__CSP_NONCE__", nonce),
+        text=document.replace("__CSP_NONCE__", nonce).replace("__MAX_CONTENT_BYTES__", limit),
         content_type="text/html",
         headers={
             "Content-Security-Policy": content_security_policy(nonce),

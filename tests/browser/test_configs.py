@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 
 from playwright.sync_api import expect
 
+from app.services import SERVICES
+from tests.browser.running import RunningService
 from tests.browser.support import Api, Person
 
 Open = Callable[..., Person]
@@ -89,6 +92,24 @@ def test_what_is_wrong_stands_at_its_place_and_the_button_says_why(
     assert person.axe() == []
     problems.get_by_role("button").click()
     expect(person.editor()).to_be_focused()
+
+
+def test_the_page_knows_how_large_a_content_may_be(
+    running: RunningService, admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", 1)
+    services = running.service.app[SERVICES]
+    usual = services.settings
+    services.settings = replace(usual, max_content_bytes=2_000)
+    try:
+        person = ana(f"/p/{project}/configs/limit")
+    finally:
+        services.settings = usual
+    person.type_document(json.dumps("x" * 2_000))
+    problems = person.page.get_by_role("list", name="Problems")
+    expect(problems).to_contain_text("2,002 bytes; the service takes 2,000 bytes at most")
+    person.type_document(json.dumps("x" * 1_998))
+    expect(problems).to_have_count(0)
 
 
 def test_a_document_is_formatted_without_changing_what_it_says(

@@ -14,6 +14,8 @@ async def test_every_address_that_is_not_the_apis_answers_with_the_page(service:
         assert answer.status == 200
         assert answer.headers["Content-Type"].startswith("text/html")
         assert b"__CSP_NONCE__" not in answer.body
+        limit = service.settings.max_content_bytes
+        assert f'<meta name="max-content-bytes" content="{limit}" />' in answer.body.decode()
     nonces = [
         re.search(r"'nonce-([^']+)'", answer.headers["Content-Security-Policy"])
         for answer in (first, second)

@@ -46,6 +46,12 @@ describe("what the service would refuse is found while typing", () => {
     expect(findIssues(list(140_000))[0]?.message).toContain("KiB");
   });
 
+  it("counts up to what the service takes", () => {
+    expect(findIssues(JSON.stringify("x".repeat(8)), 10)).toEqual([]);
+    expect(findIssues(JSON.stringify("x".repeat(1998)), 1999)[0]?.message).toBe("2,000 bytes; the service takes 1,999 bytes at most");
+    expect(findIssues(JSON.stringify("x".repeat(3000)), 2048)[0]?.message).toBe("3 KiB; the service takes 2 KiB at most");
+  });
+
   it("says nothing about a good document", () => {
     expect(findIssues('{"a":{"b":1},"b":{"b":2}}')).toEqual([]);
   });
