@@ -36,6 +36,20 @@ def test_the_tree_filters_at_once_and_the_search_finds_content(
     expect(person.editor()).to_contain_text("haystack-42")
 
 
+def test_the_search_finds_a_line_as_the_editor_shows_it(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "a", {"min": 1, "max": 500})
+    admin.put(project, "b", {"min": 1, "max": 501})
+    person = ana(f"/p/{project}/configs")
+    search = person.page.get_by_label("Search keys and content")
+    for words in ('"max": 500', '"max":500', '"min": 1, "max": 500'):
+        search.fill(words)
+        expect(person.page.get_by_role("option")).to_have_count(1)
+        expect(person.page.get_by_role("option")).to_contain_text("500")
+        expect(person.page.get_by_role("option").locator("mark")).to_have_text(words)
+
+
 def test_review_shows_the_difference_before_anything_is_committed(
     admin: Api, project: str, ana: Open
 ) -> None:
