@@ -1,11 +1,10 @@
 /** What is wrong with the text: at once what the page can tell, a moment later what the service says. */
 import { useEffect, useState } from "react";
-import { findNodeAtLocation, parseTree } from "jsonc-parser";
 import { request, url } from "../api/client";
-import { asProblem, type Violation } from "../api/problem";
+import { asProblem } from "../api/problem";
 import type { Schema, Validation } from "../api/types";
 import { findIssues, type Issue } from "../lib/ijson";
-import { pointerPath } from "../lib/json";
+import { placeViolations } from "../lib/places";
 import type { SchemaAssist } from "./assist";
 
 const ASK_AFTER_MS = 350;
@@ -17,24 +16,6 @@ export type Verdict = {
   /** Who says so: the page's own check or the service. */
   by: "page" | "service";
 };
-
-/** Marks a value; of an object or a list only the bracket, or half the page would be red. */
-export function placeViolations(text: string, violations: readonly Violation[]): Issue[] {
-  const tree = parseTree(text);
-  return violations.map((violation) => {
-    let path = pointerPath(violation.pointer);
-    let node = tree && findNodeAtLocation(tree, path);
-    while (!node && path.length > 0) {
-      path = path.slice(0, -1);
-      node = tree && findNodeAtLocation(tree, path);
-    }
-    const place = violation.pointer === "" || violation.pointer === "#" ? "The document" : violation.pointer;
-    const message = `${place}: ${violation.message}`;
-    if (!node) return { from: 0, to: 1, message };
-    const broad = node.type === "object" || node.type === "array";
-    return { from: node.offset, to: node.offset + (broad ? 1 : node.length), message };
-  });
-}
 
 export function useIssues(
   text: string,

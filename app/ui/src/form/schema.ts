@@ -5,11 +5,11 @@ export type Kind = "object" | "array" | "string" | "number" | "integer" | "boole
 
 const DEPTH = 8;
 
-function at(root: Json, path: readonly (string | number)[]): Json | undefined {
+function at(root: Json, path: readonly string[]): Json | undefined {
   let node: Json | undefined = root;
   for (const step of path) {
     if (Array.isArray(node)) node = node[Number(step)];
-    else if (isObject(node)) node = Object.hasOwn(node, String(step)) ? node[String(step)] : undefined;
+    else if (isObject(node)) node = Object.hasOwn(node, step) ? node[step] : undefined;
     else return undefined;
   }
   return node;

@@ -86,15 +86,14 @@ export function summarize(value: Json | undefined): string {
   return JSON.stringify(value);
 }
 
-/** Path of an RFC 6901 pointer, with array steps as numbers where they look so. */
-export function pointerPath(pointer: string): (string | number)[] {
+/** Steps of an RFC 6901 pointer. What they step through tells which are places in a list. */
+export function pointerPath(pointer: string): string[] {
   if (pointer === "" || pointer === "#") return [];
   return pointer
     .replace(/^#/, "")
     .split("/")
     .slice(1)
-    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"))
-    .map((part) => (/^(0|[1-9]\d*)$/.test(part) ? Number(part) : part));
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 export function pointerOf(path: readonly (string | number)[]): string {

@@ -109,7 +109,7 @@ describe("the tree of keys", () => {
 
 describe("pointers", () => {
   it("unescapes in the order of RFC 6901", () => {
-    expect(pointerPath("/a~1b/~01/0")).toEqual(["a/b", "~1", 0]);
+    expect(pointerPath("/a~1b/~01/0")).toEqual(["a/b", "~1", "0"]);
   });
 });
 

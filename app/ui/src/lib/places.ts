@@ -1,0 +1,36 @@
+/** Where in the text a pointer leads to, and the pointer of a place in the text. */
+import { parseTree, type Node } from "jsonc-parser";
+import type { Violation } from "../api/problem";
+import type { Issue } from "./ijson";
+import { pointerPath } from "./json";
+
+export type Placed = Pick<Violation, "pointer" | "message">;
+
+/** What a pointer's steps lead to, or the nearest thing around it that is there. */
+function nearest(tree: Node, steps: readonly string[]): Node {
+  let node = tree;
+  for (const step of steps) {
+    // Only the document tells whether "404" is a name or a place in a list.
+    const next =
+      node.type === "array"
+        ? node.children?.[Number(step)]
+        : node.children?.find((property) => property.children?.[0]?.value === step)?.children?.[1];
+    if (!next) return node;
+    node = next;
+  }
+  return node;
+}
+
+/** Marks a value; of an object or a list only the bracket, or half the page would be red. */
+export function placeViolations(text: string, violations: readonly Placed[]): Issue[] {
+  if (violations.length === 0) return [];
+  const tree = parseTree(text);
+  return violations.map((violation) => {
+    const place = violation.pointer === "" || violation.pointer === "#" ? "The document" : violation.pointer;
+    const message = `${place}: ${violation.message}`;
+    if (!tree) return { from: 0, to: 1, message };
+    const node = nearest(tree, pointerPath(violation.pointer));
+    const broad = node.type === "object" || node.type === "array";
+    return { from: node.offset, to: node.offset + (broad ? 1 : node.length), message };
+  });
+}
