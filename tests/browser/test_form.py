@@ -1,4 +1,4 @@
-"""The form, and the problems beside it."""
+"""The form: what it cannot take is never committed as something else, and problems lead to it."""
 
 from __future__ import annotations
 
@@ -44,3 +44,47 @@ def test_a_problem_under_a_number_as_a_name_stands_at_its_line(limits: str, ana:
     person.type_document('{\n  "limits": {\n    "200": 1,\n    "404": -1\n  }\n}')
     expect(_problems(person)).to_contain_text("/limits/404")
     expect(_problems(person)).to_contain_text("line 4")
+
+
+def test_a_problem_leads_to_its_field_in_the_form(limits: str, ana: Open) -> None:
+    person = ana(f"/p/{limits}/configs/limits?view=form")
+    field = _form(person).get_by_role("textbox", name="404")
+    field.fill("-1")
+    problem = _problems(person).get_by_role("button", name="/limits/404")
+    expect(problem).to_be_visible()
+    # As far away as it goes: the field must come into view, too.
+    person.page.locator(".doc-body").evaluate("body => body.scrollTo(0, body.scrollHeight)")
+    expect(field).not_to_be_in_viewport()
+    problem.click()
+    expect(field).to_be_focused()
+    expect(field).to_be_in_viewport()
+    expect(person.page).to_have_url(re.compile("view=form"))
+    person.shot("form-jump")
+
+
+def test_a_problem_of_an_object_leads_to_it_in_the_form(
+    admin: Api, project: str, ana: Open
+) -> None:
+    inner = {"type": "object", "minProperties": 1}
+    schema = admin.make_schema("inner", {"type": "object", "properties": {"a": inner}}, project)
+    admin.put(project, "limit", {"a": {"b": "c"}}, schema_id=schema)
+    person = ana(f"/p/{project}/configs/limit?view=form")
+    person.button("Remove b").click()
+    problem = _problems(person).get_by_role("button", name="/a: ")
+    problem.click()
+    expect(_form(person).get_by_role("group", name="a")).to_be_focused()
+    expect(person.page).to_have_url(re.compile("view=form"))
+
+
+def test_a_problem_without_a_field_in_the_form_leads_to_the_text(limits: str, ana: Open) -> None:
+    # A value of a list of choices is one field; what is wrong inside it has none.
+    person = ana(f"/p/{limits}/configs/limits?view=form")
+    person.page.get_by_text("JSON", exact=True).click()
+    person.type_document('{\n  "mode": {\n    "name": "\\u0000"\n  }\n}')
+    expect(_problems(person)).to_contain_text("line 3")
+    person.page.get_by_text("Form", exact=True).click()
+    expect(_form(person)).to_be_visible()
+    _problems(person).get_by_role("button").click()
+    expect(person.editor()).to_be_focused()
+    expect(person.page.locator(".cm-activeLine")).to_contain_text('"name"')
+    expect(person.page).not_to_have_url(re.compile("view=form"))

@@ -60,6 +60,7 @@ export function Field(props: FieldProps) {
             checked={value === true}
             disabled={context.readOnly}
             error={messagesOf(props)}
+            {...placeOf(props)}
             onChange={(event) => context.set(path, event.currentTarget.checked)}
           />
         </Removable>
@@ -71,7 +72,7 @@ export function Field(props: FieldProps) {
             <span>
               {props.label}: <code>null</code>
             </span>
-            <Button size="compact-xs" variant="default" onClick={() => context.set(path, starter(context.root, { ...schema, default: undefined as never }))}>
+            <Button size="compact-xs" variant="default" {...placeOf(props)} onClick={() => context.set(path, starter(context.root, { ...schema, default: undefined as never }))}>
               Give it a value
             </Button>
           </div>
@@ -84,6 +85,11 @@ export function Field(props: FieldProps) {
 
 function messagesOf({ context, path }: FieldProps): string | undefined {
   return context.messages.get(pointerOf(path))?.join("\n");
+}
+
+/** By this a problem finds its field. */
+function placeOf({ path }: FieldProps): { "data-pointer": string } {
+  return { "data-pointer": pointerOf(path) };
 }
 
 function Removable({ children, context, path, label, required, top }: FieldProps & { children: ReactNode }) {
@@ -122,6 +128,7 @@ function Line({
     value: typed,
     readOnly: props.context.readOnly,
     error: refused ?? messagesOf(props),
+    ...placeOf(props),
     onChange: (event: { currentTarget: { value: string } }) => {
       const { value } = event.currentTarget;
       setTyped(value);
@@ -159,6 +166,7 @@ function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
         allowDeselect={false}
         searchable={data.length > 8}
         error={messagesOf(props)}
+        {...placeOf(props)}
         onChange={(value) => value !== null && props.context.set(props.path, parseJson(value))}
       />
     </Removable>
@@ -178,6 +186,7 @@ function JsonField(props: FieldProps) {
         value={typed}
         readOnly={props.context.readOnly}
         error={(typed !== "" && !parsed ? "Not JSON yet" : null) ?? messagesOf(props)}
+        {...placeOf(props)}
         autosize
         minRows={1}
         maxRows={12}
@@ -239,7 +248,7 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
   if (top) return body;
   return (
     <Removable {...props} value={value}>
-      <fieldset>
+      <fieldset {...placeOf({ ...props, value })}>
         <legend>{props.label}</legend>
         {body}
       </fieldset>
@@ -282,7 +291,7 @@ function ListField({ value, ...props }: FieldProps & { value: Json[] }) {
   const error = messagesOf({ ...props, value });
   return (
     <Removable {...props} value={value}>
-      <fieldset>
+      <fieldset {...placeOf({ ...props, value })}>
         <legend>
           {props.label} <span className="muted">({value.length})</span>
         </legend>

@@ -3,11 +3,12 @@
  * that number formats, order and whatever the form cannot show stay as they are.
  */
 import { Button } from "@mantine/core";
-import { applyEdits, getLocation, modify, type JSONPath } from "jsonc-parser";
-import { useMemo } from "react";
+import { applyEdits, modify, type JSONPath } from "jsonc-parser";
+import { useImperativeHandle, useMemo, useRef, type Ref } from "react";
 import { Notice } from "../components/basics";
-import { isObject, pointerOf, tryParse, type Json } from "../lib/json";
 import type { Issue } from "../lib/ijson";
+import { isObject, tryParse, type Json } from "../lib/json";
+import { pointerAt } from "../lib/places";
 import { Field, type FormContext } from "./Field";
 import { resolve } from "./schema";
 
@@ -26,6 +27,15 @@ export function editAt(text: string, path: JSONPath, value: Json | undefined, in
   return applyEdits(text, modify(text, path, value, { ...FORMAT, isArrayInsertion: insert }));
 }
 
+/** Goes to the field of a pointer; false: there is none. */
+export type FormHandle = { jump: (pointer: string) => boolean };
+
+/** A group takes the focus only when it is led to: not by a click beside its fields. */
+function focusableOnce(group: HTMLElement): void {
+  group.tabIndex = -1;
+  group.addEventListener("blur", () => group.removeAttribute("tabindex"), { once: true });
+}
+
 export function FormView({
   text,
   schema,
@@ -33,6 +43,7 @@ export function FormView({
   readOnly,
   onChange,
   onShowText,
+  ref,
 }: {
   text: string;
   schema: Json | null;
@@ -40,12 +51,26 @@ export function FormView({
   readOnly: boolean;
   onChange: (text: string) => void;
   onShowText: () => void;
+  ref?: Ref<FormHandle>;
 }) {
+  const form = useRef<HTMLDivElement>(null);
+  useImperativeHandle(ref, () => ({
+    jump: (pointer) => {
+      const selector = `[data-pointer="${CSS.escape(pointer)}"]`;
+      const field = form.current?.matches(selector) ? form.current : form.current?.querySelector<HTMLElement>(selector);
+      if (!field) return false;
+      if (field.matches("div, fieldset")) focusableOnce(field);
+      field.scrollIntoView({ block: "center" });
+      field.focus({ preventScroll: true });
+      return true;
+    },
+  }));
+
   const parsed = useMemo(() => tryParse(text), [text]);
   const messages = useMemo(() => {
     const byPointer = new Map<string, string[]>();
     for (const issue of issues) {
-      const pointer = pointerOf(getLocation(text, issue.from).path);
+      const pointer = pointerAt(text, issue.from);
       byPointer.set(pointer, [...(byPointer.get(pointer) ?? []), issue.message]);
     }
     return byPointer;
@@ -83,7 +108,7 @@ export function FormView({
     insert: (path, value) => onChange(editAt(text, path, value, true)),
   };
   return (
-    <div className="form" role="group" aria-label="The document as a form">
+    <div ref={form} className="form" role="group" aria-label="The document as a form" data-pointer="">
       {!schema && (
         <p className="muted" style={{ margin: 0 }}>
           No schema is bound: the fields are those that the document has.

@@ -1,10 +1,14 @@
 /** Where in the text a pointer leads to, and the pointer of a place in the text. */
-import { parseTree, type Node } from "jsonc-parser";
+import { getLocation, parseTree, type Node } from "jsonc-parser";
 import type { Violation } from "../api/problem";
 import type { Issue } from "./ijson";
-import { pointerPath } from "./json";
+import { pointerOf, pointerPath } from "./json";
 
 export type Placed = Pick<Violation, "pointer" | "message">;
+
+export function pointerAt(text: string, offset: number): string {
+  return pointerOf(getLocation(text, offset).path);
+}
 
 /** What a pointer's steps lead to, or the nearest thing around it that is there. */
 function nearest(tree: Node, steps: readonly string[]): Node {

@@ -9,11 +9,13 @@ import { Loading, Notice, ReasonedButton } from "../components/basics";
 import type { SchemaAssist } from "../editor/assist";
 import { JsonEditor, type EditorHandle } from "../editor/JsonEditor";
 import { useIssues } from "../editor/useIssues";
+import type { FormHandle } from "../form/FormView";
 import { useAddress } from "../lib/address";
 import { draftTrouble, useDraft, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import type { Issue } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
+import { pointerAt } from "../lib/places";
 import { useStore } from "../lib/store";
 import { ConfigHead } from "./ConfigHead";
 import { ConfigMerge } from "./MergeDialog";
@@ -47,8 +49,8 @@ export function ConfigEditor(props: Props) {
   const checked = useDeferredValue(text);
   const editable = readOnlyReason === null;
   const verdict = useIssues(checked, schema, assist, editable && draft !== null && draft.op === "put");
-  const editor = useRef<EditorHandle>(null);
   const form = search.get("view") === "form";
+  const { editor, formView, jump } = useJump(form, verdict.text, () => address({ view: null }, true));
   const reviewing = search.has("review");
   const merging = search.has("merge");
   // The version of a commit that is on its way is no news, even if the watch tells of it first.
@@ -157,6 +159,7 @@ export function ConfigEditor(props: Props) {
         ) : form ? (
           <Suspense fallback={<div className="page"><Loading /></div>}>
             <FormView
+              ref={formView}
               text={text}
               schema={schema?.schema ?? null}
               issues={verdict.issues}
@@ -178,7 +181,7 @@ export function ConfigEditor(props: Props) {
           />
         )}
       </div>
-      <IssueList issues={verdict.issues} text={verdict.text} onJump={(offset) => (address({ view: null }, true), setTimeout(() => editor.current?.jump(offset)))} />
+      <IssueList issues={verdict.issues} text={verdict.text} onJump={jump} />
       {editable && (
         <footer className="doc-foot">
           <ReasonedButton reason={reason} onClick={review}>
@@ -230,6 +233,25 @@ export function ConfigEditor(props: Props) {
       )}
     </>
   );
+}
+
+/** From a problem to its place: a field of the form that is shown, or else the text. */
+function useJump(form: boolean, text: string, showText: () => void) {
+  const editor = useRef<EditorHandle>(null);
+  const formView = useRef<FormHandle>(null);
+  const [wanted, setWanted] = useState<number | null>(null);
+  useEffect(() => {
+    // The text comes a moment after it is asked for.
+    if (wanted === null || form || !editor.current) return;
+    editor.current.jump(wanted);
+    setWanted(null);
+  }, [wanted, form]);
+  const jump = (offset: number) => {
+    if (form && formView.current?.jump(pointerAt(text, offset))) return;
+    showText();
+    setWanted(offset);
+  };
+  return { editor, formView, jump };
 }
 
 function statusWords(issues: number, hasSchema: boolean, by: "page" | "service"): string {
