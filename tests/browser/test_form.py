@@ -39,6 +39,62 @@ def limits(admin: Api, project: str) -> str:
     return project
 
 
+@pytest.mark.parametrize(
+    ("field", "why"), [("daily", "A number is needed"), ("other", "Not JSON yet")]
+)
+def test_a_field_that_was_emptied_is_not_committed_with_its_old_value(
+    admin: Api, project: str, ana: Open, field: str, why: str
+) -> None:
+    # The document goes on to hold what was there before, so something must hold the commit back.
+    content = {"daily": 5000, "name": "old", "other": None}
+    admin.put(project, "limit", content)
+    person = ana(f"/p/{project}/configs/limit?view=form")
+    form = _form(person)
+    review = person.button("Review version 2")
+    form.get_by_role("textbox", name="name", exact=True).fill("new")
+    expect(review).not_to_have_attribute("aria-disabled", "true")
+    emptied = form.get_by_role("textbox", name=field, exact=True)
+    emptied.fill("")
+    expect(emptied).to_have_accessible_description(re.compile(why))
+    expect(review).to_have_attribute("aria-disabled", "true")
+    expect(review).to_have_accessible_description(re.compile(f"/{field}: {why}"))
+    person.page.keyboard.press("ControlOrMeta+s")
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    person.shot(f"form-emptied-{field}")
+    assert person.axe() == []
+    form.get_by_role("textbox", name="name", exact=True).focus()
+    _problems(person).get_by_role("button").click()
+    expect(emptied).to_be_focused()
+    emptied.fill("7")
+    expect(_problems(person)).to_have_count(0)
+    review.click()
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin.content(project, "limit") == {**content, "name": "new", field: 7}
+
+
+def test_a_field_that_was_emptied_is_forgotten_with_the_form_or_by_discarding(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 5000, "name": "old"})
+    person = ana(f"/p/{project}/configs/limit?view=form")
+    form = _form(person)
+    review = person.button("Review version 2")
+    daily = form.get_by_role("textbox", name="daily")
+    daily.fill("")
+    expect(review).to_have_accessible_description(re.compile("A number is needed"))
+    person.button("Discard what I changed").click()
+    expect(daily).to_have_value("5000")
+    expect(review).to_have_accessible_description("Nothing has changed")
+    form.get_by_role("textbox", name="name", exact=True).fill("new")
+    daily.fill("")
+    expect(review).to_have_attribute("aria-disabled", "true")
+    # The text shows what would be committed.
+    person.page.get_by_text("JSON", exact=True).click()
+    expect(person.editor()).to_contain_text('"daily": 5000')
+    expect(review).not_to_have_attribute("aria-disabled", "true")
+
+
 def test_a_problem_under_a_number_as_a_name_stands_at_its_line(limits: str, ana: Open) -> None:
     person = ana(f"/p/{limits}/configs/limits")
     person.type_document('{\n  "limits": {\n    "200": 1,\n    "404": -1\n  }\n}')

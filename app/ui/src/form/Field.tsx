@@ -9,6 +9,8 @@ export type FormContext = {
   root: Json;
   messages: ReadonlyMap<string, string[]>;
   readOnly: boolean;
+  /** Why what a field shows is not in the document; null: it is, or the field is gone. */
+  refuse: (pointer: string, why: string | null) => void;
   set: (path: Path, value: Json | undefined) => void;
   insert: (path: Path, value: Json) => void;
 };
@@ -92,6 +94,16 @@ function placeOf({ path }: FieldProps): { "data-pointer": string } {
   return { "data-pointer": pointerOf(path) };
 }
 
+/** The document keeps its old value while a field holds what is none: that must not be committed for it. */
+function useRefusal({ context: { refuse }, path }: FieldProps, why: string | null): void {
+  const pointer = pointerOf(path);
+  useEffect(() => {
+    if (why === null) return;
+    refuse(pointer, why);
+    return () => refuse(pointer, null);
+  }, [refuse, pointer, why]);
+}
+
 function Removable({ children, context, path, label, required, top }: FieldProps & { children: ReactNode }) {
   const removable = !context.readOnly && !top && !required;
   return (
@@ -121,6 +133,7 @@ function Line({
   const [typed, setTyped] = useState(shown);
   useEffect(() => setTyped(shown), [shown]);
   const refused = typed === shown ? null : refuse(typed);
+  useRefusal(props, refused);
   const common = {
     label: props.label,
     description: asText(props.schema.description),
@@ -177,7 +190,8 @@ function JsonField(props: FieldProps) {
   const shown = props.value === undefined ? "" : formatJson(props.value);
   const [typed, setTyped] = useState(shown);
   useEffect(() => setTyped(shown), [shown]);
-  const parsed = tryParse(typed);
+  const refused = typed === shown || tryParse(typed) ? null : "Not JSON yet";
+  useRefusal(props, refused);
   return (
     <Removable {...props}>
       <Textarea
@@ -185,7 +199,7 @@ function JsonField(props: FieldProps) {
         description={asText(props.schema.description) ?? "Any JSON"}
         value={typed}
         readOnly={props.context.readOnly}
-        error={(typed !== "" && !parsed ? "Not JSON yet" : null) ?? messagesOf(props)}
+        error={refused ?? messagesOf(props)}
         {...placeOf(props)}
         autosize
         minRows={1}

@@ -41,6 +41,7 @@ export function FormView({
   schema,
   issues,
   readOnly,
+  refuse,
   onChange,
   onShowText,
   ref,
@@ -49,6 +50,7 @@ export function FormView({
   schema: Json | null;
   issues: readonly Issue[];
   readOnly: boolean;
+  refuse: FormContext["refuse"];
   onChange: (text: string) => void;
   onShowText: () => void;
   ref?: Ref<FormHandle>;
@@ -104,6 +106,7 @@ export function FormView({
     root: schema ?? {},
     messages,
     readOnly,
+    refuse,
     set: (path, value) => onChange(editAt(text, path, value)),
     insert: (path, value) => onChange(editAt(text, path, value, true)),
   };

@@ -10,12 +10,13 @@ import type { SchemaAssist } from "../editor/assist";
 import { JsonEditor, type EditorHandle } from "../editor/JsonEditor";
 import { useIssues } from "../editor/useIssues";
 import type { FormHandle } from "../form/FormView";
+import { useRefusals } from "../form/useRefusals";
 import { useAddress } from "../lib/address";
 import { draftTrouble, useDraft, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import type { Issue } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
-import { pointerAt } from "../lib/places";
+import { placeViolations, pointerAt } from "../lib/places";
 import { useStore } from "../lib/store";
 import { ConfigHead } from "./ConfigHead";
 import { ConfigMerge } from "./MergeDialog";
@@ -50,7 +51,12 @@ export function ConfigEditor(props: Props) {
   const editable = readOnlyReason === null;
   const verdict = useIssues(checked, schema, assist, editable && draft !== null && draft.op === "put");
   const form = search.get("view") === "form";
+  const [refusals, refuse] = useRefusals();
+  const issues = useMemo(() => [...placeViolations(verdict.text, refusals), ...verdict.issues], [verdict, refusals]);
   const { editor, formView, jump } = useJump(form, verdict.text, () => address({ view: null }, true));
+  /** Counts what was discarded: the fields of the form are made anew, and what they refused is gone. */
+  const [round, setRound] = useState(0);
+  const drop = () => (discard(), setRound(round + 1));
   const reviewing = search.has("review");
   const merging = search.has("merge");
   // The version of a commit that is on its way is no news, even if the watch tells of it first.
@@ -84,7 +90,7 @@ export function ConfigEditor(props: Props) {
     if (parsed) change({ text: formatJson(parsed.value) });
   };
 
-  const reason = whyNot(readOnlyReason, draft, behind, live, verdict.issues, checked === text);
+  const reason = whyNot(readOnlyReason, draft, behind, live, issues, checked === text);
   const nextVersion = (live?.version ?? 0) + 1;
   const review = () => reason === null && address({ review: "" });
   useHotkeys({
@@ -115,7 +121,7 @@ export function ConfigEditor(props: Props) {
         onSee={() => draft && live && address({ diff: `${draft.baseVersion}..${live.version}` })}
         onMerge={() => address({ merge: "" })}
         onAnew={anew && (() => (save(anew), address({ merge: null }, true)))}
-        onDrop={discard}
+        onDrop={drop}
       />
       <div className="doc-tools">
         <SegmentedControl
@@ -159,11 +165,13 @@ export function ConfigEditor(props: Props) {
         ) : form ? (
           <Suspense fallback={<div className="page"><Loading /></div>}>
             <FormView
+              key={round}
               ref={formView}
               text={text}
               schema={schema?.schema ?? null}
               issues={verdict.issues}
               readOnly={!editable}
+              refuse={refuse}
               onChange={(next) => change({ text: next })}
               onShowText={() => address({ view: null }, true)}
             />
@@ -181,7 +189,7 @@ export function ConfigEditor(props: Props) {
           />
         )}
       </div>
-      <IssueList issues={verdict.issues} text={verdict.text} onJump={jump} />
+      <IssueList issues={issues} text={verdict.text} onJump={jump} />
       {editable && (
         <footer className="doc-foot">
           <ReasonedButton reason={reason} onClick={review}>
@@ -191,13 +199,13 @@ export function ConfigEditor(props: Props) {
                 ? `Review version ${nextVersion}`
                 : "Review the new config"}
           </ReasonedButton>
-          {draft && (
-            <Button variant="default" onClick={discard}>
+          {(draft || refusals.length > 0) && (
+            <Button variant="default" onClick={drop}>
               {live ? "Discard what I changed" : "Discard this draft"}
             </Button>
           )}
           <span className="muted" role="status">
-            {draft ? statusWords(verdict.issues.length, schema !== null, verdict.by) : "Nothing changed"}
+            {draft || refusals.length > 0 ? statusWords(issues.length, schema !== null, verdict.by) : "Nothing changed"}
           </span>
           <span className="end muted only-wide">
             <kbd>Ctrl</kbd> <kbd>S</kbd> review
@@ -269,11 +277,12 @@ function whyNot(
   settled: boolean,
 ): string | null {
   if (readOnly !== null) return readOnly;
-  if (!draft) return "Nothing has changed";
+  const problem = issues.length > 0 ? `${issues[0]?.message ?? "There is a problem"} (${issues.length} to fix)` : null;
+  if (!draft) return problem ?? "Nothing has changed";
   const marked = draft.op === "delete";
   if (!live && draft.baseVersion > 0) return marked ? "The config is deleted already" : "The config was deleted meanwhile: keep yours as a new one first";
   if (behind && live) return `Version ${live.version} came in meanwhile: ${marked ? "look at it" : "merge it"} first`;
-  if (draft.op === "put" && issues.length > 0) return `${issues[0]?.message ?? "There is a problem"} (${issues.length} to fix)`;
+  if (!marked && problem !== null) return problem;
   if (!settled) return "Still checking what you typed";
   return null;
 }
