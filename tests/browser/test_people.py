@@ -120,6 +120,26 @@ def test_superusers_make_and_remove_users(admin: Api, ana: Open) -> None:
     expect(person.page.get_by_role("listitem").filter(has_text=email)).to_have_count(0)
 
 
+def test_the_users_fit_a_narrow_screen(admin: Api, ana: Open) -> None:
+    emails = [_address(), f"{'a' * 60}-{uuid.uuid4().hex[:3]}@{'example.' * 6}org"]
+    users = [admin.make_user(email, "a password that is long", True) for email in emails]
+    person = ana("/users", viewport={"width": 390, "height": 800})
+    rows = person.page.get_by_role("region", name="Users").get_by_role("listitem")
+    for email in emails:
+        expect(rows.filter(has_text=email)).to_be_visible()
+    # A row that cannot wrap does not scroll: it cuts what stands at its end.
+    cut = person.page.evaluate(
+        """[...document.querySelectorAll("#main li :is(button, .badge, .mantine-Button-label)")]
+            .filter(each => each.scrollWidth > each.clientWidth).map(each => each.innerText)"""
+    )
+    rows.filter(has_text=emails[1]).scroll_into_view_if_needed()
+    person.shot("narrow-users")
+    assert person.axe() == []
+    assert cut == []
+    for user in users:
+        admin("DELETE", f"/v1/users/{user}")
+
+
 def test_a_password_is_changed(admin: Api, someone: Open) -> None:
     email, old, new = _address(), "the first long password", "the second long password"
     admin.make_user(email, old)
