@@ -120,6 +120,50 @@ def test_superusers_make_and_remove_users(admin: Api, ana: Open) -> None:
     expect(person.page.get_by_role("listitem").filter(has_text=email)).to_have_count(0)
 
 
+def test_superusers_set_a_password_and_end_the_sign_ins(
+    admin: Api, someone: Open, ana: Open
+) -> None:
+    email, old, new = _address(), "the first long password", "the second long password"
+    admin.make_user(email, old)
+    them = someone()
+    them.sign_in("/account", email, old)
+    them.expected_statuses.add(401)
+    person = ana("/users")
+    person.expected_statuses.add(422)
+    act = person.button(f"Set password of {email}")
+    act.focus()
+    person.page.keyboard.press("Enter")
+    dialog = person.page.get_by_role("dialog", name=f"Set password of {email}")
+    field = dialog.get_by_role("textbox", name="New password")
+    expect(field).to_be_focused()
+    expect(dialog.get_by_role("button", name="Set password")).to_be_disabled()
+    person.page.keyboard.type("too short")
+    person.page.keyboard.press("Enter")
+    expect(dialog.get_by_role("alert")).to_contain_text("The password cannot be used")
+    person.shot("set-password")
+    assert person.axe() == []
+    field.press("ControlOrMeta+a")
+    person.page.keyboard.type(new)
+    person.page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(act).to_be_focused()
+    row = person.page.get_by_role("listitem").filter(has_text=email)
+    expect(row).to_contain_text("new password set")
+    assert admin.as_user(email, new)("GET", "/v1/me")["email"] == email
+    them.open("/account")
+    expect(them.button("Sign in")).to_be_visible()
+    # One's own is changed with the old one, and the own sign-in goes on.
+    expect(person.button(f"Set password of {admin.email}")).to_have_count(0)
+
+
+def test_who_is_no_superuser_is_told_whom_to_ask(admin: Api, someone: Open) -> None:
+    email, password = _address(), "a member's long password"
+    admin.make_user(email, password)
+    person = someone()
+    person.sign_in("/users", email, password)
+    expect(person.page.get_by_text("add a person or to set a new password")).to_be_visible()
+
+
 def test_the_users_fit_a_narrow_screen(admin: Api, ana: Open) -> None:
     emails = [_address(), f"{'a' * 60}-{uuid.uuid4().hex[:3]}@{'example.' * 6}org"]
     users = [admin.make_user(email, "a password that is long", True) for email in emails]

@@ -9,6 +9,7 @@ import { Badge, Empty, Failure, Loading, Time, usePageTitle } from "../component
 import { MakeDialog } from "../components/MakeDialog";
 import { useAddress } from "../lib/address";
 import { DeleteUser } from "./DeleteUser";
+import { SetPassword } from "./SetPassword";
 
 const refresh = () => client.invalidateQueries({ queryKey: keys.users });
 
@@ -19,6 +20,9 @@ export function UsersPage() {
   const users = useUsers(superuser);
   const [search, address] = useAddress();
   const [deleting, setDeleting] = useState<User | null>(null);
+  const [setting, setSetting] = useState<User | null>(null);
+  /** Whose password was set, newest last. */
+  const [renewed, setRenewed] = useState<readonly User[]>([]);
   const change = useMutation({
     mutationFn: ({ id, ...changes }: { id: string; is_superuser?: boolean; disabled?: boolean }) => request("PATCH", url`/v1/users/${id}`, { body: changes }),
     onSuccess: refresh,
@@ -39,7 +43,7 @@ export function UsersPage() {
         </div>
         {me.data && !superuser && (
           <section className="panel">
-            <Empty title="Only superusers see the users">Ask one of them to add a person or to reset a password.</Empty>
+            <Empty title="Only superusers see the users">Ask one of them to add a person or to set a new password.</Empty>
           </section>
         )}
         {users.error && <Failure error={users.error} retry={() => void users.refetch()} />}
@@ -60,6 +64,7 @@ export function UsersPage() {
                       </span>
                     )}
                   </div>
+                  {renewed.some((each) => each.id === user.id) && <Badge tone="good">new password set</Badge>}
                   {user.disabled && <Badge tone="warn">disabled</Badge>}
                   {user.is_superuser && <Badge tone="info">superuser</Badge>}
                   {user.id !== me.data?.id && (
@@ -78,6 +83,9 @@ export function UsersPage() {
                         aria-label={`${user.email} can sign in`}
                         onChange={(event) => change.mutate({ id: user.id, disabled: !event.currentTarget.checked })}
                       />
+                      <Button size="compact-xs" variant="subtle" aria-label={`Set password of ${user.email}`} onClick={() => setSetting(user)}>
+                        Set password…
+                      </Button>
                       <Button size="compact-xs" variant="subtle" color="red" aria-label={`Delete ${user.email}`} onClick={() => setDeleting(user)}>
                         Delete…
                       </Button>
@@ -90,6 +98,10 @@ export function UsersPage() {
         )}
       </div>
       {search.has("new") && superuser && <NewUser onClose={() => address({ new: null }, true)} />}
+      <p role="status" className="visually-hidden">
+        {renewed.length > 0 && `The new password of ${renewed.at(-1)?.email} is set.`}
+      </p>
+      {setting && <SetPassword user={setting} onDone={() => setRenewed([...renewed, setting])} onClose={() => setSetting(null)} />}
       {deleting && <DeleteUser user={deleting} onDone={refresh} onClose={() => setDeleting(null)} />}
     </main>
   );
