@@ -103,6 +103,63 @@ def test_a_named_key_is_made_and_ended(admin: Api, project: str, ana: Open) -> N
         admin._send("GET", path, None, {"X-API-Key": key})
 
 
+def _end(person: Person, key: str) -> None:
+    person.button(f"End the key {key}").click()
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_label(re.compile("^Type ")).fill(key)
+    dialog.get_by_role("button", name="End this key").click()
+    expect(person.page.get_by_role("cell", name=key, exact=True)).to_have_count(0)
+
+
+def test_the_focus_stays_among_the_keys_when_one_is_ended(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # The button that asked for it goes with its row, and the focus once with the button.
+    for name in ("a", "b", "c"):
+        admin("POST", f"/v1/projects/{project}/keys", {"name": name, "role_level": "viewer"})
+    person = ana(f"/p/{project}/access")
+    names = person.page.get_by_role("group", name="Keys").locator("tbody td:first-child")
+    expect(names).to_have_count(3)
+    first, second, third = names.all_inner_texts()
+    _end(person, second)
+    expect(person.button(f"End the key {third}")).to_be_focused()
+    _end(person, third)
+    expect(person.button(f"End the key {first}")).to_be_focused()
+    _end(person, first)
+    expect(person.button("New key")).to_be_focused()
+
+
+def test_the_focus_stays_among_the_members_and_the_users_when_one_goes(
+    admin: Api, project: str, ana: Open
+) -> None:
+    emails = sorted(_address() for _ in range(2))
+    for email in emails:
+        user = admin.make_user(email, "a member's long password")
+        admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "viewer"})
+    person = ana(f"/p/{project}/access")
+    members = person.page.get_by_role("region", name="Members")
+    acts = members.get_by_role("button", name=re.compile("^Remove bo-"))
+    expect(acts).to_have_count(2)
+    acts.first.click()
+    expect(acts).to_have_count(1)
+    expect(acts).to_be_focused()
+    acts.click()
+    expect(acts).to_have_count(0)
+    expect(members.get_by_role("heading", name="Members")).to_be_focused()
+    person.open("/users")
+    acts = person.button(re.compile("^Delete "))
+    expect(acts.first).to_be_visible()
+    names = [str(each.get_attribute("aria-label")) for each in acts.all()]
+    gone = names.index(f"Delete {emails[0]}")
+    after = names[gone + 1] if gone + 1 < len(names) else names[gone - 1]
+    person.button(names[gone]).click()
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_label(re.compile("^Type ")).fill(emails[0])
+    dialog.get_by_role("button", name="Delete this user").click()
+    expect(person.button(names[gone])).to_have_count(0)
+    expect(person.button(after)).to_be_focused()
+
+
 def test_superusers_make_and_remove_users(admin: Api, ana: Open) -> None:
     email = _address()
     person = ana("/users")

@@ -9,6 +9,7 @@ import { Badge, Empty, Failure, Loading, Notice, Time } from "../components/basi
 import { MakeDialog } from "../components/MakeDialog";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { ShownOnce } from "../components/ShownOnce";
+import { useRowFocus } from "../lib/rowFocus";
 import { fromLocalInput } from "../lib/time";
 
 export function KeysPanel({ project }: { project: string }) {
@@ -16,11 +17,12 @@ export function KeysPanel({ project }: { project: string }) {
   const [making, setMaking] = useState(false);
   const [ending, setEnding] = useState<NamedKey | null>(null);
   const [made, setMade] = useState<NamedKey | null>(null);
+  const { region, leaving } = useRowFocus<HTMLElement>((list.data ?? []).map((key) => key.id), ending !== null);
   return (
-    <section className="panel" aria-label="Named keys">
+    <section ref={region} className="panel" aria-label="Named keys">
       <header>
         <h2 className="grow">Named keys</h2>
-        <Button size="compact-sm" variant="default" leftSection={<IconPlus size={14} />} onClick={() => setMaking(true)}>
+        <Button size="compact-sm" variant="default" leftSection={<IconPlus size={14} />} onClick={() => setMaking(true)} data-no-row>
           New key
         </Button>
       </header>
@@ -63,7 +65,7 @@ export function KeysPanel({ project }: { project: string }) {
                   <td>{key.last_used_at ? <Time iso={key.last_used_at} /> : <span className="muted">never</span>}</td>
                   <td>{key.expires_at ? <Time iso={key.expires_at} /> : <span className="muted">never</span>}</td>
                   <td>
-                    <Button size="compact-xs" variant="subtle" color="red" aria-label={`End the key ${key.name}`} onClick={() => setEnding(key)}>
+                    <Button size="compact-xs" variant="subtle" color="red" aria-label={`End the key ${key.name}`} data-row-act={key.id} onClick={() => setEnding(key)}>
                       End…
                     </Button>
                   </td>
@@ -92,6 +94,7 @@ export function KeysPanel({ project }: { project: string }) {
           onClose={() => setEnding(null)}
           onConfirm={async () => {
             await request("DELETE", url`/v1/projects/${project}/keys/${ending.id}`);
+            leaving(ending.id);
             await client.invalidateQueries({ queryKey: keys.apiKeys(project) });
           }}
         >

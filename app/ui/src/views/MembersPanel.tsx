@@ -5,6 +5,7 @@ import { useState } from "react";
 import { request, url } from "../api/client";
 import { client, keys, useMe, useProject, useRoles, useUsers } from "../api/queries";
 import { Badge, Failure, Loading } from "../components/basics";
+import { useRowFocus } from "../lib/rowFocus";
 
 const LEVELS = [
   { value: "viewer", label: "Viewer: reads" },
@@ -22,15 +23,21 @@ export function MembersPanel({ project, canManage }: { project: string; canManag
       request("PUT", url`/v1/projects/${project}/roles/${user}`, { body: { role_level: level } }),
     onSuccess: refresh,
   });
+  const { region, leaving } = useRowFocus<HTMLElement>((roles.data ?? []).map((role) => role.user_id), false);
   const remove = useMutation({
     mutationFn: (user: string) => request("DELETE", url`/v1/projects/${project}/roles/${user}`),
-    onSuccess: refresh,
+    onSuccess: (_, user) => {
+      leaving(user);
+      return refresh();
+    },
   });
   const error = put.error ?? remove.error;
   return (
-    <section className="panel" aria-label="Members">
+    <section ref={region} className="panel" aria-label="Members">
       <header>
-        <h2>Members</h2>
+        <h2 tabIndex={-1} data-no-row>
+          Members
+        </h2>
       </header>
       {roles.error && (
         <div className="body">
@@ -77,7 +84,7 @@ export function MembersPanel({ project, canManage }: { project: string; canManag
                     w={200}
                     onChange={(level) => level && put.mutate({ user: role.user_id, level })}
                   />
-                  <ActionIcon variant="subtle" color="red" aria-label={`Remove ${name}`} onClick={() => remove.mutate(role.user_id)}>
+                  <ActionIcon variant="subtle" color="red" aria-label={`Remove ${name}`} data-row-act={role.user_id} onClick={() => remove.mutate(role.user_id)}>
                     <IconTrash size={15} />
                   </ActionIcon>
                 </>

@@ -8,6 +8,7 @@ import type { User } from "../api/types";
 import { Badge, Empty, Failure, Loading, Time, usePageTitle } from "../components/basics";
 import { MakeDialog } from "../components/MakeDialog";
 import { useAddress } from "../lib/address";
+import { useRowFocus } from "../lib/rowFocus";
 import { DeleteUser } from "./DeleteUser";
 import { SetPassword } from "./SetPassword";
 
@@ -23,6 +24,7 @@ export function UsersPage() {
   const [setting, setSetting] = useState<User | null>(null);
   /** Whose password was set, newest last. */
   const [renewed, setRenewed] = useState<readonly User[]>([]);
+  const { region, leaving } = useRowFocus<HTMLElement>((users.data ?? []).map((user) => user.id), deleting !== null);
   const change = useMutation({
     mutationFn: ({ id, ...changes }: { id: string; is_superuser?: boolean; disabled?: boolean }) => request("PATCH", url`/v1/users/${id}`, { body: changes }),
     onSuccess: refresh,
@@ -50,7 +52,7 @@ export function UsersPage() {
         {change.error && <Failure error={change.error} />}
         {superuser && users.isPending && <Loading />}
         {users.data && (
-          <section className="panel" aria-label="Users">
+          <section ref={region} className="panel" aria-label="Users">
             <ul className="list">
               {users.data.map((user) => (
                 <li key={user.id}>
@@ -86,7 +88,7 @@ export function UsersPage() {
                       <Button size="compact-xs" variant="subtle" aria-label={`Set password of ${user.email}`} onClick={() => setSetting(user)}>
                         Set password…
                       </Button>
-                      <Button size="compact-xs" variant="subtle" color="red" aria-label={`Delete ${user.email}`} onClick={() => setDeleting(user)}>
+                      <Button size="compact-xs" variant="subtle" color="red" aria-label={`Delete ${user.email}`} data-row-act={user.id} onClick={() => setDeleting(user)}>
                         Delete…
                       </Button>
                     </>
@@ -102,7 +104,16 @@ export function UsersPage() {
         {renewed.length > 0 && `The new password of ${renewed.at(-1)?.email} is set.`}
       </p>
       {setting && <SetPassword user={setting} onDone={() => setRenewed([...renewed, setting])} onClose={() => setSetting(null)} />}
-      {deleting && <DeleteUser user={deleting} onDone={refresh} onClose={() => setDeleting(null)} />}
+      {deleting && (
+        <DeleteUser
+          user={deleting}
+          onDone={() => {
+            leaving(deleting.id);
+            return refresh();
+          }}
+          onClose={() => setDeleting(null)}
+        />
+      )}
     </main>
   );
 }
