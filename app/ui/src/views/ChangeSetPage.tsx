@@ -16,6 +16,7 @@ import { formatJson, formatted, isObject, tryParse, type Json } from "../lib/jso
 import { useActId } from "./useActId";
 import { useAnew } from "./useAnew";
 import { useAccess } from "./useCurrentProject";
+import { useOpen } from "./useOpen";
 
 const DiffView = lazy(async () => ({ default: (await import("../editor/DiffView")).DiffView }));
 
@@ -47,6 +48,10 @@ export function ChangeSetPage() {
   const live = sentOn ?? newest;
   const complete = configs.data?.complete === true;
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
+  const [done, setDone] = useState<string | null>(null);
+  const open = useOpen();
+  // Who waited long looks away: on this page the word stays.
+  const tell = (words: string) => (open.current ? setDone(words) : notifications.show({ message: words, color: "accent" }));
   const chosen = drafts.filter((each) => !left.has(each.key));
 
   return (
@@ -58,6 +63,11 @@ export function ChangeSetPage() {
             <p>What you edited and have not committed. The ticked edits are committed together: all of them or none.</p>
           </div>
         </div>
+        {done !== null && (
+          <Notice tone="good" boxed live>
+            {done}
+          </Notice>
+        )}
         {drafts.length === 0 ? (
           <section className="panel">
             <Empty
@@ -95,7 +105,7 @@ export function ChangeSetPage() {
                 onAnew={(draft) => saveDraft(me.data?.id ?? "", project, each.key, draft)}
               />
             ))}
-            <CommitPanel project={project} user={me.data?.id ?? ""} chosen={chosen} live={live} complete={complete} canEdit={access.canEdit} onSending={(sending) => setSentOn(sending ? newest : null)} />
+            <CommitPanel project={project} user={me.data?.id ?? ""} chosen={chosen} live={live} complete={complete} canEdit={access.canEdit} onSending={(sending) => setSentOn(sending ? newest : null)} onDone={tell} />
           </>
         )}
       </div>
@@ -193,6 +203,7 @@ function CommitPanel({
   complete,
   canEdit,
   onSending,
+  onDone,
 }: {
   project: string;
   user: string;
@@ -201,6 +212,7 @@ function CommitPanel({
   complete: boolean;
   canEdit: boolean;
   onSending: (sending: boolean) => void;
+  onDone: (words: string) => void;
 }) {
   const [comment, setComment] = useState("");
   const actId = useActId();
@@ -245,7 +257,7 @@ function CommitPanel({
       const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId: actId.id });
       for (const each of chosen) discardDraft(user, project, each.key);
       applyChanges(project, chosen.map((each) => each.key));
-      notifications.show({ message: done.changes.length === 1 ? "1 config is committed" : `${done.changes.length} configs are committed together`, color: "accent" });
+      onDone(done.changes.length === 1 ? "1 config is committed" : `${done.changes.length} configs are committed together`);
       setComment("");
       actId.answered();
     } catch (problem) {

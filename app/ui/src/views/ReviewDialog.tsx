@@ -2,7 +2,7 @@
 import { Button, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery, type UseQueryResult } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { commitEdit, rehearse, type Committed, type Edit } from "../api/commit";
 import { asProblem } from "../api/problem";
 import { applyChanges, rehearsing, useSchema } from "../api/queries";
@@ -15,6 +15,7 @@ import type { Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted } from "../lib/json";
 import { useActId } from "./useActId";
+import { useOpen } from "./useOpen";
 
 export function ReviewDialog({
   project,
@@ -52,13 +53,7 @@ export function ReviewDialog({
   // Once it is sent the version moves on, and there is nothing left to ask.
   const verdict = useRehearsal(project, edit, !busy && !overtaken, onConflict);
   const [error, setError] = useState<unknown>(null);
-  const open = useRef(true);
-  useEffect(() => {
-    open.current = true;
-    return () => {
-      open.current = false;
-    };
-  }, []);
+  const open = useOpen();
   // A key that was deleted goes on counting: only the service knows which version comes next.
   const version = verdict.data?.version ?? draft.baseVersion + 1;
   const fine = verdict.data !== undefined && verdict.error === null;
