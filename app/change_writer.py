@@ -222,26 +222,27 @@ class ChangeWriter:
         future = self._model.expect(change_set.id)
         awaited = "the log"
         try:
-            async with asyncio.timeout_at(deadline):
-                try:
-                    position = await self._log.append(
-                        change_set.id,
-                        entry,
-                        timeout=max(0.1, deadline - loop.time() - 0.5),
-                    )
-                except AppendOutcomeUnknown as unknown:
-                    awaited = f"the log: {unknown}"
+            try:
+                position = await self._log.append(
+                    change_set.id,
+                    entry,
+                    timeout=max(0.1, deadline - loop.time() - 0.5),
+                )
+            except AppendOutcomeUnknown as unknown:
+                awaited = f"the log: {unknown}"
+                async with asyncio.timeout_at(deadline):
                     return await asyncio.shield(future)
-                awaited = f"the projector, at {self._model.position}, to pass {position}"
-                await self._model.wait_for(position)
-                if future.done():
-                    return future.result()
-                # Nobody here waited when it was applied: the same change came before, through
-                # this process or another one. Else it was skipped.
+            awaited = f"the projector, at {self._model.position}, to pass {position}"
+            await self._model.wait_for(position, deadline - loop.time())
+            if future.done():
+                return future.result()
+            # Nobody here waited when it was applied: the same change came before, through
+            # this process or another one. Else it was skipped.
+            async with asyncio.timeout_at(deadline):
                 found = await find_outcome(self._pool, change_set.id)
-                if found is None:
-                    raise NotFound("the project is not there any more")
-                return found.outcome
+            if found is None:
+                raise NotFound("the project is not there any more")
+            return found.outcome
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}; nothing was changed", 2) from error
         except EntryTooLarge as error:

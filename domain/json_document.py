@@ -102,6 +102,8 @@ def parse_json(raw: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
 
 
 def _check_depth(data: bytes, max_depth: int) -> None:
+    if data.count(b"[") + data.count(b"{") <= max_depth:
+        return  # of most: it cannot be deeper than it has brackets, and counting costs nothing
     depth = 0
     for match in _STRING_OR_BRACKET.finditer(data):
         token = match[0]

@@ -11,7 +11,7 @@ import itertools
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 
 import structlog
 from aiohttp import web
@@ -134,14 +134,30 @@ async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
             raise NotFound("there is no such thing")
     if route_of(request) in UNHURRIED:
         return await handler(request)
-    scope = asyncio.timeout(HANDLER_TIMEOUT_S)
+    return await _in_time(handler(request), HANDLER_TIMEOUT_S)
+
+
+async def _in_time(answer: Awaitable[web.StreamResponse], seconds: float) -> web.StreamResponse:
+    """As asyncio.timeout(), which takes three times as long (12 µs), for all requests but few."""
+    task = asyncio.current_task()
+    assert task is not None
+    is_over = False
+
+    def end() -> None:
+        nonlocal is_over
+        is_over = True
+        task.cancel()
+
+    alarm = asyncio.get_running_loop().call_later(seconds, end)
     try:
-        async with scope:
-            return await handler(request)
-    except TimeoutError:
-        if not scope.expired():
+        return await answer
+    except asyncio.CancelledError:
+        # Cancelled by others too, it is theirs.
+        if not is_over or task.uncancel() > 0:
             raise
         raise Unavailable("the request took too long and was ended") from None
+    finally:
+        alarm.cancel()
 
 
 def fixed_headers(settings: Settings) -> CIMultiDict[str]:
