@@ -37,7 +37,7 @@ class Report:
 async def verify_configs(
     dsn: str, project_id: str | None = None, progress: Progress = lambda done, total: None
 ) -> Report:
-    """Compare every row of `configs` with the fold of its revisions, in one snapshot.
+    """Compare every row of `configs` with what its revisions make, in one snapshot.
 
     Changes nothing. The two connections share a snapshot, so a busy projector is no
     difference.

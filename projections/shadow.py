@@ -1,30 +1,30 @@
-"""The `configs` table as it should be: every revision folded again, through the domain, into a
-temporary table beside the live one.
+"""The `configs` table as it should be: every config settled again by its newest event, through the
+domain, into a temporary table beside the live one.
 
-Memory is bounded by three pages, of revisions and of configs, at any size of the history; pages are
-short where revisions are large.
+Must never take anything from `configs`, nor from a column of `config_revisions` that only repeats
+what the event says. Memory is bounded by three pages at any size; pages are short where contents
+are large.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from domain.codec import decode_state
-from domain.config import Config, ConfigEvent, advance, config_id
+from domain.config import EVENT_NAMES, Config, check_history, check_place, config_id, settle
 from domain.json_document import encode_json
 from projections.revisions import Connection
 
 PAGE = 500
-"""Revisions asked for at once, and configs sent at once. So few that the server's answer fits
-the socket: it reads on while the page before is folded."""
+"""Configs at once. So few that the server's answer fits the socket: it reads on while the page
+before is settled."""
 FIRST_PAGE = 32
 PAGE_BYTES = 16_000_000
-"""About as much of revisions is asked for at once, if they are large."""
+"""About as much of contents is asked for at once, if they are large."""
 Row = tuple[Any, ...]
 Progress = Callable[[int, int], None]
 """Called with revisions done and revisions in all."""
@@ -49,18 +49,40 @@ COLUMNS = (
     "updated_at",
 )
 
-_REVISIONS = """
-SELECT project_id, config_key, version, event, state, position, created_at
-FROM config_revisions WHERE ($1::text IS NULL OR project_id = $1)
-ORDER BY project_id, config_key, version
+# Of each history its length, its newest event and its beginning: the length comes from an index
+# alone, and LATERAL keeps the planner from reading the whole table for the rest.
+_NEWEST = """
+SELECT h.project_id, h.config_key, h.revisions, n.version, n.event, n.state, n.position,
+    n.created_at, f.created_at AS first_at
+FROM ({histories}) AS h
+CROSS JOIN LATERAL (SELECT version, event, state, position, created_at FROM config_revisions
+    WHERE project_id = h.project_id AND config_key = h.config_key
+    ORDER BY version DESC LIMIT 1) AS n
+CROSS JOIN LATERAL (SELECT created_at FROM config_revisions
+    WHERE project_id = h.project_id AND config_key = h.config_key
+    ORDER BY version LIMIT 1) AS f
 """
-_TOUCHED = """
-SELECT r.project_id, r.config_key, r.version, r.event, r.state, r.position, r.created_at
+_ALL = _NEWEST.format(
+    histories="""
+SELECT project_id, config_key, count(*) AS revisions
+FROM config_revisions WHERE ($1::text IS NULL OR project_id = $1)
+GROUP BY project_id, config_key
+"""
+)
+_TOUCHED = _NEWEST.format(
+    histories="""
+SELECT r.project_id, r.config_key, count(*) AS revisions
 FROM config_revisions r
 JOIN (SELECT DISTINCT project_id, config_key FROM config_revisions
       WHERE sequence > $1 AND ($2::text IS NULL OR project_id = $2)) AS touched
   USING (project_id, config_key)
-ORDER BY r.project_id, r.config_key, r.version
+GROUP BY r.project_id, r.config_key
+"""
+)
+_OUT_OF_PLACE = """
+SELECT project_id, config_key, version, event FROM config_revisions
+WHERE ($1::text IS NULL OR project_id = $1)
+AND ((event = $2) <> (version = 1) OR event <> ALL($3::text[])) LIMIT 1
 """
 
 # What the live row of a shadow row must be: users and schemas that are gone are not referred to.
@@ -116,44 +138,43 @@ class Difference:
 async def make_shadow(
     reader: Connection, writer: Connection, project_id: str | None, progress: Progress
 ) -> int:
-    """Fold all revisions that `reader`'s transaction sees into `writer`'s temporary table.
+    """Settle all configs that `reader`'s transaction sees into `writer`'s temporary table.
 
-    Returns how many configs there are. The reader must be inside a transaction.
+    Returns how many configs there are. The reader must be inside a transaction. Raises
+    UndecodableEntry or BrokenInvariant for a history that cannot be.
     """
     await writer.execute(_CREATE)
     total = await reader.fetchval(
         "SELECT count(*) FROM config_revisions WHERE ($1::text IS NULL OR project_id = $1)",
         project_id,
     )
-    count = 0
-    made: list[Row] = []
-    folding = _Folding()
-    async with aclosing(_pages(reader, _REVISIONS, project_id)) as pages:
+    found = await reader.fetchrow(
+        _OUT_OF_PLACE, project_id, Config.Created.TOPIC, list(EVENT_NAMES)
+    )
+    if found is not None:
+        check_place(config_id(*found[:2]), *found[2:])
+    count = done = 0
+    async with aclosing(_pages(reader, _ALL, project_id)) as pages:
         async for page in pages:
-            made += folding.page(page)
-            progress(folding.done, total)
-            if len(made) >= min(PAGE, len(page)):
-                count += await _copy(writer, made)
-                made = []
-    count += await _copy(writer, [*made, *folding.end()])
+            count += await _copy(writer, list(map(_settled, page)))
+            done += sum(row["revisions"] for row in page)
+            progress(done, total)
     await writer.execute("CREATE UNIQUE INDEX ON configs_shadow (project_id, key)")
     await writer.execute("ANALYZE configs_shadow")
     return count
 
 
 async def refresh_shadow(writer: Connection, project_id: str | None, after_sequence: int) -> None:
-    """Fold again the configs that changed behind a sequence, inside the writer's transaction."""
-    folding = _Folding()
-    folded: list[Row] = []
+    """Settle again the configs that changed behind a sequence, inside the writer's transaction."""
+    settled: list[Row] = []
     async with aclosing(_pages(writer, _TOUCHED, after_sequence, project_id)) as pages:
         async for page in pages:
-            folded += folding.page(page)
-    folded += folding.end()
+            settled += map(_settled, page)
     await writer.executemany(
         "DELETE FROM configs_shadow WHERE project_id = $1 AND key = $2",
-        [record[:2] for record in folded],
+        [row[:2] for row in settled],
     )
-    await _copy(writer, folded)
+    await _copy(writer, settled)
 
 
 async def compare_with_shadow(
@@ -195,7 +216,7 @@ async def _pages(
         while page := await ahead:
             size = next_page_size(size, sum(len(row["state"]) for row in page) / len(page))
             ahead = asyncio.ensure_future(cursor.fetch(size))
-            # The task sends its request now; folding does not let it run.
+            # The task sends its request now; settling does not let it run.
             await asyncio.sleep(0)
             yield page
     finally:
@@ -205,57 +226,28 @@ async def _pages(
 
 
 def next_page_size(size: int, mean_bytes: float) -> int:
-    """How many revisions are asked for after a page of `size` ones that have so many bytes."""
+    """How many configs are asked for after a page of `size` ones that have so many bytes."""
     return max(1, min(PAGE, 2 * size, int(PAGE_BYTES / max(1.0, mean_bytes))))
 
 
-class _Folding:
-    """Revisions, by config, then by version, to rows of the shadow."""
-
-    def __init__(self) -> None:
-        self.done = 0
-        """Revisions so far."""
-        self._config: Config | None = None
-        self._first_at: datetime
-        self._newest: Any
-        """The last revision, a row, and its event."""
-        self._event: ConfigEvent
-
-    def page(self, revisions: Sequence[Any]) -> list[Row]:
-        """Fold these as well; the rows of the configs that are complete by now."""
-        made: list[Row] = []
-        config = self._config
-        project_id, key = self._newest[:2] if config is not None else ("", "")
-        originator_id = config_id(project_id, key)
-        for revision in revisions:
-            project, name, version, topic, state, _, created_at = revision
-            if name != key or project != project_id:
-                made += self.end()
-                project_id, key, config = project, name, None
-                originator_id, self._first_at = config_id(project, name), created_at
-            self._event = event = decode_state(originator_id, version, topic, state)
-            self._config = config = advance(config, event)
-            self._newest = revision
-        self.done += len(revisions)
-        return made
-
-    def end(self) -> list[Row]:
-        """The row of the config that the last revision belonged to."""
-        config, self._config = self._config, None
-        if config is None:
-            return []
-        project_id, key, *_, position, created_at = self._newest
-        row = (
-            project_id,
-            key,
-            config.version,
-            None if config.deleted else encode_json(config.content).decode(),
-            config.schema_id,
-            config.schema_version,
-            config.deleted,
-            position,
-            self._event.actor.get("user_id"),
-            self._first_at,
-            created_at,
-        )
-        return [row]
+def _settled(found: Any) -> Row:
+    """The row of a config, by a row of `_NEWEST`."""
+    project_id, key, revisions, version, topic, state, position, created_at, first_at = found
+    originator_id = config_id(project_id, key)
+    check_place(originator_id, version, topic)
+    check_history(originator_id, revisions, version)
+    event = decode_state(originator_id, version, topic, state)
+    config = settle(event)
+    return (
+        project_id,
+        key,
+        config.version,
+        None if config.deleted else encode_json(config.content).decode(),
+        config.schema_id,
+        config.schema_version,
+        config.deleted,
+        position,
+        event.actor.get("user_id"),
+        first_at,
+        created_at,
+    )

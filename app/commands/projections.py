@@ -30,7 +30,7 @@ def command() -> None:
 @_project
 @_json
 def rebuild(project: str | None, as_json: bool) -> None:
-    """Fold all revisions again and put right every row that differs. Reads go on meanwhile."""
+    """Make every row again from its revisions and put right what differs. Reads go on meanwhile."""
     from projections.rebuild import rebuild_configs
 
     report = _run(rebuild_configs, "rebuilding", project, as_json)

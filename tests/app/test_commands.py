@@ -38,6 +38,7 @@ async def test_a_revision_that_cannot_be_read_is_told_in_one_line(
             code, out, err = await guardian(service, "projections", command)
             assert (code, out) == (1, "")
             assert err.splitlines()[-1] == (
-                "error: the log entry cannot be decoded: unknown event 'config:unheard'"
+                f"error: the log entry cannot be decoded: {project.split('/')[-1]}/a version 1:"
+                " unknown event 'config:unheard'"
             )
             assert "Traceback" not in err

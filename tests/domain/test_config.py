@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,15 +13,17 @@ from domain.config import (
     EVENT_NAMES,
     Config,
     ConfigEvent,
-    advance,
+    check_history,
     check_key,
+    check_place,
     config_id,
     content_event,
     deleted_event,
-    fold,
+    settle,
     split_config_id,
 )
-from domain.errors import BrokenInvariant, InvalidKey
+from domain.errors import BrokenInvariant, InvalidKey, UndecodableEntry
+from tests.properties.documents import documents
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 ID = config_id("p", "a.b")
@@ -68,11 +70,10 @@ def test_a_life_from_creation_over_death_to_a_roll_back() -> None:
         write(3, deleted=True, content="again"),
         write(4, content={"a": 1}, to_version=1),
     ]
-    seen = []
-    config: Config | None = None
-    for event in events:
-        config = advance(config, event)
-        seen.append((config.version, config.content, config.schema_version, config.deleted))
+    seen = [
+        (config.version, config.content, config.schema_version, config.deleted)
+        for config in map(settle, events)
+    ]
     assert seen == [
         (1, {"a": 1}, 2, False),
         (2, {"a": 2}, 3, False),
@@ -80,33 +81,70 @@ def test_a_life_from_creation_over_death_to_a_roll_back() -> None:
         (4, "again", None, False),
         (5, {"a": 1}, None, False),
     ]
-    assert config is not None
-    assert config.id == ID
+    assert settle(events[-1]).id == ID
 
 
-def test_nothing_folded_is_no_config() -> None:
-    assert fold([]) is None
+@st.composite
+def histories(draw: st.DrawFn) -> list[ConfigEvent]:
+    """Histories of one config with every kind of event."""
+    events: list[ConfigEvent] = []
+    deleted = False
+    for version in range(draw(st.integers(1, 6))):
+        common = COMMON | {"timestamp": NOON + timedelta(seconds=version)}
+        if version and not deleted and draw(st.booleans()):
+            events.append(deleted_event(ID, version, **common))
+            deleted = True
+            continue
+        schema_id = draw(st.sampled_from([None, "s", "t"]))
+        schema_version = None if schema_id is None else draw(st.integers(1, 3))
+        to_version = draw(st.none() | st.integers(1, version)) if version else None
+        event = write(
+            version,
+            deleted,
+            content=draw(documents()),
+            schema_id=schema_id,
+            schema_version=schema_version,
+            to_version=to_version,
+            **common,
+        )
+        events.append(event)
+        deleted = False
+    return events
 
 
-def test_a_second_creation_is_a_broken_invariant() -> None:
-    with pytest.raises(BrokenInvariant, match="starts with ConfigCreated"):
-        fold([write(0), write(0)])
+@given(histories())
+def test_the_newest_event_says_all_that_the_fold_of_the_library_makes(
+    events: list[ConfigEvent],
+) -> None:
+    """What `settle` stands on: an event that changes a part only must not be added without it."""
+    folded: Config | None = None
+    for event in events:
+        folded = event.mutate(folded)
+        assert folded is not None
+        settled = settle(event)
+        assert vars(settled) | {"_created_on": NOON} == vars(folded)
 
 
-@pytest.mark.parametrize("first", [write(1), deleted_event(ID, 1, **COMMON)])
-def test_a_history_without_its_beginning_is_a_broken_invariant(first: ConfigEvent) -> None:
-    with pytest.raises(BrokenInvariant, match="starts with ConfigCreated"):
-        fold([first])
+@pytest.mark.parametrize(
+    ("event", "version"),
+    [(write(0), 2), (write(1), 1), (write(1, True), 1), (deleted_event(ID, 0, **COMMON), 1)],
+)
+def test_a_config_starts_with_its_creation_and_only_with_it(
+    event: ConfigEvent, version: int
+) -> None:
+    check_place(ID, 3 - version, event.TOPIC)
+    with pytest.raises(BrokenInvariant, match=rf"p/a\.b version {version} .* starts with"):
+        check_place(ID, version, event.TOPIC)
 
 
-@pytest.mark.parametrize("version", [0, 1, 3])
-def test_a_version_that_does_not_follow_is_refused(version: int) -> None:
-    event = deleted_event(ID, version, **COMMON)
-    with pytest.raises(BrokenInvariant, match="does not follow"):
-        fold([write(0), write(1), event])
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_event_that_nobody_knows_is_undecodable(version: int) -> None:
+    with pytest.raises(UndecodableEntry, match=r"p/a\.b version .*unknown event 'config:moved'"):
+        check_place(ID, version, "config:moved")
 
 
-def test_the_event_of_another_config_is_refused() -> None:
-    other = deleted_event(config_id("p", "other"), 1, **COMMON)
-    with pytest.raises(BrokenInvariant, match="does not follow"):
-        fold([write(0), other])
+@pytest.mark.parametrize("revisions", [1, 3])
+def test_a_history_with_a_gap_is_a_broken_invariant(revisions: int) -> None:
+    check_history(ID, 2, 2)
+    with pytest.raises(BrokenInvariant, match=r"p/a\.b has . revisions, .* version 2"):
+        check_history(ID, revisions, 2)

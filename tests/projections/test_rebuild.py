@@ -7,7 +7,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from domain.errors import UndecodableEntry
+from domain.errors import BrokenInvariant, UndecodableEntry
 from projections import rebuild as rebuild_module
 from projections import shadow
 from projections.rebuild import rebuild_configs, verify_configs
@@ -143,8 +143,29 @@ async def test_a_config_may_begin_and_end_in_any_page(
             assert (report.configs, report.differences) == (20, 0)
 
 
-async def test_a_revision_that_cannot_be_read_stops_a_rebuild_and_leaves_the_rows(
-    database_url: str, nats_url: str, stream_name: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("bad", "error", "words"),
+    [
+        ("state = '[]' WHERE config_key = 'k.3'", UndecodableEntry, "config:created: "),
+        # What is not the newest any more is held to its place in the history.
+        ("event = 'config:moved' WHERE version = 1", UndecodableEntry, "version 1: unknown"),
+        ("event = 'config:updated' WHERE config_key = 'k.4'", BrokenInvariant, "k.4 version 1"),
+        ("event = 'config:created' WHERE config_key = 'k.4'", BrokenInvariant, "k.4 version 2"),
+        (
+            "version = 3 WHERE config_key = 'k.4' AND version = 2",
+            BrokenInvariant,
+            "k.4 has 2 revisions",
+        ),
+    ],
+)
+async def test_a_history_that_cannot_be_stops_a_rebuild_and_leaves_the_rows(
+    database_url: str,
+    nats_url: str,
+    stream_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    bad: str,
+    error: type[Exception],
+    words: str,
 ) -> None:
     """The page that was asked for ahead must not be waited for, or left behind."""
     monkeypatch.setattr(shadow, "PAGE", 3)
@@ -153,9 +174,8 @@ async def test_a_revision_that_cannot_be_read_stops_a_rebuild_and_leaves_the_row
         project, _ = await service.project(admin)
         await _fill(admin, f"{project}/configs")
         before = await _rows(database_url)
-        bad = "UPDATE config_revisions SET state = '[]' WHERE config_key = 'k.3'"
-        await tamper(database_url, bad)
-        with pytest.raises(UndecodableEntry):
+        await tamper(database_url, f"UPDATE config_revisions SET {bad}")
+        with pytest.raises(error, match=words):
             await rebuild_configs(database_url)
         assert await _rows(database_url) == before
         left = asyncio.all_tasks() - {asyncio.current_task()}
