@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 import aiohttp
 import psutil
@@ -25,23 +26,25 @@ MODEL_MB, BASE_MB = 512, 200
 
 
 async def measure_sizes(rounds: int, small: bool) -> list[Row]:
-    """Fill the database in steps, and start a fresh web process at each."""
+    """Start a fresh web process at each size; reads alternate between one of few and of many."""
     divisor = 10 if small else 1
-    with running_stack() as stack:
-        async with aiohttp.ClientSession() as session:
-            api = Api(session, stack.base_url)
-            await api.sign_in()
-            project, key = await api.project()
-        project_id = project.split("/")[-1]
-        await fill(stack.database_url, project_id, FEW, 1, "a.")
-        few = await _visit(stack, project, key, "a", FEW, rounds)
-        await fill(stack.database_url, project_id, START_CONFIGS // divisor - FEW, 1, "b.")
-        starts = [await _visit(stack, project, key, "a", FEW, 1) for _ in range(rounds)]
-        rest = (MANY - START_CONFIGS) // divisor
-        await fill(stack.database_url, project_id, rest, 1, "c.")
-        many = await _visit(stack, project, key, "c", rest, rounds)
-    start_s = median([visit.start_s for visit in starts])
-    warm_s = median([visit.warm_s for visit in starts])
+    with running_stack() as small_stack, running_stack() as stack:
+        few, many = await _Place.of(small_stack), await _Place.of(stack)
+        await few.fill(FEW)
+        await many.fill(START_CONFIGS // divisor)
+        starts = []
+        for _ in range(rounds):
+            async with _started(many) as process:
+                starts.append(process)
+        await many.fill(MANY // divisor)
+        async with _started(few) as one, _started(many) as other:
+            reads = [
+                (await one.p50_ms(turn), await other.p50_ms(turn)) for turn in range(8 * rounds)
+            ]
+            memory_mb = psutil.Process(other.pid).memory_info().rss / 1024 / 1024
+    few_ms, many_ms = (median(list(each)) for each in zip(*reads, strict=True))
+    start_s = median([process.start_s for process in starts])
+    warm_s = median([process.warm_s for process in starts])
     return [
         Row(
             f"start of a web process with {START_CONFIGS // divisor:,} configs",
@@ -53,39 +56,84 @@ async def measure_sizes(rounds: int, small: bool) -> list[Row]:
         ),
         Row(
             f"GET p50 of {WORKING_SET} among {MANY // divisor:,} configs",
-            f"{many.p50_ms:.2f} ms",
-            f"{few.p50_ms:.2f} ms among {FEW:,}",
-            many.p50_ms / few.p50_ms,
+            f"{many_ms:.2f} ms",
+            f"{few_ms:.2f} ms among {FEW:,}",
+            median([ours / beside for beside, ours in reads]),
             1.2,
             at_most=True,
         ),
         Row(
             f"memory of a web process with {MANY // divisor:,} configs",
-            f"{many.memory_mb:.0f} MB",
+            f"{memory_mb:.0f} MB",
             f"{MODEL_MB} MB for configs, {BASE_MB} MB for itself",
-            many.memory_mb / (MODEL_MB + BASE_MB),
+            memory_mb / (MODEL_MB + BASE_MB),
             1,
             at_most=True,
         ),
     ]
 
 
-@dataclass(frozen=True)
-class _Visit:
-    """What a fresh web process took."""
+@dataclass
+class _Place:
+    """A project that is filled in steps."""
 
+    stack: Stack
+    project: str
+    key: str
+    fills: list[int] = field(default_factory=list)
+    """How many configs each step brought."""
+
+    @classmethod
+    async def of(cls, stack: Stack) -> _Place:
+        async with aiohttp.ClientSession() as session:
+            api = Api(session, stack.base_url)
+            await api.sign_in()
+            return cls(stack, *await api.project())
+
+    async def fill(self, total: int) -> None:
+        """Up to so many configs."""
+        project_id, step = self.project.split("/")[-1], total - sum(self.fills)
+        await fill(self.stack.database_url, project_id, step, 1, f"step{len(self.fills)}.")
+        self.fills.append(step)
+
+    def paths(self) -> list[str]:
+        """Of the configs that are read, spread over those of the last step."""
+        last, step = len(self.fills) - 1, self.fills[-1]
+        return [
+            f"{self.project}/configs/step{last}.k.{number * step // WORKING_SET}"
+            for number in range(WORKING_SET)
+        ]
+
+
+@dataclass(frozen=True)
+class _Process:
+    """A fresh web process."""
+
+    pid: int
+    port: int
+    key: str
+    paths: list[str]
     start_s: float
     """Until it answered the first GET."""
     warm_s: float
     """Until it had taken in what fits."""
-    p50_ms: float
-    memory_mb: float
+
+    async def p50_ms(self, turn: int) -> float:
+        """Of reads of one config, another one at each turn."""
+        plan = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "seconds": 0.5,
+            "headers": {"X-API-Key": self.key},
+            "gets": [self.paths[turn * 25 % len(self.paths)]],
+        }
+        found: float = (await asyncio.to_thread(load, plan))["p50_ms"]
+        return found
 
 
-async def _visit(
-    stack: Stack, project: str, key: str, prefix: str, count: int, rounds: int
-) -> _Visit:
-    port = free_port()
+@asynccontextmanager
+async def _started(place: _Place) -> AsyncIterator[_Process]:
+    stack, port = place.stack, free_port()
     secret = (stack.folder / "data" / "secret_key").read_text().strip()
     environ = {
         **stack.environ,
@@ -95,17 +143,14 @@ async def _visit(
         "GUARDIAN_PORT": str(port),
         "GUARDIAN_READ_MODEL_MB": str(MODEL_MB),
     }
-    paths = [
-        f"{project}/configs/{prefix}.k.{number * count // WORKING_SET}"
-        for number in range(WORKING_SET)
-    ]
+    paths = place.paths()
     started = time.perf_counter()
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "app.cli", "web", cwd=ROOT, env=environ
     )
     try:
         base_url = f"http://127.0.0.1:{port}"
-        async with aiohttp.ClientSession(headers={"X-API-Key": key}) as session:
+        async with aiohttp.ClientSession(headers={"X-API-Key": place.key}) as session:
             await _until(session, base_url + paths[0], lambda _: True)
             start_s = time.perf_counter() - started
             await _until(session, base_url + "/metrics", _is_warm)
@@ -113,18 +158,7 @@ async def _visit(
             for path in paths:
                 async with session.get(base_url + path) as response:
                     assert response.status == 200
-        p50s = []
-        for path in paths[:: WORKING_SET // 8] * rounds:
-            plan = {
-                "host": "127.0.0.1",
-                "port": port,
-                "seconds": 0.5,
-                "headers": {"X-API-Key": key},
-                "gets": [path],
-            }
-            p50s.append((await asyncio.to_thread(load, plan))["p50_ms"])
-        memory_mb = psutil.Process(process.pid).memory_info().rss / 1024 / 1024
-        return _Visit(start_s, warm_s, median(p50s), memory_mb)
+        yield _Process(process.pid, port, place.key, paths, start_s, warm_s)
     finally:
         process.terminate()
         await process.wait()
