@@ -6,7 +6,7 @@ Must never hold longer than it was asked to, nor when the process is to end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from app.errors import Unavailable
@@ -24,8 +24,11 @@ class LongPolls:
         self._closing = False
         model.listen(self._hear)
 
-    async def change(self, project_id: str, key: str, timeout_s: float) -> None:
-        """Return when the config has a new revision, after `timeout_s`, or when we end.
+    async def change(
+        self, project_id: str, key: str, timeout_s: float, *, left: asyncio.Future[None]
+    ) -> None:
+        """Return when the config has a new revision, after `timeout_s`, when whoever asked has
+        `left`, or when we end.
 
         Raises Unavailable when too many wait already.
         """
@@ -37,12 +40,15 @@ class LongPolls:
         waiting = self._waiting.setdefault((project_id, key), set())
         waiting.add(future)
         self._count += 1
+        tell: Callable[[object], None] = lambda _: _release({future})  # noqa: E731
+        left.add_done_callback(tell)
         try:
             async with asyncio.timeout(timeout_s):
                 await future
         except TimeoutError:
             pass
         finally:
+            left.remove_done_callback(tell)
             self._count -= 1
             waiting.discard(future)
             if not waiting and self._waiting.get((project_id, key)) is waiting:

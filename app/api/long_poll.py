@@ -8,6 +8,7 @@ from aiohttp import web
 
 from app.access.principal import Permission
 from app.api.access import Access, project_access
+from app.api.refusals import Connection
 from app.api.requests import TENANT
 from app.errors import InvalidParameter
 from app.services import SERVICES
@@ -31,10 +32,14 @@ async def held(request: web.Request, access: Access, key: str) -> None:
     """Return when the config has changed, or the time of the request's `wait` is over.
 
     Nothing waits before the change is listened for, so what was read just before is not missed.
+    Also when the client leaves: its place is another's then.
     Raises as `project_access` does if the caller lost their right meanwhile; TooManyRequests when
     the account has its share of held requests already.
     """
-    services = request.app[SERVICES]
+    services, connection = request.app[SERVICES], request.protocol
+    assert isinstance(connection, Connection)
     with services.held_places.hold(request[TENANT]):
-        await services.long_polls.change(access.project_id, key, wait_of(request))
+        await services.long_polls.change(
+            access.project_id, key, wait_of(request), left=connection.lost
+        )
     await project_access(request, Permission.READ)

@@ -7,6 +7,7 @@ in the log. Here they are problems like all others. Must name nothing of what wa
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -95,14 +96,31 @@ class Refusals:
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's HTTP connection, with our answers to what it cannot read."""
+    """aiohttp's HTTP connection, with our answers to what it cannot read; tells who waits of its
+    end."""
 
-    __slots__ = ("_last_body", "_refusals")
+    __slots__ = ("_last_body", "_lost", "_refusals")
 
     def __init__(self, server: web.Server, refusals: Refusals, **options: Any) -> None:
         super().__init__(server, **options)
         self._refusals = refusals
         self._last_body: StreamReader | None = None
+        self._lost: asyncio.Future[None] | None = None
+
+    @property
+    def lost(self) -> asyncio.Future[None]:
+        """Done when the client has left. For who waits long; nothing ends a handler for that."""
+        if self._lost is None:
+            self._lost = asyncio.get_running_loop().create_future()
+            if self.transport is None:
+                self._lost.set_result(None)
+        return self._lost
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """As aiohttp's."""
+        super().connection_lost(exc)
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         """As aiohttp's; and whoever reads a body is told when the rest of it cannot be read.
