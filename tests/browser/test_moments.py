@@ -100,3 +100,11 @@ def test_the_feed_says_which_changes_came_after_the_moment(
     rows.nth(3).get_by_role("link").click()
     expect(person.page.get_by_test_id("diff")).to_contain_text("2000")
     expect(person.page).to_have_url(AT)
+
+
+def test_a_search_at_no_moment_says_that_nothing_could_be_read(project: str, ana: Open) -> None:
+    person = ana("/projects")
+    person.expected_statuses.add(400)
+    person.open(f"/p/{project}/configs?at=yesterday")
+    person.page.get_by_label("Search keys and content").fill("limit")
+    expect(person.page.get_by_text("What there is could not be read")).to_be_visible()

@@ -21,7 +21,7 @@ type Find = (words: string) => Found[];
 function ConfigSearch({ project }: { project: string }) {
   const [address] = useSearchParams();
   const at = address.get("at");
-  const { data } = useConfigs(project, at);
+  const { data, isError } = useConfigs(project, at);
   const find = useCallback<Find>(
     (words) =>
       search(data?.items ?? [], words, LIMIT).map((hit) => ({
@@ -31,11 +31,11 @@ function ConfigSearch({ project }: { project: string }) {
       })),
     [data, project, at],
   );
-  return <Box placeholder="Search keys and content" find={find} loaded={data?.complete === true} />;
+  return <Box placeholder="Search keys and content" find={find} loaded={data?.complete === true} failed={isError} />;
 }
 
 function ProjectSearch() {
-  const { data } = useProjects();
+  const { data, isError } = useProjects();
   const find = useCallback<Find>(
     (words) => {
       const wanted = words.trim().toLowerCase();
@@ -46,10 +46,10 @@ function ProjectSearch() {
     },
     [data],
   );
-  return <Box placeholder="Search projects" find={find} loaded={data !== undefined} />;
+  return <Box placeholder="Search projects" find={find} loaded={data !== undefined} failed={isError} />;
 }
 
-function Box({ placeholder, find, loaded }: { placeholder: string; find: Find; loaded: boolean }) {
+function Box({ placeholder, find, loaded, failed }: { placeholder: string; find: Find; loaded: boolean; failed: boolean }) {
   const [words, setWords] = useState("");
   /** Enter was pressed before there was anything to go to. */
   const [entered, setEntered] = useState(false);
@@ -130,7 +130,7 @@ function Box({ placeholder, find, loaded }: { placeholder: string; find: Find; l
       </Combobox.Target>
       <Combobox.Dropdown hidden={words.trim() === ""}>
         <Combobox.Options mah={420} style={{ overflowY: "auto" }} aria-label="Found">
-          {found.length === 0 && <Combobox.Empty>{loaded ? "Nothing found" : "Still loading…"}</Combobox.Empty>}
+          {found.length === 0 && <Combobox.Empty>{loaded ? "Nothing found" : failed ? "What there is could not be read" : "Still loading…"}</Combobox.Empty>}
           {found.map((each) => (
             <Combobox.Option key={each.value} value={each.value} className="hit">
               <div className="mono break">
