@@ -28,6 +28,7 @@ def test_edits_are_collected_and_committed_together(admin: Api, project: str, an
     assert person.axe() == []
     person.button("Commit 2 changes").click()
     expect(person.page.get_by_text("Nothing is waiting to be committed")).to_be_visible()
+    expect(person.page.locator(":focus")).to_have_text("2 configs are committed together")
     revisions = [
         admin("GET", f"/v1/projects/{project}/configs/{key}/revisions")["items"][0] for key in "ab"
     ]

@@ -2,7 +2,7 @@
 import { Button, Checkbox, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { Link, useParams } from "react-router";
 import { commitSet, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
@@ -52,6 +52,11 @@ export function ChangeSetPage() {
   const open = useOpen();
   // Who waited long looks away: on this page the word stays.
   const tell = (words: string) => (open.current ? setDone(words) : notifications.show({ message: words, color: "accent" }));
+  const word = useRef<HTMLDivElement>(null);
+  useEffect(() => {
+    // What was committed took its button along.
+    if (done !== null && document.activeElement === document.body) word.current?.focus();
+  }, [done, drafts.length]);
   const chosen = drafts.filter((each) => !left.has(each.key));
 
   return (
@@ -64,9 +69,11 @@ export function ChangeSetPage() {
           </div>
         </div>
         {done !== null && (
-          <Notice tone="good" boxed live>
-            {done}
-          </Notice>
+          <div ref={word} tabIndex={-1}>
+            <Notice tone="good" boxed live>
+              {done}
+            </Notice>
+          </div>
         )}
         {drafts.length === 0 ? (
           <section className="panel">
