@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from domain.config import (
@@ -112,6 +112,8 @@ def histories(draw: st.DrawFn) -> list[ConfigEvent]:
     return events
 
 
+# How quickly histories are made, and one is folded, is the machine's matter.
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 def test_the_newest_event_says_all_that_the_fold_of_the_library_makes(
     events: list[ConfigEvent],
