@@ -6,7 +6,7 @@ Must never hold longer than it was asked to, nor when the process is to end.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from app.errors import Unavailable
@@ -40,7 +40,10 @@ class LongPolls:
         waiting = self._waiting.setdefault((project_id, key), set())
         waiting.add(future)
         self._count += 1
-        tell: Callable[[object], None] = lambda _: _release({future})  # noqa: E731
+
+        def tell(_: object) -> None:
+            _release({future})
+
         left.add_done_callback(tell)
         try:
             async with asyncio.timeout(timeout_s):

@@ -14,7 +14,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from domain.codec import decode_state
+from eventsourcing.persistence import StoredEvent
+
+from domain.codec import decode_event
 from domain.config import EVENT_NAMES, Config, check_history, check_place, config_id, settle
 from domain.json_document import encode_json
 from projections.revisions import Connection
@@ -236,7 +238,7 @@ def _settled(found: Any) -> Row:
     originator_id = config_id(project_id, key)
     check_place(originator_id, version, topic)
     check_history(originator_id, revisions, version)
-    event = decode_state(originator_id, version, topic, state)
+    event = decode_event(StoredEvent(originator_id, version, topic, state))
     config = settle(event)
     return (
         project_id,

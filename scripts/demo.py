@@ -203,7 +203,7 @@ async def run(settings: Settings, base_url: str, changes: int) -> None:
             f"verify: {found.differences} rows differ; first: {found.first.what} {found.first.key}"
         )
         rebuilt = await rebuild_configs(dsn)
-        print(f"rebuild: {rebuilt.configs} configs folded, {rebuilt.differences} put right")
+        print(f"rebuild: {rebuilt.configs} configs made again, {rebuilt.differences} put right")
         assert (await verify_configs(dsn)).differences == 0
         after = await demo.all_configs(project)
         same = before == after == await table_of(dsn, created["id"])

@@ -96,8 +96,10 @@ class Refusals:
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's HTTP connection, with our answers to what it cannot read; tells who waits of its
-    end."""
+    """aiohttp's HTTP connection, with our answers to what it cannot read.
+
+    Tells who waits long of its end.
+    """
 
     __slots__ = ("_last_body", "_lost", "_refusals")
 

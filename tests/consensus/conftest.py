@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import nats
@@ -13,8 +12,7 @@ import pytest
 from nats.js import JetStreamContext
 
 from consensus.jetstream import JetStreamLog
-from consensus.jetstream_layout import Layout
-from consensus.jetstream_stream import stream_config
+from tests.support.old_stream import add_old_stream
 from tests.support.servers import RaftAddress
 
 TIMEOUT_S = 10.0
@@ -46,10 +44,7 @@ async def ungrouped_log(
     admin: JetStreamContext, raft_group: RaftAddress, stream_name: str
 ) -> AsyncIterator[JetStreamLog]:
     """On a stream as it was made before there were groups."""
-    config = stream_config(stream_name, 3)
-    subjects = Layout(stream_name, groups=False).subjects
-    assert subjects == [f"{stream_name}.change", f"{stream_name}.barrier"]
-    await admin.add_stream(replace(config, subjects=subjects))
+    await add_old_stream(admin, stream_name)
     log = await connect(raft_group, stream_name)
     yield log
     await log.close()

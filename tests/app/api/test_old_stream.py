@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import nats
 import pytest_asyncio
 
 from app.migrations import create_database, up
 from app.settings import Settings
-from consensus.jetstream_layout import GROUP_ROOM, Layout
-from consensus.jetstream_stream import stream_config
+from consensus.jetstream_layout import GROUP_ROOM
 from projections.replay import replay
 from tests.faults.test_backup import guardian
+from tests.support.old_stream import add_old_stream
 from tests.support.service import Service, run_service, settings_for
 
 MANY = 20
@@ -23,8 +22,7 @@ MANY = 20
 async def settings(database_url: str, nats_url: str, stream_name: str) -> Settings:
     """Of a service with such a stream."""
     client = await nats.connect(nats_url.split(","))
-    subjects = Layout(stream_name, groups=False).subjects
-    await client.jetstream().add_stream(replace(stream_config(stream_name, 3), subjects=subjects))
+    await add_old_stream(client.jetstream(), stream_name)
     await client.close()
     return settings_for(database_url, nats_url, stream_name)
 

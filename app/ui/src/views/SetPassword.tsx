@@ -1,10 +1,10 @@
-import { Button, PasswordInput } from "@mantine/core";
+import { PasswordInput } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request, url } from "../api/client";
 import type { User } from "../api/types";
-import { Dialog } from "../components/Dialog";
-import { Failure, Notice } from "../components/basics";
+import { FormDialog } from "../components/FormDialog";
+import { Notice } from "../components/basics";
 
 /** For who has forgotten theirs: one's own is changed under "Your account", with the old one. */
 export function SetPassword({ user, onDone, onClose }: { user: User; onDone: () => void; onClose: () => void }) {
@@ -17,36 +17,19 @@ export function SetPassword({ user, onDone, onClose }: { user: User; onDone: () 
     },
   });
   return (
-    <Dialog onClose={onClose} title={`Set password of ${user.email}`}>
-      <form
-        className="stack"
-        onSubmit={(event) => {
-          event.preventDefault();
-          if (!set.isPending) set.mutate();
-        }}
-      >
-        <Notice tone="warn" boxed>
-          Their old password ends, and every sign-in of theirs.
-        </Notice>
-        <PasswordInput
-          label="New password"
-          description="12 characters or more. Tell it to them; they change it after signing in"
-          value={password}
-          onChange={(event) => setPassword(event.currentTarget.value)}
-          required
-          autoComplete="new-password"
-          data-autofocus
-        />
-        {set.error && <Failure error={set.error} />}
-        <div className="row">
-          <Button type="submit" disabled={password === ""} loading={set.isPending}>
-            Set password
-          </Button>
-          <Button variant="default" onClick={onClose}>
-            Cancel
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={`Set password of ${user.email}`} act="Set password" doing={set} ready={password !== ""} onClose={onClose}>
+      <Notice tone="warn" boxed>
+        Their old password ends, and every sign-in of theirs.
+      </Notice>
+      <PasswordInput
+        label="New password"
+        description="12 characters or more. Tell it to them; they change it after signing in"
+        value={password}
+        onChange={(event) => setPassword(event.currentTarget.value)}
+        required
+        autoComplete="new-password"
+        data-autofocus
+      />
+    </FormDialog>
   );
 }
