@@ -14,7 +14,7 @@ from typing import Any
 
 import asyncpg
 import structlog
-import uuid6
+import uuid_utils
 
 from app.barrier import SharedBarrier
 from app.changes import Change, ChangeIds, Committed, Expected, Keep, Plan, Prospect
@@ -101,7 +101,7 @@ class ChangeWriter:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout_s
         for attempt in itertools.count():
-            change_id = ids(attempt) if ids else str(uuid6.uuid7())
+            change_id = ids(attempt) if ids else str(uuid_utils.uuid7())
             outcome = await self._decided(change_id) if ids else None
             try:
                 if outcome is None:
@@ -145,7 +145,7 @@ class ChangeWriter:
         met = await self._met(project_id, changes, deadline)
         async with self._gate.admit(project_id, met, deadline, tenant=tenant) as prospects:
             if prospects:
-                self._change_set(str(uuid6.uuid7()), project_id, prospects, actor, comment)
+                self._change_set(str(uuid_utils.uuid7()), project_id, prospects, actor, comment)
             return prospects
 
     async def _decided(self, change_id: str) -> Outcome | None:

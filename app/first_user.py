@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 import asyncpg
-import uuid6
+import uuid_utils
 
 from app.access.passwords import PasswordHashing, PasswordRefused, check_password_rules
 from app.errors import Duplicate
@@ -48,7 +48,7 @@ async def ensure_first_superuser(database_url: str, settings: Settings) -> tuple
             email = users.normalise_email(settings.admin_email or DEFAULT_EMAIL)
             password = settings.admin_password or secrets.token_urlsafe(18)
             password_hash = PasswordHashing().hash_password(password)
-            await users.insert_user(connection, str(uuid6.uuid7()), email, password_hash, True)
+            await users.insert_user(connection, str(uuid_utils.uuid7()), email, password_hash, True)
             return email, password
     except Duplicate as error:
         raise SettingsError(

@@ -18,9 +18,7 @@ from app.access.passwords import PasswordPool
 from app.access.sign_in_throttle import SignInThrottle
 from app.access.tokens import KeyRing
 from app.access.upkeep import Upkeep
-from app.api.errors import problems
-from app.api.middleware import install, limited, observed
-from app.api.pages import page_addresses
+from app.api.middleware import install, observed
 from app.api.routes import all_routes
 from app.background import Background
 from app.barrier import SharedBarrier
@@ -117,7 +115,7 @@ async def connect_pool(
 def create_app(settings: Settings) -> web.Application:
     """The whole web service; it connects when the application starts."""
     app = web.Application(
-        middlewares=[observed, problems, limited, page_addresses],
+        middlewares=[observed],
         client_max_size=settings.max_content_bytes + BODY_OVERHEAD_BYTES,
     )
     app.add_routes(all_routes())

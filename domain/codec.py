@@ -40,8 +40,15 @@ _MAPPER: Mapper[str] = Mapper(OrjsonTranscoder())
 
 
 def encode_event(event: ConfigEvent) -> StoredEvent:
-    """The event's topic and the exact bytes that will be committed and hashed."""
-    return _MAPPER.to_stored_event(event)
+    """The event's topic and the exact bytes that will be committed and hashed.
+
+    As the Mapper does it, which takes twice as long; a test holds the two together.
+    """
+    state = dict(vars(event))
+    originator_id, version = state.pop("originator_id"), state.pop("originator_version")
+    if (class_version := _class_version(type(event))) > 1:
+        state["class_version"] = class_version
+    return StoredEvent(originator_id, version, event.TOPIC, orjson.dumps(state))
 
 
 def decode_event(stored: StoredEvent) -> ConfigEvent:

@@ -18,7 +18,8 @@ _AUTHOR = """CASE WHEN r.created_by_user_id IS NULL AND r.created_by_email IS NO
 COLUMNS = f"""r.sequence, r.position, r.change_id, r.change_index, r.project_id, r.config_key,
     r.version, r.event, r.state, r.schema_id, r.schema_version, r.comment,
     {_AUTHOR}, r.created_by_email, r.created_at, r.hash"""
-"""What `from_row` needs of `config_revisions AS r`; the author is whom the event names."""
+"""What `from_row` needs of `config_revisions AS r`, first and in this order; the author is whom the
+event names."""
 LINE_COLUMNS = COLUMNS.replace("r.event, r.state,", "r.event, NULL::bytea AS state,")
 """The same without the content, which is then None: a line of history need not load it."""
 
@@ -36,23 +37,43 @@ def content_of(topic: str, state: bytes | None) -> bytes | None:
 
 def from_row(row: Any) -> RecordedRevision:
     """The revision of a row that was selected with `COLUMNS`."""
+    # By place, not by name: it takes half the time, and a follower does little else.
+    (
+        sequence,
+        position,
+        change_id,
+        change_index,
+        project_id,
+        key,
+        version,
+        event,
+        state,
+        schema_id,
+        schema_version,
+        comment,
+        user_id,
+        user_email,
+        created_at,
+        hash_,
+        *_,
+    ) = row
     return RecordedRevision(
-        sequence=row["sequence"],
-        position=row["position"],
-        change_id=row["change_id"],
-        change_index=row["change_index"],
-        project_id=intern(row["project_id"]),
-        key=row["config_key"],
-        version=row["version"],
-        event=intern(row["event"]),
-        content=content_of(row["event"], row["state"]),
-        schema_id=_shared(row["schema_id"]),
-        schema_version=row["schema_version"],
-        comment=row["comment"],
-        user_id=_shared(row["created_by_user_id"]),
-        user_email=_shared(row["created_by_email"]),
-        created_at=row["created_at"],
-        hash=row["hash"],
+        sequence,
+        position,
+        change_id,
+        change_index,
+        intern(project_id),
+        key,
+        version,
+        intern(event),
+        content_of(event, state),
+        _shared(schema_id),
+        schema_version,
+        comment,
+        _shared(user_id),
+        _shared(user_email),
+        created_at,
+        hash_,
     )
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import click
-import uuid6
+import uuid_utils
 
 from app.access.passwords import PasswordHashing
 from app.commands import Failure, KnownFailures, Misuse, attached_settings
@@ -127,7 +127,7 @@ async def own_account(dsn: str) -> tuple[str, str]:
     connection = await asyncpg.connect(dsn)
     try:
         password_hash = PasswordHashing().hash_password(password)
-        await insert_user(connection, str(uuid6.uuid7()), email, password_hash, True)
+        await insert_user(connection, str(uuid_utils.uuid7()), email, password_hash, True)
     finally:
         await connection.close()
     return email, password

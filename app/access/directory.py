@@ -73,15 +73,24 @@ class Directory:
     async def user_of_token(self, token: str) -> User:
         """The user who holds this access token. Raises CredentialsRefused."""
         claims = self._verified(token)
-        row = await self._look_up(
-            ("session", claims.user_id, claims.session_id),
-            lambda: access.find_session(self._pool, claims.user_id, claims.session_id),
+        found = await self._look_up(
+            ("session", claims.user_id, claims.session_id), lambda: self._find_user(claims)
         )
-        if row is None or row["disabled"]:
+        if found is None:
             raise CredentialsRefused("no such user, or disabled")
-        if not row["signed_in"] or row["password_generation"] != claims.password_generation:
+        user, password_generation = found
+        if user is None or password_generation != claims.password_generation:
             raise CredentialsRefused("the session has ended")
-        return User(row["id"], row["email"], row["is_superuser"], claims.session_id)
+        assert isinstance(user, User)
+        return user
+
+    async def _find_user(self, claims: AccessClaims) -> tuple[User | None, int] | None:
+        """The user of a session that stands, and which password they have."""
+        row = await access.find_session(self._pool, claims.user_id, claims.session_id)
+        if row is None or row["disabled"]:
+            return None
+        user = User(row["id"], row["email"], row["is_superuser"], claims.session_id)
+        return user if row["signed_in"] else None, row["password_generation"]
 
     def _verified(self, token: str) -> AccessClaims:
         """What a good token says. A signature is checked once; the end of a token, each time."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
-import uuid6
+import uuid_utils
 
 from app.access.directory import CredentialsRefused
 from app.access.tokens import (
@@ -50,7 +50,9 @@ async def start(
     user = await sessions.lock_user(connection, user_id)
     if user is None or user["disabled"] or user["password_generation"] != password_generation:
         raise CredentialsRefused("the user or the password was changed meanwhile")
-    return await _issue(connection, ring, str(uuid6.uuid7()), user_id, password_generation, cookie)
+    return await _issue(
+        connection, ring, str(uuid_utils.uuid7()), user_id, password_generation, cookie
+    )
 
 
 async def renew(pool: asyncpg.Pool, ring: KeyRing, plain: str, *, from_cookie: bool) -> Tokens:
@@ -111,7 +113,7 @@ async def _issue(
     refresh = new_refresh_token()
     await sessions.add_token(
         connection,
-        str(uuid6.uuid7()),
+        str(uuid_utils.uuid7()),
         family_id,
         user_id,
         refresh.hash,

@@ -1,4 +1,4 @@
-"""The one map from exceptions to problems (RFC 9457), and the middleware that applies it.
+"""The one map from exceptions to problems (RFC 9457), and what applies it.
 
 Must stay complete: a test walks every exception class of `app.errors`, `domain.errors` and the
 access package. What is not mapped is a bug and answers 500 with the request id, nothing more.
@@ -27,7 +27,7 @@ logger = structlog.get_logger(__name__)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
-"""Set by the outermost middleware (app.api.middleware)."""
+"""Set by the middleware (app.api.middleware)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,17 +255,13 @@ def problem_response(
     )
 
 
-@web.middleware
-async def problems(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Turn every refusal into its problem."""
-    try:
-        return await handler(request)
-    except web.HTTPException as error:
-        if error.status < 400:
-            raise
-        return _from_http(request, error)
-    except Exception as error:  # noqa: BLE001 - the outermost door: a bug becomes a 500
+def problem_of(request: web.Request, error: Exception) -> web.Response:
+    """The problem of what a handler raised. Raises it again if it is no refusal (a redirect)."""
+    if not isinstance(error, web.HTTPException):
         return _from_exception(request, error)
+    if error.status < 400:
+        raise error
+    return _from_http(request, error)
 
 
 def _from_exception(request: web.Request, error: Exception) -> web.Response:

@@ -61,10 +61,12 @@ class HotReads:
         self._tls_depends = bool(services.settings.trusted_proxies)
         self._logs = services.settings.log_level in ("debug", "info")
 
-    async def __call__(self, request: BaseRequest) -> web.StreamResponse:
-        """Answer one request. From the look into memory to the answer nothing can come between."""
-        if request.method != "GET":
-            return await self._otherwise(request)
+    def __call__(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
+        """Answer one request."""
+        return (self._read if request.method == "GET" else self._otherwise)(request)
+
+    async def _read(self, request: BaseRequest) -> web.StreamResponse:
+        """From the look into memory to the answer nothing can come between."""
         start = time.perf_counter()
         path, _, query = request.raw_path.partition("?")
         if query and query != _LINEARIZABLE:

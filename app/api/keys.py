@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
-import uuid6
+import uuid_utils
 from aiohttp import web
 
 from app.access.api_keys import generate_api_key
@@ -54,7 +54,7 @@ async def create_key(request: web.Request) -> web.Response:
     key = generate_api_key()
     row = await keys.insert_key(
         request.app[SERVICES].pool,
-        str(uuid6.uuid7()),
+        str(uuid_utils.uuid7()),
         access.project_id,
         name,
         role_level,

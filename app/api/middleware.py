@@ -20,7 +20,8 @@ from multidict import CIMultiDict
 from app.access.principal import Application
 from app.api.access import CALLER, PROJECT
 from app.api.client_address import is_https
-from app.api.errors import REQUEST_ID, Handler
+from app.api.errors import REQUEST_ID, Handler, problem_of
+from app.api.pages import index, is_address_of_page
 from app.api.requests import storable
 from app.errors import NotFound, Unavailable
 from app.services import SERVICES
@@ -76,14 +77,15 @@ def request_id_for(headers: Mapping[str, str]) -> str:
 @web.middleware
 async def observed(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Give the request its id, and write one line and one count when it is over."""
-    request[REQUEST_ID] = request_id_for(request.headers)
+    request_id = request[REQUEST_ID] = request_id_for(request.headers)
     metrics = request.app[SERVICES].metrics
     start, status = time.perf_counter(), CLIENT_LEFT
     # For every line that is written meanwhile. Each request has a task and a context of its own.
-    structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
+    structlog.contextvars.bind_contextvars(request_id=request_id)
+    route = route_of(request)
     metrics.in_flight += 1
     try:
-        response = _preflight(request) or await handler(request)
+        response = _preflight(request) or await _answer(request, handler, route)
         status = response.status
         return response
     except web.HTTPException as error:
@@ -91,14 +93,59 @@ async def observed(request: web.Request, handler: Handler) -> web.StreamResponse
         raise
     finally:
         metrics.in_flight -= 1
-        _report(request, status, time.perf_counter() - start)
+        seconds = time.perf_counter() - start
+        metrics.answered(request.method, route, status, seconds, stream=route in STREAMS)
+        _log(request, route, status, seconds)
 
 
-def _report(request: web.Request, status: int, seconds: float) -> None:
-    route = route_of(request)
-    request.app[SERVICES].metrics.answered(
-        request.method, route, status, seconds, stream=route in STREAMS
-    )
+async def _answer(request: web.Request, handler: Handler, route: str) -> web.StreamResponse:
+    """The handler's answer, or the problem that kept it from one."""
+    try:
+        _check_names(request)
+        if route in UNHURRIED:
+            return await handler(request)
+        return await _in_time(handler(request), HANDLER_TIMEOUT_S)
+    except web.HTTPNotFound as error:
+        if is_address_of_page(request):
+            return await index(request)
+        return problem_of(request, error)
+    except Exception as error:  # noqa: BLE001 - the outermost door: a bug becomes a 500
+        return problem_of(request, error)
+
+
+def _check_names(request: web.Request) -> None:
+    """Refuse what names things that cannot be."""
+    for name, value in request.match_info.items():
+        # A config's key has a grammar, and its own problem.
+        if name != "key" and not (storable(value) and len(value) <= 200):
+            raise NotFound("there is no such thing")
+
+
+async def _in_time(answer: Awaitable[web.StreamResponse], seconds: float) -> web.StreamResponse:
+    """End what takes too long. As asyncio.timeout(), which takes three times as long itself
+    (12 µs), for all requests but few."""
+    task = asyncio.current_task()
+    assert task is not None
+    is_over = False
+
+    def end() -> None:
+        nonlocal is_over
+        is_over = True
+        task.cancel()
+
+    alarm = asyncio.get_running_loop().call_later(seconds, end)
+    try:
+        return await answer
+    except asyncio.CancelledError:
+        # Cancelled by others too, it is theirs.
+        if not is_over or task.uncancel() > 0:
+            raise
+        raise Unavailable("the request took too long and was ended") from None
+    finally:
+        alarm.cancel()
+
+
+def _log(request: web.Request, route: str, status: int, seconds: float) -> None:
     who: dict[str, str] = {}
     principal = request.get(CALLER)
     if isinstance(principal, Application):
@@ -125,41 +172,6 @@ def route_of(request: web.Request) -> str:
     return "none" if resource is None else resource.canonical
 
 
-@web.middleware
-async def limited(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """End what takes too long, and what names things that cannot be."""
-    for name, value in request.match_info.items():
-        # A config's key has a grammar, and its own problem.
-        if name != "key" and not (storable(value) and len(value) <= 200):
-            raise NotFound("there is no such thing")
-    if route_of(request) in UNHURRIED:
-        return await handler(request)
-    return await _in_time(handler(request), HANDLER_TIMEOUT_S)
-
-
-async def _in_time(answer: Awaitable[web.StreamResponse], seconds: float) -> web.StreamResponse:
-    """As asyncio.timeout(), which takes three times as long (12 µs), for all requests but few."""
-    task = asyncio.current_task()
-    assert task is not None
-    is_over = False
-
-    def end() -> None:
-        nonlocal is_over
-        is_over = True
-        task.cancel()
-
-    alarm = asyncio.get_running_loop().call_later(seconds, end)
-    try:
-        return await answer
-    except asyncio.CancelledError:
-        # Cancelled by others too, it is theirs.
-        if not is_over or task.uncancel() > 0:
-            raise
-        raise Unavailable("the request took too long and was ended") from None
-    finally:
-        alarm.cancel()
-
-
 def fixed_headers(settings: Settings) -> CIMultiDict[str]:
     """What `complete_headers` adds whoever asks, while no browser's other origin does."""
     headers = CIMultiDict({**_SECURITY_HEADERS, "Server": SERVER})
@@ -174,8 +186,7 @@ async def complete_headers(request: web.Request, response: web.StreamResponse) -
     """Add to every answer, streams and files too, what its handler did not set."""
     headers = response.headers
     settings = request.app[SERVICES].settings
-    for name, value in _SECURITY_HEADERS.items():
-        headers.setdefault(name, value)
+    headers.merge(_SECURITY_HEADERS)
     headers["Server"] = SERVER
     if (request_id := request.get(REQUEST_ID)) is not None:
         headers["X-Request-Id"] = request_id

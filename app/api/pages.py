@@ -10,7 +10,6 @@ from pathlib import Path
 
 from aiohttp import web
 
-from app.api.errors import Handler
 from app.services import SERVICES
 
 STATIC = Path(__file__).parent.parent / "static"
@@ -46,15 +45,9 @@ def content_security_policy(nonce: str) -> str:
     )
 
 
-@web.middleware
-async def page_addresses(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer with the page where nothing else is, and a browser asks for a document."""
-    try:
-        return await handler(request)
-    except web.HTTPNotFound:
-        if request.method not in ("GET", "HEAD") or request.path.startswith(_API):
-            raise
-        return await index(request)
+def is_address_of_page(request: web.Request) -> bool:
+    """Whether a browser that asks for this, where nothing else is, is to get the page."""
+    return request.method in ("GET", "HEAD") and not request.path.startswith(_API)
 
 
 async def index(request: web.Request) -> web.Response:
@@ -84,5 +77,5 @@ async def asset(request: web.Request) -> web.StreamResponse:
 
 
 def routes() -> list[web.RouteDef]:
-    """This module's routes; the page itself comes by `page_addresses`."""
+    """This module's routes; the page itself comes by `is_address_of_page`."""
     return [web.get("/", index), web.get("/assets/{name}", asset)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import uuid6
+import uuid_utils
 from aiohttp import web
 
 from app.access.api_keys import generate_api_key
@@ -37,7 +37,7 @@ async def create_project(request: web.Request) -> web.Response:
     name = name_of(await read_object(request, "name"))
     key = generate_api_key()
     row = await projects.insert_project(
-        request.app[SERVICES].pool, str(uuid6.uuid7()), name, user.user_id, key.hash
+        request.app[SERVICES].pool, str(uuid_utils.uuid7()), name, user.user_id, key.hash
     )
     return json_response(
         {**_view(row), "role": "owner", "api_key": key.plain},

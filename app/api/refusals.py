@@ -76,7 +76,7 @@ class Refusals:
                 detail = "the only expectation that is met is 100-continue; leave Expect out"
                 return self._refuse(request, EXPECTATION_FAILED, detail, error)
 
-        return answer
+        return lambda request: (answer if "Expect" in request.headers else otherwise)(request)
 
     def _refuse(
         self, request: web.BaseRequest, problem: Problem, detail: str, error: BaseException | None

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 import asyncpg
-import uuid6
+import uuid_utils
 from aiohttp import web
 
 from app.access.principal import Principal, Role, User
@@ -76,7 +76,7 @@ async def create_schema(request: web.Request) -> web.Response:
     await services.validators.check_schema(text, tenant=request[TENANT])
     try:
         schema = await schemas.insert_schema(
-            services.pool, str(uuid6.uuid7()), name, project_id, text, user.user_id
+            services.pool, str(uuid_utils.uuid7()), name, project_id, text, user.user_id
         )
     except asyncpg.ForeignKeyViolationError as error:
         raise NotFound("there is no such project any more") from error

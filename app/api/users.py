@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import asyncpg
-import uuid6
+import uuid_utils
 from aiohttp import web
 
 from app.api.access import superuser
@@ -51,7 +51,7 @@ async def create_user(request: web.Request) -> web.Response:
     password_hash = await services.passwords.hash_password(body.text("password", longest=10_000))
     row = await users.insert_user(
         services.pool,
-        str(uuid6.uuid7()),
+        str(uuid_utils.uuid7()),
         email,
         password_hash,
         body.boolean("is_superuser", False),

@@ -68,7 +68,7 @@ def _given_password(password_stdin: bool, prompt: bool) -> str | None:
 
 async def _create(database_url: str, email: str, password: str, superuser: bool) -> str:
     import asyncpg
-    import uuid6
+    import uuid_utils
 
     from app.access.passwords import PasswordHashing
     from app.tables.users import insert_user
@@ -76,7 +76,7 @@ async def _create(database_url: str, email: str, password: str, superuser: bool)
     password_hash = PasswordHashing().hash_password(password)
     connection = await asyncpg.connect(database_url)
     try:
-        user_id = str(uuid6.uuid7())
+        user_id = str(uuid_utils.uuid7())
         await insert_user(connection, user_id, email, password_hash, superuser)
         return user_id
     finally:

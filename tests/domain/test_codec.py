@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import orjson
 import pytest
 from eventsourcing.domain import CanMutateAggregate, MetaDomainEvent
-from eventsourcing.persistence import StoredEvent
+from eventsourcing.persistence import Mapper, StoredEvent
 from eventsourcing.utils import register_topic
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +119,12 @@ def test_an_event_comes_back_equal_and_is_written_the_same_again(event: ConfigEv
     assert type(found) is type(event)
     assert found.__dict__ == event.__dict__
     assert encode_event(found) == stored
+
+
+@given(events())
+def test_an_event_is_written_as_the_librarys_mapper_writes_it(event: ConfigEvent) -> None:
+    mapper: Mapper[str] = Mapper(OrjsonTranscoder())
+    assert encode_event(event) == mapper.to_stored_event(event)
 
 
 def test_content_that_looks_like_the_librarys_markers_stays_content() -> None:

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import asyncpg
-import uuid6
+import uuid_utils
 from eventsourcing.persistence import (
     Notification,
     ProcessRecorder,
@@ -65,7 +65,7 @@ def _ours(event: StoredEvent) -> Revision:
         topic=event.topic,
         state=event.state,
         position=1,
-        change_id=str(uuid6.uuid7()),
+        change_id=str(uuid_utils.uuid7()),
         change_index=0,
         created_at=datetime.now(UTC),
         content="null",

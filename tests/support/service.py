@@ -17,7 +17,7 @@ from typing import Any
 import aiohttp
 import asyncpg
 import orjson
-import uuid6
+import uuid_utils
 from aiohttp import web
 
 from app.access.passwords import CHEAP_PARAMETERS, PasswordHashing, PasswordPool
@@ -143,7 +143,8 @@ async def _ensure_superuser(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         if not await users.count_superusers(connection):
-            await users.insert_user(connection, str(uuid6.uuid7()), EMAIL, _password_hash(), True)
+            user_id = str(uuid_utils.uuid7())
+            await users.insert_user(connection, user_id, EMAIL, _password_hash(), True)
     finally:
         await connection.close()
 
