@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import signal
+import sys
 from pathlib import Path
 
 from bench.reads import measure_reads
@@ -42,6 +44,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="a tenth of the sizes")
     given = parser.parse_args()
+    # As Ctrl-C does: by default it would end at once, and leave the servers that it started.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     rows = measure(given.parts or list(PARTS), given.rounds, given.small)
     show(rows)
     save(rows, RESULTS)
