@@ -83,3 +83,24 @@ def test_two_keys_at_once_change_the_address_both(admin: Api, project: str, ana:
     )
     expect(person.page.get_by_role("dialog")).to_be_visible()
     expect(person.page).to_have_url(re.compile(r"side=history&review="))
+
+
+def test_a_name_that_is_typed_before_the_plan_is_shown_is_kept(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", 1)
+    moment = admin("GET", f"/v1/projects/{project}/configs/limit")["position"]
+    admin.put(project, "limit", 2, 1)
+    name = admin("GET", f"/v1/projects/{project}")["name"]
+    person = ana(f"/p/{project}/history?at={moment}")
+    held: list[Route] = []
+    person.page.route("**/rollback?dry_run=true", lambda route: held.append(route), times=1)
+    person.button("Roll the project back to this moment…").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog.get_by_role("button", name="Roll back 0 configs")).to_be_visible()
+    dialog.get_by_label(re.compile("^Type ")).fill(name)
+    for route in held:
+        route.continue_()
+    dialog.get_by_role("button", name="Roll back 1 config").click()
+    expect(dialog).to_have_count(0)
+    assert admin.content(project, "limit") == 1

@@ -21,7 +21,7 @@ export function ConfirmTyped({
   act: string;
   /** It cannot be done (yet), whatever is typed. */
   impossible?: boolean;
-  /** Names what is shown; when that becomes something else, the name is to be typed again. */
+  /** Names what is shown, once it is; when that becomes something else, the name is to be typed again. */
   shown?: string;
   children: ReactNode;
   /** false: it was not done, and `children` say why; the dialog stays. */
@@ -32,7 +32,7 @@ export function ConfirmTyped({
   const [typedFor, setTypedFor] = useState(shown);
   if (typedFor !== shown) {
     setTypedFor(shown);
-    setTyped("");
+    if (typedFor !== undefined) setTyped("");
   }
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);

@@ -59,7 +59,7 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
       name={name}
       act={`Roll back ${count === 1 ? "1 config" : `${count} configs`}`}
       impossible={!plan.data || plan.isFetching || count === 0}
-      shown={JSON.stringify(plan.data?.changes ?? null)}
+      shown={plan.data && JSON.stringify(plan.data.changes)}
       onClose={onClose}
       onConfirm={rollBack}
     >
