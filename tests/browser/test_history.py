@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 
 from playwright.sync_api import expect
 
@@ -135,6 +136,21 @@ def test_a_whole_project_goes_back_only_after_its_name_is_typed(
     expect(dialog).to_have_count(0)
     configs = admin("GET", f"/v1/projects/{project}/configs")["items"]
     assert {each["key"]: each["content"] for each in configs} == {"a": 1, "b": 1}
+
+
+def test_now_is_the_end_of_the_slider_however_young_the_project(
+    admin: Api, project: str, ana: Open
+) -> None:
+    _limits(admin, project, 1)
+    person = ana("/projects")
+    made = admin("GET", f"/v1/projects/{project}/configs/limit")["updated_at"]
+    person.page.clock.set_fixed_time(datetime.fromisoformat(made) + timedelta(milliseconds=300))
+    person.open(f"/p/{project}/history")
+    expect(person.page.get_by_text("now", exact=True)).to_be_visible()
+    thumb = person.page.get_by_role("slider", name="Moment")
+    end = thumb.get_attribute("aria-valuemax")
+    assert end is not None
+    expect(thumb).to_have_attribute("aria-valuenow", end)
 
 
 def test_the_slider_turns_the_project_read_only_as_it_was_and_back(

@@ -46,6 +46,9 @@ export function MomentPicker({ project }: { project: string }) {
     if (to === at) setDragged(null);
     else address({ at: to }, true);
   };
+  // A slider of no length cannot be moved: it goes on beyond now while all is younger than a second.
+  const end = Math.max(now_ms, start + SECOND_MS);
+  const isNow = at === null && dragged === null;
   const step_ms = Math.max(1, Math.floor((now_ms - start) / 2000));
   // The last step may end short of now; whoever moves the thumb to the end means now.
   const choose = (time: number) => go(time > now_ms - step_ms ? null : new Date(time).toISOString());
@@ -61,7 +64,7 @@ export function MomentPicker({ project }: { project: string }) {
       <header>
         <h2 className="grow">The project at any moment</h2>
         <span className="muted" title={utcTime(iso)}>
-          {at === null && dragged === null ? "now" : exactTime(iso)}
+          {isNow ? "now" : exactTime(iso)}
           {position !== null && dragged === null && `, position ${position}`}
         </span>
       </header>
@@ -75,9 +78,9 @@ export function MomentPicker({ project }: { project: string }) {
           <Slider
             className="grow"
             min={start}
-            max={Math.max(now_ms, start + SECOND_MS)}
+            max={end}
             step={step_ms}
-            value={value}
+            value={isNow ? end : value}
             onChange={setDragged}
             onChangeEnd={choose}
             label={(time) => exactTime(new Date(time).toISOString())}
