@@ -150,6 +150,8 @@ def test_a_project_that_goes_back_waits_for_its_outcome_too(
     person.expected_statuses.add(503)
     person.button("Roll the project back to this moment…").click()
     dialog = person.page.get_by_role("dialog")
+    # What would change comes first: a name that was typed before is to be typed again.
+    expect(dialog.get_by_role("list", name="What would change")).to_be_visible()
     dialog.get_by_role("textbox").last.fill(name)
     with running.nobody_applies():
         dialog.get_by_role("button", name="Roll back 1 config").click()
