@@ -7,6 +7,7 @@ import {
   type UseQueryResult,
 } from "@tanstack/react-query";
 import { all, get, pages, query, request, url, type Page } from "./client";
+import { reuse } from "../lib/reuse";
 import { compareKeys } from "../lib/tree";
 import { Problem } from "./problem";
 import { live } from "./watch";
@@ -30,6 +31,7 @@ export const client = new QueryClient({
       // being online is about another network, and would leave views waiting without a word.
       networkMode: "always",
       staleTime: 10_000,
+      structuralSharing: reuse,
       retry: (count, error) =>
         count < 2 && error instanceof Problem && (error.status === 0 || error.status === 503),
       retryDelay: (count) => 500 * 2 ** count,

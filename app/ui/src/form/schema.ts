@@ -1,5 +1,5 @@
 /** What a form needs to know of a JSON Schema. Local references only; the rest is left to the service. */
-import { isObject, isRawNumber, pointerPath, type Json, type JsonObject } from "../lib/json";
+import { isObject, isRawNumber, objectOf, pointerPath, type Json, type JsonObject } from "../lib/json";
 
 export type Kind = "object" | "array" | "string" | "number" | "integer" | "boolean" | "null" | "any";
 
@@ -29,7 +29,7 @@ export function resolve(root: Json, schema: Json | undefined, depth = 0): JsonOb
       merged = {
         ...resolved,
         ...merged,
-        properties: { ...asObject(resolved.properties), ...asObject(merged.properties) },
+        properties: objectOf(new Map([resolved, merged].flatMap((each) => Object.entries(asObject(each.properties))))),
         required: [...asList(resolved.required), ...asList(merged.required)],
       };
     }
@@ -68,10 +68,12 @@ export function starter(root: Json, schema: JsonObject): Json {
   if (choice !== undefined) return choice;
   switch (kindOfSchema(schema)) {
     case "object":
-      return Object.fromEntries(
-        asList(schema.required)
-          .filter((name): name is string => typeof name === "string")
-          .map((name) => [name, starter(root, resolve(root, asObject(schema.properties)[name]))]),
+      return objectOf(
+        new Map(
+          asList(schema.required)
+            .filter((name) => typeof name === "string")
+            .map((name) => [name, starter(root, resolve(root, asObject(schema.properties)[name]))]),
+        ),
       );
     case "array":
       return [];

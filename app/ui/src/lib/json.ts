@@ -1,31 +1,66 @@
 /**
  * JSON that comes back exactly as it was written. A number that JavaScript
- * would change (64-bit integers, 1.0, 1e400) is kept as its source text, so
- * showing and saving a document never alters it.
+ * would change (64-bit integers, 1.0, 1e400) is kept as its source text, and
+ * names stay in their order, so showing and saving a document never alters it.
  */
+import { visit } from "jsonc-parser";
 
 /** The brand only keeps the type checker from taking it for an object of JSON. */
 export type RawNumber = { readonly rawJSON: string; readonly brand?: () => never };
 export type Json = null | boolean | number | string | RawNumber | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
-type SourceContext = { source?: string };
 type LosslessJson = {
   rawJSON(text: string): RawNumber;
   isRawJSON(value: unknown): value is RawNumber;
-  parse(text: string, reviver: (key: string, value: unknown, context: SourceContext) => unknown): unknown;
 };
 const lossless = JSON as unknown as LosslessJson;
 
 /** False in a browser that would corrupt large numbers (before 2025). */
 export const canKeepNumbers = typeof lossless.rawJSON === "function";
 
+function exact(value: Json, source: string): Json {
+  return typeof value === "number" && String(value) !== source ? lossless.rawJSON(source) : value;
+}
+
 export function parseJson<T = Json>(text: string): T {
-  return lossless.parse(text, (_key, value, context) =>
-    typeof value === "number" && context.source !== undefined && String(value) !== context.source
-      ? lossless.rawJSON(context.source)
-      : value,
-  ) as T;
+  // `visit` forgives what is not JSON; this does not.
+  JSON.parse(text);
+  type Inner = Json[] | Map<string, Json>;
+  const around: { inner: Inner; name: string }[] = [];
+  let inner: Inner = [];
+  let name = "";
+  const add = (value: Json): void => void (inner instanceof Map ? inner.set(name, value) : inner.push(value));
+  const begin = (next: Inner): void => {
+    around.push({ inner, name });
+    inner = next;
+  };
+  const end = (value: Json): void => {
+    ({ inner, name } = around.pop() ?? { inner: [], name: "" });
+    add(value);
+  };
+  visit(text, {
+    onObjectBegin: () => begin(new Map()),
+    onObjectProperty: (next) => void (name = next),
+    onObjectEnd: () => end(objectOf(inner as Map<string, Json>)),
+    onArrayBegin: () => begin([]),
+    onArrayEnd: () => end(inner as Json[]),
+    onLiteralValue: (value: Json, offset, length) => add(exact(value, text.slice(offset, offset + length))),
+  });
+  return (inner as Json[])[0] as T;
+}
+
+/**
+ * An object whose names are in the order of `members`. JavaScript has those that are integers
+ * come first; what is made here tells the true order to `Object.keys` and `JSON.stringify` alike.
+ * A copy by `{ ...object }` or `Object.fromEntries` would lose it.
+ */
+export function objectOf(members: ReadonlyMap<string, Json>): JsonObject {
+  const object = Object.fromEntries(members);
+  const names = [...members.keys()];
+  if (Object.keys(object).every((name, index) => name === names[index])) return object;
+  // Frozen, because a name that is added later would be missing in `names`.
+  return new Proxy(Object.freeze(object), { ownKeys: () => names });
 }
 
 export function isRawNumber(value: unknown): value is RawNumber {
@@ -73,6 +108,11 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
     );
   }
   return false;
+}
+
+/** Unlike `sameJson`, this also tells in which order names are. */
+export function writtenAlike(a: Json | undefined, b: Json | undefined): boolean {
+  return a === b || JSON.stringify(a) === JSON.stringify(b);
 }
 
 /** One line that tells what a value is, for lists. */

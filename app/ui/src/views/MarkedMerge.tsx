@@ -2,7 +2,7 @@ import { Button } from "@mantine/core";
 import { Notice } from "../components/basics";
 import { DiffView } from "../editor/DiffView";
 import type { Draft } from "../lib/drafts";
-import { formatJson, sameJson, tryParse, type Json } from "../lib/json";
+import { formatJson, tryParse, writtenAlike, type Json } from "../lib/json";
 import { merge3 } from "../lib/merge3";
 import type { Theirs } from "./MergeDialog";
 
@@ -26,7 +26,7 @@ export function MarkedMerge({
   onClose: () => void;
 }) {
   const mine = tryParse(draft.text);
-  const edited = draft.schemaId !== undefined || (draft.text !== "" && !sameJson(mine?.value, base));
+  const edited = draft.schemaId !== undefined || (draft.text !== "" && !writtenAlike(mine?.value, base));
   const keep = () => {
     const merged = mine ? merge3(base, live.content, mine.value).value : undefined;
     onKeep(merged === undefined ? draft.text : formatJson(merged));
