@@ -12,8 +12,10 @@ const told = typeof document === "undefined" ? null : document.querySelector<HTM
 const MAX_CONTENT_BYTES = Number(told?.content) || USUAL_MAX_CONTENT_BYTES;
 /** jsonc-parser's SyntaxKind.EOF, a const enum that a module of its own cannot import. */
 const END_OF_FILE = 17;
-const MAX_INTEGER = 2n ** 64n - 1n;
+const MAX_INTEGER = 2n ** 63n - 1n;
 const MIN_INTEGER = -(2n ** 63n);
+/** RFC 7493 section 2.1: U+FDD0 to U+FDEF, and the last two of every plane. */
+const NONCHARACTER = /\p{Noncharacter_Code_Point}/u;
 
 const sentences: Record<string, string> = {
   InvalidSymbol: "This is not JSON: a value is a string in double quotes, a number, true, false, null, [ ] or { }",
@@ -41,6 +43,8 @@ function numberIssue(source: string): string | null {
 
 function stringIssue(value: string): string | null {
   if (value.includes("\u0000")) return "The character \\u0000 cannot be stored";
+  const found = NONCHARACTER.exec(value);
+  if (found) return `U+${found[0].codePointAt(0)?.toString(16).toUpperCase()} is no character`;
   if (!value.isWellFormed()) return "A lone surrogate: half of a character";
   return null;
 }

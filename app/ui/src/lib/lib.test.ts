@@ -29,7 +29,10 @@ describe("JSON comes back as it was written", () => {
 describe("what the service would refuse is found while typing", () => {
   it.each([
     ['{"a":1,"a":2}', "twice"],
-    ["18446744073709551616", "64 bits"],
+    ["9223372036854775808", "64 bits"],
+    ["-9223372036854775809", "64 bits"],
+    ['"\\ufdd0"', "U+FDD0"],
+    ['{"\u{1FFFF}":1}', "U+1FFFF"],
     ['"\\ud800"', "surrogate"],
     ['{"a":1,}', "expected"],
     ["// no", "omments"],
@@ -54,6 +57,7 @@ describe("what the service would refuse is found while typing", () => {
 
   it("says nothing about a good document", () => {
     expect(findIssues('{"a":{"b":1},"b":{"b":2}}')).toEqual([]);
+    expect(findIssues('[9223372036854775807, -9223372036854775808, "\u{10FFFD}"]')).toEqual([]);
   });
 });
 
