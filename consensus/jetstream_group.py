@@ -126,11 +126,13 @@ class GroupAppender:
     async def _run(self) -> None:
         """Send group after group until nobody waits."""
         pause = FIRST_PAUSE_S
-        while self._keep_wanted():
+        while self._queue:
             deadline = max(waiting.deadline for waiting in self._queue)
-            if not await self._connection.wait_up(deadline):
-                if self._connection.is_closed:
-                    break
+            is_up = await self._connection.wait_up(deadline)
+            if self._connection.is_closed:
+                break
+            # Behind the wait: who gave up meanwhile was told that nothing was appended.
+            if not self._keep_wanted() or not is_up:
                 continue
             self._take()
             if await self._send():

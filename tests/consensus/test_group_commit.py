@@ -151,6 +151,23 @@ async def test_whoever_waits_too_long_behind_another_was_certainly_not_appended(
     assert list(script.entries.values()) == [b"0", b"2"]
 
 
+async def test_whoever_gave_up_without_a_connection_is_not_sent_when_there_is_one() -> None:
+    script, back = Script(), asyncio.Event()
+
+    class Away(Up):
+        async def wait_up(self, deadline: float) -> bool:
+            await back.wait()
+            return True
+
+    appender = GroupAppender(cast(Connection, Away()), cast(Publisher, script), LAYOUT)
+    second = asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S))
+    with pytest.raises(LogUnavailable):
+        await appender.append("0", b"0", timeout=0.05)
+    back.set()
+    assert await second == 100
+    assert list(script.entries.values()) == [b"1"]
+
+
 async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_that_it_is_not() -> (
     None
 ):
