@@ -3,7 +3,8 @@
 One Raft proposal of the engine costs far more than the bytes in it, so under load a message
 carries as many entries as came meanwhile; an entry that comes alone goes alone and at once.
 Must never tell a caller that nothing was appended once a message with its entry may have been
-taken in, nor send such an entry in another message.
+taken in, nor send such an entry in another message, nor send any once its callers' time is over:
+they hold what it was checked against (the locks on schemas) no longer than that.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ GROUP_BYTES: Final = 64 * 1024
 
 _ALONE_BYTES: Final = GROUP_BYTES // 4
 """A larger entry goes by itself, beside the groups, so that it holds up nobody."""
+
+
+_SPREAD_S: Final = 1.0
+"""Entries whose times end further apart do not go together: the first end is the message's."""
 
 
 class _Waiting:
@@ -174,10 +179,12 @@ class GroupAppender:
 
     def _take(self) -> None:
         """The next group: as many as fit, one at least."""
-        size = 0
+        size, deadline = 0, self._queue[0].deadline
         while self._queue and len(self._group) < GROUP_ROOM:
             size += LENGTH_BYTES + len(self._queue[0].data)
             if self._group and size > self._limit:
+                break
+            if abs(self._queue[0].deadline - deadline) > _SPREAD_S:
                 break
             self._group.append(self._queue.popleft())
 
@@ -197,7 +204,7 @@ class GroupAppender:
                 subject,
                 data,
                 {"Nats-Msg-Id": message_id},
-                timeout=max(waiting.deadline for waiting in group) - loop.time(),
+                timeout=min(waiting.deadline for waiting in group) - loop.time(),
                 retry_refused=False,
             )
         except LogUnavailable:
