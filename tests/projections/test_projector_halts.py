@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import orjson
 import pytest
 
 from consensus.memory import MemoryLog
@@ -17,6 +18,8 @@ from projections.halts import clear_halt, read_halt
 from projections.revisions import Connection
 from projections.skips import add_skip
 from tests.projections.projector_world import TIMEOUT_S, UNDECODABLE, World, write
+
+DELETED: dict[str, object] = {"timestamp": "2026-01-01T12:00:00Z", "actor": {}, "comment": None}
 
 # Halts
 
@@ -33,6 +36,25 @@ async def test_an_undecodable_entry_halts_behind_what_came_before_it(world: Worl
         halt = await read_halt(world.connection)
         assert halt is not None
         assert (halt.reason, halt.position) == ("undecodable-entry", bad)
+
+
+@pytest.mark.parametrize(
+    ("header", "state"),
+    [
+        (b'["k",1,"config:created"]', b'{"timestamp":"2026-01-01T12:00:00Z"}'),
+        (b'["k","1","config:deleted"]', orjson.dumps(DELETED)),
+        (b'["k",1,"config:deleted"]', orjson.dumps(DELETED | {"actor": None})),
+    ],
+)
+async def test_an_entry_of_which_only_a_part_can_be_read_halts_too(
+    world: World, header: bytes, state: bytes
+) -> None:
+    """Another error would end the projector without a halt, and nobody could skip the entry."""
+    bad = await world.append_raw(
+        b'{"format":1,"id":"c","project_id":"p","events":[%s]}\n%s' % (header, state)
+    )
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("undecodable-entry", bad)
 
 
 async def test_a_halt_stays_on_record_until_its_place_is_passed(world: World) -> None:
