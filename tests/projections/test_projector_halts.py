@@ -13,8 +13,9 @@ from domain.change_set import ChangeSet, encode_change_set
 from domain.codec import encode_event
 from domain.config import ConfigEvent
 from projections import projector
-from projections.checkpoint import read_checkpoint
-from projections.halts import clear_halt, read_halt
+from projections.checkpoint import Checkpoint, read_checkpoint
+from projections.halts import ProjectorHalted, clear_halt, read_halt
+from projections.log_check import compare_with_log
 from projections.revisions import Connection
 from projections.skips import add_skip
 from tests.projections.projector_world import TIMEOUT_S, UNDECODABLE, World, write
@@ -184,6 +185,20 @@ async def test_other_bytes_at_the_checkpoint_halt(world: World) -> None:
     halted = await world.halted()
     assert (halted.reason, halted.position) == ("log-diverged", position)
     assert hashlib.sha256(entry.data).hexdigest() in halted.detail
+
+
+async def test_a_log_that_lost_the_message_in_the_middle_of_which_a_batch_ended_halts() -> None:
+    """A barrier in its place stands behind the checkpoint, though the log ends before it."""
+
+    class Grouped(MemoryLog):
+        async def barrier(self, *, timeout: float) -> int:
+            return 300
+
+    log = Grouped()
+    log.position_step = 100
+    with pytest.raises(ProjectorHalted, match="the log ends at 200, but 297 was applied") as halted:
+        await compare_with_log(log, Checkpoint(position=297, change_position=297))
+    assert halted.value.reason == "log-behind-checkpoint"
 
 
 async def test_another_empty_log_halts(world: World) -> None:
