@@ -38,7 +38,7 @@ _ALONE_BYTES: Final = GROUP_BYTES // 4
 """A larger entry goes by itself, beside the groups, so that it holds up nobody."""
 
 
-_SPREAD_S: Final = 1.0
+_SPREAD_S: Final = 1.5
 """Entries whose times end further apart do not go together: the first end is the message's."""
 
 
@@ -178,15 +178,20 @@ class GroupAppender:
         return bool(self._queue)
 
     def _take(self) -> None:
-        """The next group: as many as fit, one at least."""
+        """The next group: as many as fit, one at least; who does not go along keeps the place."""
         size, deadline = 0, self._queue[0].deadline
+        left: list[_Waiting] = []
         while self._queue and len(self._group) < GROUP_ROOM:
-            size += LENGTH_BYTES + len(self._queue[0].data)
+            waiting = self._queue.popleft()
+            if abs(waiting.deadline - deadline) > _SPREAD_S:
+                left.append(waiting)
+                continue
+            size += LENGTH_BYTES + len(waiting.data)
             if self._group and size > self._limit:
+                left.append(waiting)
                 break
-            if abs(self._queue[0].deadline - deadline) > _SPREAD_S:
-                break
-            self._group.append(self._queue.popleft())
+            self._group.append(waiting)
+        self._queue.extendleft(reversed(left))
 
     async def _send(self) -> bool:
         """Whether the group is done with; False: it certainly was not appended, and goes again."""

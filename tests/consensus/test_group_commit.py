@@ -175,7 +175,7 @@ async def test_whoever_gave_up_without_a_connection_is_not_sent_when_there_is_on
 async def test_a_message_is_not_sent_again_once_the_time_of_one_of_its_entries_is_over() -> None:
     script = Script()
     appender = appender_on(script)
-    times = (2.5, 2.0, 9.0, 8.5)
+    times = (2.5, 9.0, 2.0, 8.5)
     await asyncio.gather(*(appender.append(new_id(), b"x", timeout=time) for time in times))
     assert [len(decode_group(data) or ()) for _, data in script.messages] == [2, 2]
     first, second = script.timeouts
