@@ -42,6 +42,10 @@ _PING_INTERVAL_S: Final = 2
 _PENDING_BYTES: Final = 2 * MAX_MESSAGE_BYTES
 """What the client holds back for a socket that does not drain."""
 
+_FLUSH_TIMEOUT_S: Final = 1.0
+"""How long a publish waits for such a socket. Without an end to it, one on a server that is frozen
+would wait until there is another server, whatever its caller's time is."""
+
 # Refusals with a client's status code that pass by themselves: no suitable peers for the
 # replicas yet (10005), not the leader any more (10009).
 _TRANSIENT_CODES: Final = frozenset({10005, 10009})
@@ -254,6 +258,7 @@ class Connection:
                 ping_interval=_PING_INTERVAL_S,
                 max_outstanding_pings=2,
                 pending_size=_PENDING_BYTES,
+                flush_timeout=_FLUSH_TIMEOUT_S,
                 **self._options,
             )
             for prepare in self.on_connect:

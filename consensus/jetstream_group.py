@@ -3,7 +3,8 @@
 One Raft proposal of the engine costs far more than the bytes in it, so under load a message
 carries as many entries as came meanwhile; an entry that comes alone goes alone and at once.
 Must never tell a caller that nothing was appended once a message with its entry may have been
-taken in, nor send such an entry in another message.
+taken in, nor send such an entry in another message, nor send any once its callers' time is over:
+they hold what it was checked against (the locks on schemas) no longer than that.
 """
 
 from __future__ import annotations
@@ -35,6 +36,10 @@ GROUP_BYTES: Final = 64 * 1024
 
 _ALONE_BYTES: Final = GROUP_BYTES // 4
 """A larger entry goes by itself, beside the groups, so that it holds up nobody."""
+
+
+_SPREAD_S: Final = 1.5
+"""Entries whose times end further apart do not go together: the first end is the message's."""
 
 
 class _Waiting:
@@ -126,11 +131,13 @@ class GroupAppender:
     async def _run(self) -> None:
         """Send group after group until nobody waits."""
         pause = FIRST_PAUSE_S
-        while self._keep_wanted():
+        while self._queue:
             deadline = max(waiting.deadline for waiting in self._queue)
-            if not await self._connection.wait_up(deadline):
-                if self._connection.is_closed:
-                    break
+            is_up = await self._connection.wait_up(deadline)
+            if self._connection.is_closed:
+                break
+            # Behind the wait: who gave up meanwhile was told that nothing was appended.
+            if not self._keep_wanted() or not is_up:
                 continue
             self._take()
             if await self._send():
@@ -171,13 +178,20 @@ class GroupAppender:
         return bool(self._queue)
 
     def _take(self) -> None:
-        """The next group: as many as fit, one at least."""
-        size = 0
+        """The next group: as many as fit, one at least; who does not go along keeps the place."""
+        size, deadline = 0, self._queue[0].deadline
+        left: list[_Waiting] = []
         while self._queue and len(self._group) < GROUP_ROOM:
-            size += LENGTH_BYTES + len(self._queue[0].data)
+            waiting = self._queue.popleft()
+            if abs(waiting.deadline - deadline) > _SPREAD_S:
+                left.append(waiting)
+                continue
+            size += LENGTH_BYTES + len(waiting.data)
             if self._group and size > self._limit:
+                left.append(waiting)
                 break
-            self._group.append(self._queue.popleft())
+            self._group.append(waiting)
+        self._queue.extendleft(reversed(left))
 
     async def _send(self) -> bool:
         """Whether the group is done with; False: it certainly was not appended, and goes again."""
@@ -195,7 +209,7 @@ class GroupAppender:
                 subject,
                 data,
                 {"Nats-Msg-Id": message_id},
-                timeout=max(waiting.deadline for waiting in group) - loop.time(),
+                timeout=min(waiting.deadline for waiting in group) - loop.time(),
                 retry_refused=False,
             )
         except LogUnavailable:

@@ -243,9 +243,8 @@ class JetStreamReader:
             return
         # A leader that was just elected may not have applied all that is committed; a
         # barrier is behind everything that is.
-        position = await self._barrier()
-        if position <= received:
+        end = await self._barrier() - self._layout.room
+        if end < received:
             raise LogCorrupt(
-                f"the log ends at position {position - self._layout.room}, but position {received} "
-                "was read from it before"
+                f"the log ends at position {end}, but position {received} was read from it before"
             )

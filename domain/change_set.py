@@ -88,13 +88,24 @@ def decode_change_set(data: bytes) -> ChangeSet:
         described = header["events"]
         if not described or len(described) != len(lines) - 1:
             raise UndecodableEntry(f"{len(described)} events announced, {len(lines) - 1} present")
+        change_id, project_id = header["id"], header["project_id"]
+        if not (isinstance(change_id, str) and isinstance(project_id, str)):
+            raise UndecodableEntry("an id that is no text")
         events = tuple(
-            StoredEvent(config_id(header["project_id"], key), version, topic, state)
+            _event(project_id, key, version, topic, state)
             for (key, version, topic), state in zip(described, lines[1:], strict=True)
         )
-        return ChangeSet(header["id"], header["project_id"], events)
+        return ChangeSet(change_id, project_id, events)
     except (orjson.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise UndecodableEntry(f"{type(error).__name__}: {error}") from error
+
+
+def _event(project_id: str, key: Any, version: Any, topic: Any, state: bytes) -> StoredEvent:
+    if not (isinstance(key, str) and isinstance(topic, str) and type(version) is int):
+        raise UndecodableEntry("an event without a key, a version or a name")
+    if not 1 <= version < 2**63:
+        raise UndecodableEntry(f"an event of version {version}")
+    return StoredEvent(config_id(project_id, key), version, topic, state)
 
 
 def conflicts_of(change_set: ChangeSet, heads: Mapping[str, Head]) -> Sequence[Conflict]:

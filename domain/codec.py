@@ -6,6 +6,7 @@ interprets `_type_` keys, and content is the user's.
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from functools import cache
 from typing import Any, cast
@@ -78,12 +79,22 @@ def decode_event(stored: StoredEvent) -> ConfigEvent:
         fields["timestamp"] = datetime.fromisoformat(fields["timestamp"])
         fields["originator_id"] = str(stored.originator_id)
         fields["originator_version"] = stored.originator_version
+        if missing := _field_names(kind) - fields.keys():
+            raise UndecodableEntry(f"{topic} without {', '.join(sorted(missing))}")
+        if not isinstance(fields["actor"].get("user_id"), str | None):
+            raise UndecodableEntry(f"{topic}: a user's id that is no text")
         event: ConfigEvent = object.__new__(kind)
         # Events are frozen, so they are filled from below, as the Mapper does.
         object.__setattr__(event, "__dict__", fields)
         return event
     except (TopicError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UndecodableEntry(f"{topic}: {error}") from error
+
+
+@cache
+def _field_names(kind: type) -> frozenset[str]:
+    """What the bytes, or who describes them, must say of an event of this kind."""
+    return frozenset(field.name for field in dataclasses.fields(kind))
 
 
 @cache

@@ -26,11 +26,12 @@ async def compare_with_log(log: Log, checkpoint: Checkpoint) -> None:
         return
     # A leader that was just elected may not have applied all that is committed, so its last
     # position proves nothing; a barrier is behind everything that is.
-    end = await log.barrier(timeout=BARRIER_TIMEOUT_S)
-    if end <= checkpoint.position:
+    barrier = await log.barrier(timeout=BARRIER_TIMEOUT_S)
+    end = barrier - log.position_step
+    if end < checkpoint.position:
         raise ProjectorHalted(
             "log-behind-checkpoint",
-            f"the log ends at {end - log.position_step}, but {checkpoint.position} was applied",
+            f"the log ends at {end}, but {checkpoint.position} was applied",
             checkpoint.position,
         )
     found = False
@@ -40,7 +41,7 @@ async def compare_with_log(log: Log, checkpoint: Checkpoint) -> None:
         while position < checkpoint.position:
             batch = await reader.next_batch(timeout=READ_TIMEOUT_S)
             if not batch:
-                raise LogUnavailable(f"the log was not delivered up to its barrier at {end}")
+                raise LogUnavailable(f"the log was not delivered up to its barrier at {barrier}")
             for entry in batch:
                 position = entry.position
                 if position <= checkpoint.position and entry.kind is EntryKind.CHANGE:

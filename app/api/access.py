@@ -5,12 +5,14 @@ Every handler of a project's routes goes through `project_access`; nothing else 
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
 from app.access.principal import Application, Permission, Principal, Role, User
-from app.api.requests import TENANT, storable
+from app.api.requests import ASK_AGAIN, TENANT, storable
 from app.errors import NotAllowed, NotFound, NotSignedIn
 from app.services import SERVICES
 
@@ -51,6 +53,7 @@ async def caller(request: web.Request) -> Principal:
             services.upkeep.used(principal)
     request[CALLER] = principal
     request[TENANT] = principal.tenant
+    request[ASK_AGAIN] = caller
     return principal
 
 
@@ -75,6 +78,7 @@ async def signed_in_user(request: web.Request) -> User:
     principal = await caller(request)
     if not isinstance(principal, User):
         raise NotAllowed("signed-in user")
+    request[ASK_AGAIN] = signed_in_user
     return principal
 
 
@@ -83,6 +87,7 @@ async def superuser(request: web.Request) -> User:
     user = await signed_in_user(request)
     if not user.is_superuser:
         raise NotAllowed(Role.SUPERUSER.label)
+    request[ASK_AGAIN] = superuser
     return user
 
 
@@ -103,4 +108,6 @@ async def project_access(request: web.Request, permission: Permission) -> Access
     if isinstance(principal, Application) and permission > Permission.CHANGE:
         raise NotAllowed(Role(permission).label)
     request[PROJECT] = project_id
+    ask_again: Callable[..., Awaitable[object]] = partial(project_access, permission=permission)
+    request[ASK_AGAIN] = ask_again
     return Access(principal, project_id, role)

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from app.access.principal import Application
 from app.api.access import Access
-from app.api.requests import parse_etags, query_integer, query_time
+from app.api.requests import parse_etags, query_integer, query_time, still_allowed
 from app.config_reader import READ_TIMEOUT_S, Consistency
 from app.errors import InvalidParameter, Unavailable
 from app.services import SERVICES
@@ -63,7 +63,12 @@ async def prepare_read(request: web.Request, at_least: int = 0) -> int:
     timeout_s = timeout_of(request)
     if (failed := request.get(NO_BARRIER)) is not None:
         raise failed
-    return await request.app[SERVICES].reader.prepare(consistency, at_least or None, timeout_s)
+    reader = request.app[SERVICES].reader
+    waits = at_least > reader.model.position
+    position = await reader.prepare(consistency, at_least or None, timeout_s)
+    if waits:
+        await still_allowed(request)
+    return position
 
 
 async def reach(request: web.Request, at_least: int = 0) -> None:
@@ -74,7 +79,10 @@ async def reach(request: web.Request, at_least: int = 0) -> None:
     """
     at_least = max(at_least, _min_position(request))
     reader = request.app[SERVICES].reader
+    waits = at_least > reader.model.position
     await reader.prepare(Consistency.STALE, at_least or None, timeout_of(request))
+    if waits:
+        await still_allowed(request)
 
 
 def timeout_of(request: web.Request) -> float:

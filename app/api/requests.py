@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -49,6 +49,8 @@ six times the largest content."""
 TENANT = web.RequestKey("tenant", str)
 """Where `app.api.access` leaves whose share of the workers a request takes."""
 NOBODY = "nobody"
+ASK_AGAIN: web.RequestKey[Callable[..., Awaitable[object]]] = web.RequestKey("ask_again")
+"""Where `app.api.access` leaves how to find out whether the caller still may do what they asked."""
 
 
 async def read_body(request: web.Request, *accepted: str, limit_bytes: int | None = None) -> bytes:
@@ -82,9 +84,18 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
         raise MalformedBody("the body is not framed as its headers say") from None
     except OSError:  # would pass for a database that is away
         raise MalformedBody("the client left before its body was whole") from None
+    if not whole:
+        await still_allowed(request)
     body = unpacked(body, coding, limit_bytes)
     request[BODY] = body
     return body
+
+
+async def still_allowed(request: web.Request) -> None:
+    """To be called behind a wait whose length is the client's choice: else requests that were begun
+    before would outlive a right that was taken away. Raises as what let the caller in."""
+    if (ask_again := request.get(ASK_AGAIN)) is not None:
+        await ask_again(request)
 
 
 async def read_json(

@@ -26,7 +26,7 @@ from app.api.writes import (
     write,
 )
 from app.changes import Change, Expected, Keep
-from app.errors import InvalidParameter, TooManyChanges
+from app.errors import InvalidParameter, NotFound, TooManyChanges
 from app.services import SERVICES, Services
 from app.tables.history import (
     Moment,
@@ -132,7 +132,7 @@ async def _as_it_stood(services: Services, access: Access, moment: Moment) -> Se
     # In parts, so that the memory is bounded by what changes, not by what was touched.
     while keys := list(islice(touched, CHUNK)):
         then = await configs_at(services.pool, access.project_id, keys, moment)
-        now = await services.reader.newest_of(access.project_id, keys)
+        now = await _newest_of(services, access, keys)
         schemas = await _schemas(services, then.values())
         changes += [
             change
@@ -152,7 +152,7 @@ async def _require_unchanged(services: Services, access: Access, position: int) 
     if not moved:
         return
     then = await configs_at(services.pool, access.project_id, moved, since)
-    now = await services.reader.newest_of(access.project_id, moved)
+    now = await _newest_of(services, access, moved)
     raise VersionConflict(
         [
             Conflict(
@@ -164,6 +164,16 @@ async def _require_unchanged(services: Services, access: Access, position: int) 
             for key in moved
         ]
     )
+
+
+async def _newest_of(
+    services: Services, access: Access, keys: Sequence[str]
+) -> dict[str, RecordedRevision]:
+    """Configs that were there a moment ago, as they are now. Raises NotFound."""
+    found = await services.reader.newest_of(access.project_id, keys)
+    if len(found) < len(keys):  # nothing else takes a config from under its history
+        raise NotFound("the project is not there any more")
+    return found
 
 
 def _back(now: RecordedRevision, then: RecordedRevision | None, schemas: set[str]) -> Change | None:

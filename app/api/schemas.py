@@ -68,6 +68,7 @@ async def create_schema(request: web.Request) -> web.Response:
     user = await signed_in_user(request)
     check_query(request)
     body, text = await _read_schema(request, "name", "schema", "project_id")
+    user = await signed_in_user(request)  # as they are behind the body
     name = _name(body.text("name", longest=200))
     project_id = body.text("project_id", None, longest=100)
     if project_id is not None:
@@ -108,6 +109,8 @@ async def put_schema(request: web.Request) -> web.Response:
     force, dry_run = query_boolean(request, "force"), query_boolean(request, "dry_run")
     expected = _expected_version(request)
     body, text = await _read_schema(request, "name", "schema")
+    user = await signed_in_user(request)  # as they are behind the body
+    await _require_change(request, user, schema)
     name = _name(body.text("name", longest=200)) if body.has("name") else None
     services, tenant = request.app[SERVICES], request[TENANT]
     await services.validators.check_schema(text, tenant=tenant)

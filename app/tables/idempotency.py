@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import asyncpg
 import orjson
 
+from app.errors import NotFound
+
 KEPT_FOR = "7 days"
 
 _CLAIM = """
@@ -50,9 +52,15 @@ class Answered:
 async def claim(
     pool: asyncpg.Pool, name: Name, digest: str, change_id: str
 ) -> tuple[str, Answered | None]:
-    """Note the request unless it is; the digest of whoever came first, and their answer if any."""
+    """Note the request unless it is; the digest of whoever came first, and their answer if any.
+
+    Raises NotFound when the project was deleted meanwhile.
+    """
     where = (name.project_id, name.caller, name.key)
-    status = await pool.execute(_CLAIM, *where, digest, change_id)
+    try:
+        status = await pool.execute(_CLAIM, *where, digest, change_id)
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound("the project is not there any more") from error
     if status == "INSERT 0 1":
         return digest, None
     row = await pool.fetchrow(_FIND, *where)

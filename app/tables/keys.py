@@ -7,7 +7,7 @@ from typing import Any
 
 import asyncpg
 
-from app.errors import Duplicate
+from app.errors import Duplicate, NotFound
 from projections.revisions import Connection
 
 Source = asyncpg.Pool | Connection
@@ -42,7 +42,8 @@ async def insert_key(
     created_by_user_id: str,
     expires_at: datetime | None,
 ) -> Any:
-    """Add a key; the row. Raises Duplicate for a name that is taken."""
+    """Add a key; the row. Raises Duplicate for a name that is taken, NotFound when the project, or
+    who makes the key, was deleted meanwhile."""
     try:
         return await source.fetchrow(
             _INSERT,
@@ -57,6 +58,8 @@ async def insert_key(
         )
     except asyncpg.UniqueViolationError as error:
         raise Duplicate(f"there is a key {name!r} already") from error
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotFound("the project, or who asks, is not there any more") from error
 
 
 async def list_keys(source: Source, project_id: str, after: str, limit: int) -> list[Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import asyncpg
 
+from app.errors import NotFound, NotSignedIn
 from projections.revisions import Connection
 
 Source = asyncpg.Pool | Connection
@@ -50,8 +51,11 @@ WHERE id = $1 RETURNING id, previous_api_key_expires_at
 async def insert_project(
     source: Source, project_id: str, name: str, owner_user_id: str, key_hash: str
 ) -> Any:
-    """Add a project; the row."""
-    return await source.fetchrow(_INSERT, project_id, name, owner_user_id, key_hash)
+    """Add a project; the row. Raises NotSignedIn when its owner was deleted meanwhile."""
+    try:
+        return await source.fetchrow(_INSERT, project_id, name, owner_user_id, key_hash)
+    except asyncpg.ForeignKeyViolationError as error:
+        raise NotSignedIn("the user is not there any more") from error
 
 
 async def list_projects(
@@ -88,6 +92,10 @@ async def replace_key(
     """Give the project a new key; when the old one ends, None if that is now.
 
     One old key at most is good beside the new one: one that was in its grace already ends.
+    Raises NotFound when the project was deleted meanwhile.
     """
     row = await source.fetchrow(_REPLACE_KEY, project_id, key_hash, grace)
-    return None if row is None else row["previous_api_key_expires_at"]
+    if row is None:
+        raise NotFound("the project is not there any more")
+    ends_at: datetime | None = row["previous_api_key_expires_at"]
+    return ends_at

@@ -215,6 +215,13 @@ class LogContract:
         with pytest.raises(LogCorrupt):
             await reader.next_batch(timeout=TIMEOUT_S)
 
+    async def test_a_reader_ahead_of_the_log_by_a_part_of_a_message_is_corrupt(
+        self, log: Log
+    ) -> None:
+        await append(log, b"x")
+        with pytest.raises(LogCorrupt):
+            await log.reader(self.step + (self.step + 1) // 2).next_batch(timeout=TIMEOUT_S)
+
     async def test_senseless_arguments_are_refused(self, log: Log) -> None:
         with pytest.raises(ValueError, match="negative"):
             log.reader(-1)

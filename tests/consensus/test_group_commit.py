@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from consensus.jetstream_connection import Connection
 from consensus.jetstream_group import GROUP_BYTES, GroupAppender
-from consensus.jetstream_layout import Layout
+from consensus.jetstream_layout import Layout, decode_group
 from consensus.jetstream_publisher import Publisher
 from consensus.log import (
     AppendOutcomeUnknown,
@@ -48,8 +48,12 @@ class Script:
     messages: list[tuple[str, bytes]] = field(default_factory=list)
     ids: dict[str, int] = field(default_factory=dict)
     hold: asyncio.Event | None = None
+    timeouts: list[float] = field(default_factory=list)
 
-    async def publish(self, subject: str, data: bytes, headers: dict[str, str], **_: object) -> int:
+    async def publish(
+        self, subject: str, data: bytes, headers: dict[str, str], *, timeout: float, **_: object
+    ) -> int:
+        self.timeouts.append(timeout)
         does = self.script.pop(0) if self.script else "taken"
         if self.hold is not None:
             await self.hold.wait()
@@ -149,6 +153,34 @@ async def test_whoever_waits_too_long_behind_another_was_certainly_not_appended(
     await first
     assert await appender.append("2", b"2", timeout=TIMEOUT_S) == 200
     assert list(script.entries.values()) == [b"0", b"2"]
+
+
+async def test_whoever_gave_up_without_a_connection_is_not_sent_when_there_is_one() -> None:
+    script, back = Script(), asyncio.Event()
+
+    class Away(Up):
+        async def wait_up(self, deadline: float) -> bool:
+            await back.wait()
+            return True
+
+    appender = GroupAppender(cast(Connection, Away()), cast(Publisher, script), LAYOUT)
+    second = asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S))
+    with pytest.raises(LogUnavailable):
+        await appender.append("0", b"0", timeout=0.05)
+    back.set()
+    assert await second == 100
+    assert list(script.entries.values()) == [b"1"]
+
+
+async def test_a_message_is_not_sent_again_once_the_time_of_one_of_its_entries_is_over() -> None:
+    script = Script()
+    appender = appender_on(script)
+    times = (2.5, 9.0, 2.0, 8.5)
+    await asyncio.gather(*(appender.append(new_id(), b"x", timeout=time) for time in times))
+    assert [len(decode_group(data) or ()) for _, data in script.messages] == [2, 2]
+    first, second = script.timeouts
+    assert first <= 2.0
+    assert 2.5 < second <= 8.5
 
 
 async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_that_it_is_not() -> (

@@ -268,3 +268,23 @@ async def test_expired_barriers_keep_their_positions_over_the_death_of_all(
     async with asyncio.timeout(TIMEOUT_S):
         assert positions(await waiting) == [position]
     await log.close()
+
+
+async def test_large_appends_to_servers_that_are_frozen_end_with_their_time(
+    log: JetStreamLog, private_raft_group: RaftGroup
+) -> None:
+    # More at once than the client holds back for a socket that nobody reads.
+    large = b"x" * (log.max_entry_bytes * 3 // 4)
+    for member in ALL:
+        private_raft_group.pause_member(member)
+    try:
+        async with asyncio.timeout(10):
+            ends = await asyncio.gather(
+                *(log.append(new_id(), large, timeout=2.0) for _ in range(6)),
+                return_exceptions=True,
+            )
+    finally:
+        for member in ALL:
+            private_raft_group.resume_member(member)
+    assert {type(end) for end in ends} <= {AppendOutcomeUnknown, LogUnavailable}
+    assert await log.append(new_id(), b"x", timeout=TIMEOUT_S)

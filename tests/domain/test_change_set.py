@@ -84,6 +84,14 @@ def header(**changes: Any) -> bytes:
         header(events=[["k", 1]]) + b"\n{}",
         header(events=[7]) + b"\n{}",
         header(events=None) + b"\n{}",
+        header(id=None) + b"\n{}",
+        header(project_id=[]) + b"\n{}",
+        header(events=[[1, 1, "config:created"]]) + b"\n{}",
+        header(events=[["k", "1", "config:created"]]) + b"\n{}",
+        header(events=[["k", True, "config:created"]]) + b"\n{}",
+        header(events=[["k", 0, "config:created"]]) + b"\n{}",
+        header(events=[["k", 2**63, "config:created"]]) + b"\n{}",
+        header(events=[["k", 1, []]]) + b"\n{}",
     ],
 )
 def test_what_is_no_entry_of_ours_is_undecodable(data: bytes) -> None:

@@ -171,6 +171,10 @@ def created_state(**changes: Any) -> bytes:
         ("config:created", b"\xff", "config:created"),
         ("config:created", created_state(timestamp="yesterday"), "config:created"),
         ("config:created", created_state(timestamp=7), "config:created"),
+        ("config:created", created_state(actor=None), "config:created"),
+        ("config:created", created_state(actor={"user_id": []}), "a user's id that is no text"),
+        ("config:rolled-back", created_state(), "config:rolled-back without to_version"),
+        ("config:deleted", b'{"timestamp": "2026-01-01T12:00:00Z"}', "without actor, comment"),
     ],
 )
 def test_what_this_version_does_not_know_is_undecodable(
@@ -206,7 +210,7 @@ def test_an_older_class_version_is_upcast_and_a_newer_one_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(domain.config.EVENT_NAMES, Tagged.TOPIC, "Tagged")
-    old = {"timestamp": "2026-01-01T12:00:00+00:00", "tag": "x"}
+    old = {"timestamp": "2026-01-01T12:00:00+00:00", "tag": "x", "actor": {}}
 
     def decode(state: dict[str, Any]) -> Any:
         return decode_event(StoredEvent("p/k", 1, Tagged.TOPIC, orjson.dumps(state)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 
+import orjson
 import pytest
 
 from consensus.memory import MemoryLog
@@ -12,11 +13,14 @@ from domain.change_set import ChangeSet, encode_change_set
 from domain.codec import encode_event
 from domain.config import ConfigEvent
 from projections import projector
-from projections.checkpoint import read_checkpoint
-from projections.halts import clear_halt, read_halt
+from projections.checkpoint import Checkpoint, read_checkpoint
+from projections.halts import ProjectorHalted, clear_halt, read_halt
+from projections.log_check import compare_with_log
 from projections.revisions import Connection
 from projections.skips import add_skip
 from tests.projections.projector_world import TIMEOUT_S, UNDECODABLE, World, write
+
+DELETED: dict[str, object] = {"timestamp": "2026-01-01T12:00:00Z", "actor": {}, "comment": None}
 
 # Halts
 
@@ -33,6 +37,25 @@ async def test_an_undecodable_entry_halts_behind_what_came_before_it(world: Worl
         halt = await read_halt(world.connection)
         assert halt is not None
         assert (halt.reason, halt.position) == ("undecodable-entry", bad)
+
+
+@pytest.mark.parametrize(
+    ("header", "state"),
+    [
+        (b'["k",1,"config:created"]', b'{"timestamp":"2026-01-01T12:00:00Z"}'),
+        (b'["k","1","config:deleted"]', orjson.dumps(DELETED)),
+        (b'["k",1,"config:deleted"]', orjson.dumps(DELETED | {"actor": None})),
+    ],
+)
+async def test_an_entry_of_which_only_a_part_can_be_read_halts_too(
+    world: World, header: bytes, state: bytes
+) -> None:
+    """Another error would end the projector without a halt, and nobody could skip the entry."""
+    bad = await world.append_raw(
+        b'{"format":1,"id":"c","project_id":"p","events":[%s]}\n%s' % (header, state)
+    )
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("undecodable-entry", bad)
 
 
 async def test_a_halt_stays_on_record_until_its_place_is_passed(world: World) -> None:
@@ -162,6 +185,20 @@ async def test_other_bytes_at_the_checkpoint_halt(world: World) -> None:
     halted = await world.halted()
     assert (halted.reason, halted.position) == ("log-diverged", position)
     assert hashlib.sha256(entry.data).hexdigest() in halted.detail
+
+
+async def test_a_log_that_lost_the_message_in_the_middle_of_which_a_batch_ended_halts() -> None:
+    """A barrier in its place stands behind the checkpoint, though the log ends before it."""
+
+    class Grouped(MemoryLog):
+        async def barrier(self, *, timeout: float) -> int:
+            return 300
+
+    log = Grouped()
+    log.position_step = 100
+    with pytest.raises(ProjectorHalted, match="the log ends at 200, but 297 was applied") as halted:
+        await compare_with_log(log, Checkpoint(position=297, change_position=297))
+    assert halted.value.reason == "log-behind-checkpoint"
 
 
 async def test_another_empty_log_halts(world: World) -> None:

@@ -9,10 +9,11 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import orjson
 import pytest
 
 from app.services import SERVICES
-from tests.support.service import Client, Service, run_web
+from tests.support.service import Answer, Client, Service, run_web
 
 PASSWORD = "a password of somebody else"
 NOBODY = "0199f000-0000-7000-8000-000000000000"
@@ -307,3 +308,53 @@ async def test_one_key_that_asks_too_often_takes_nothing_from_the_others(
         assert answers[-1].headers["Retry-After"] == "1"
         assert answers[-1].json["type"] == "/problems/too-many-requests"
         assert (await replace(admin, base_url=url)("GET", project)).status == 200
+
+
+async def sent_slowly(
+    client: Client, method: str, path: str, body: object, between: Awaitable[object], **headers: str
+) -> Answer:
+    """A request whose body ends when something else has been done behind its first bytes."""
+    data = orjson.dumps(body)
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield data[:1]
+        await asyncio.sleep(0.1)  # so that the caller was let in
+        await between
+        yield data[1:]
+
+    headers["Content-Type"] = "application/json"
+    return await client(method, path, data=pieces(), headers=headers)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "headers"),
+    [
+        ("PUT", "/configs/a", {"content": 1, "version": 0}, {}),
+        ("PUT", "/configs/a", {"content": 1, "version": 0}, {"Idempotency-Key": "k"}),
+        ("POST", "/rollback", {"position": 0}, {"Idempotency-Key": "k"}),
+        ("POST", "/keys", {"name": "ci", "role_level": "viewer"}, {}),
+        ("POST", "/api-key", {"grace_seconds": 5}, {}),
+        ("PATCH", "", {"name": "store"}, {}),
+    ],
+)
+async def test_a_project_that_is_deleted_while_a_body_comes_is_not_there(
+    service: Service,
+    admin: Client,
+    method: str,
+    path: str,
+    body: object,
+    headers: dict[str, str],
+) -> None:
+    project, _ = await service.project(admin)
+    gone = admin("DELETE", project)
+    answer = await sent_slowly(admin, method, project + path, body, gone, **headers)
+    assert (answer.status, answer.json["type"]) == (404, "/problems/not-found")
+
+
+async def test_a_user_who_is_deleted_while_a_body_comes_makes_no_project(
+    service: Service, admin: Client
+) -> None:
+    user_id, user = await make_user(service, admin, "eve")
+    gone = admin("DELETE", f"/v1/users/{user_id}")
+    answer = await sent_slowly(user, "POST", "/v1/projects", {"name": "shop"}, gone)
+    assert (answer.status, answer.json["type"]) == (401, "/problems/not-signed-in")

@@ -10,13 +10,17 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
+import pytest
 import pytest_asyncio
 
+from app.metrics import MeteredLog
 from app.schema_leases import LOCK_CLASS
 from app.services import SERVICES, Services
+from consensus import jetstream_publisher
+from consensus.jetstream import JetStreamLog
 from tests.app.api.test_schemas import id_of, new_schema
 from tests.support.service import Answer, Client, Service, run_web
 
@@ -159,6 +163,40 @@ async def test_a_write_whose_outcome_nobody_learned_counts_too(service: Service,
     finally:
         projector.cancel()
         await asyncio.gather(projector, return_exceptions=True)
+
+
+async def test_a_write_that_waited_behind_another_is_not_sent_once_its_locks_are_gone(
+    two: Two, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Method: the log hears nothing of the first process; then it does, when the schema is another.
+    Behind what it waits for, a write with little time left meets one that has more."""
+    path = await new_schema(two.first, UP_TO[10])
+    assert (await two.put(two.first, "bound", 1, schema_id=id_of(path))).status == 201
+    for key in ("other", "later"):
+        assert (await two.put(two.first, key, 1, schema_id=None)).status == 201
+    log = cast(JetStreamLog, cast(MeteredLog, two.services.log)._log)
+    send, hears = log._publisher._send, False
+
+    async def lost(pending: Any, token: str, subject: str, *what: Any) -> None:
+        if hears or subject.endswith("barrier"):
+            await send(pending, token, subject, *what)
+        else:
+            pending.sent += 1
+
+    monkeypatch.setattr(log._publisher, "_send", lost)
+    monkeypatch.setattr(jetstream_publisher, "_ANSWER_TIMEOUT_S", 0.2)
+    two.services.writer._timeout_s = 3.0
+    other = asyncio.create_task(two.put(two.first, "other", 2))
+    await asyncio.sleep(0.1)
+    bound = asyncio.create_task(two.put(two.first, "bound", 9))
+    await asyncio.sleep(2.0)
+    later = asyncio.create_task(two.put(two.first, "later", 2))
+    assert (await bound).status == 202
+    assert (await two.second("PUT", path, json={"schema": UP_TO[5]})).status == 200
+    hears = True
+    assert [(await each).status for each in (other, later)] == [202, 200]
+    answer = await two.second("GET", f"{two.configs}/bound?consistency=linearizable")
+    assert answer.json["content"] == {"n": 1}
 
 
 async def test_writers_racing_with_changes_of_the_schema_never_break_it(two: Two) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
+import pytest
 import pytest_asyncio
 
 from app.services import SERVICES
+from app.tables.history import configs_at
 from projections.read_model import REVISION_BYTES
 from tests.support.service import Client, Service, run_service, settings_for
 from tests.support.sse import watching
@@ -100,3 +103,21 @@ async def test_a_project_is_rolled_back_and_a_snapshot_holds_all(
         assert len(event.data["items"]) == expected
         for item in event.data["items"]:
             assert item["content"] == {"n": int(item["key"][2:])}
+
+
+async def test_a_roll_back_of_a_project_that_is_deleted_meanwhile_finds_none(
+    service: Service,
+    admin: Client,
+    crowded: tuple[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    project, _ = crowded
+
+    async def deleted_behind(*given: Any) -> Any:
+        found = await configs_at(*given)
+        await admin("DELETE", project)
+        return found
+
+    monkeypatch.setattr("app.api.rollbacks.configs_at", deleted_behind)
+    refused = await admin("POST", f"{project}/rollback", json={"position": 0})
+    assert (refused.status, refused.json["type"]) == (404, "/problems/not-found")
