@@ -48,7 +48,7 @@ from projections.read_model import Applied, Outcome, RecordedRevision
 
 WRITE_TIMEOUT_S = 10.0
 """How long a change may take before its caller is told that the outcome is not known yet."""
-
+OVERTAKEN = "others changed the same again and again; nothing was changed"
 
 logger = structlog.get_logger(__name__)
 
@@ -126,9 +126,11 @@ class ChangeWriter:
                     raise
             if isinstance(outcome, Applied):
                 return Committed(change_id, outcome.revisions[0].position, outcome.revisions)
-            # Whoever does not care for the version is not told of conflicts: again, on top.
-            if not _is_blind(changes) or loop.time() >= deadline:
+            if not _is_blind(changes):
                 raise VersionConflict(outcome.conflicts, decided=True)
+            # Whoever does not care for the version is not told of conflicts: again, on top.
+            if loop.time() >= deadline:
+                raise Unavailable(OVERTAKEN)
         raise AssertionError("counting ended")
 
     async def preview(
@@ -182,9 +184,11 @@ class ChangeWriter:
             conflicts = [found for p in prospects if (found := _conflict(p)) is not None]
             if not conflicts:
                 return prospects
-            # A plan whose configs changed while it was made is made again.
-            if not callable(changes) or asyncio.get_running_loop().time() >= deadline:
+            if not callable(changes):
                 raise VersionConflict(conflicts)
+            # A plan whose configs changed while it was made is made again.
+            if asyncio.get_running_loop().time() >= deadline:
+                raise Unavailable(OVERTAKEN)
 
     def _check(self, changes: Sequence[Change]) -> None:
         seen: set[str] = set()

@@ -168,15 +168,14 @@ async def make_shadow(
 
 async def refresh_shadow(writer: Connection, project_id: str | None, after_sequence: int) -> None:
     """Settle again the configs that changed behind a sequence, inside the writer's transaction."""
-    settled: list[Row] = []
     async with aclosing(_pages(writer, _TOUCHED, after_sequence, project_id)) as pages:
         async for page in pages:
-            settled += map(_settled, page)
-    await writer.executemany(
-        "DELETE FROM configs_shadow WHERE project_id = $1 AND key = $2",
-        [row[:2] for row in settled],
-    )
-    await _copy(writer, settled)
+            rows = [*map(_settled, page)]
+            await writer.executemany(
+                "DELETE FROM configs_shadow WHERE project_id = $1 AND key = $2",
+                [row[:2] for row in rows],
+            )
+            await _copy(writer, rows)
 
 
 async def compare_with_shadow(

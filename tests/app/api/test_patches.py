@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import orjson
+import pytest
 
 from app.services import SERVICES
 from tests.support.service import Answer, Client, Service, run_web
@@ -159,3 +160,35 @@ async def test_a_patch_meets_what_was_acknowledged_elsewhere(
             test = [{"op": "test", "path": "/a", "value": n}]
             answer = await patch(other, f"{configs}/c{n}", STEPS, test)
             assert answer.status == 200, (answer.body, model.position)
+
+
+async def test_a_patch_that_others_overtake_until_its_time_is_over_may_be_sent_again(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever named no version is told of no version: that others were quicker passes by itself,
+    so it is not what the request is answered with for ever."""
+    path = f"{configs}/a"
+    await admin("PUT", path, json={"content": {"n": 0}, "version": 0})
+    writer = service.app[SERVICES].writer
+    append, is_ours = writer._log.append, True
+
+    async def overtaken(message_id: str, data: bytes, *, timeout: float) -> int:
+        nonlocal is_ours
+        if is_ours:
+            is_ours = False
+            version = (await admin("GET", path)).json["version"]
+            await admin("PUT", path, json={"content": {"n": version}, "version": version})
+            is_ours = True
+        position = await append(message_id, data, timeout=timeout)
+        await writer._model.wait_for(position)
+        return position
+
+    with monkeypatch.context() as patched:
+        patched.setattr(writer._log, "append", overtaken)
+        patched.setattr(writer, "_timeout_s", 0.0)
+        refused = await patch(admin, path, MERGE, {"mine": 1}, Idempotency_Key="k")
+    assert (refused.status, refused.json["type"]) == (503, "/problems/unavailable")
+    assert "again and again" in refused.json["detail"]
+    version = (await admin("GET", path)).json["version"]
+    again = await patch(admin, path, MERGE, {"mine": 1}, Idempotency_Key="k")
+    assert (again.status, again.json["version"]) == (200, version + 1)
