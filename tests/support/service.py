@@ -91,6 +91,12 @@ class Service:
         assert answer.status == 201, answer.body
         return f"/v1/projects/{answer.json['id']}", answer.json["api_key"]
 
+    async def hears(self) -> None:
+        """Return when this process has heard of all that was committed before, also of who lost
+        access: one connection is told of commits in their order, and of a barrier behind them."""
+        services = self.app[SERVICES]
+        await services.model.wait_for(await services.log.barrier(timeout=10), 10)
+
     async def user(self, admin: Client, name: str) -> Client:
         """A new user of that name, signed in."""
         email, password = f"{name}@example.org", f"the password of {name}"

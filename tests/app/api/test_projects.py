@@ -46,6 +46,7 @@ async def test_a_project_is_renamed_and_deleted_with_all_that_is_in_it(
     done = await admin("DELETE", project)
     assert done.json == {**tried.json, "deleted": True}
     application = service.anonymous.with_headers(**{"X-API-Key": key})
+    await service.hears()
     assert (await application("GET", f"{project}/configs/a")).status == 401
     assert (await admin("GET", f"{project}/configs/a")).status == 404
     # The service goes on: what the log still holds of the project is skipped.
@@ -66,6 +67,7 @@ async def test_a_member_may_what_their_role_says_until_they_are_taken_out(
     for level, put_status, change_status, rename_status in steps:
         answer = await admin("PUT", role, json={"role_level": level})
         assert (answer.status, answer.json["email"]) == (put_status, "ann@example.org")
+        await service.hears()
         assert (await ann("GET", project)).json["role"] == level
         assert (await ann("PUT", config, json=new)).status == change_status
         assert (await ann("PATCH", project, json={"name": level})).status == rename_status
@@ -76,6 +78,7 @@ async def test_a_member_may_what_their_role_says_until_they_are_taken_out(
     ]
     assert (await admin("DELETE", role)).status == 204
     assert (await admin("DELETE", role)).status == 404
+    await service.hears()
     assert (await ann("GET", project)).status == 404
 
 
