@@ -76,6 +76,7 @@ class Refusals:
                 detail = "the only expectation that is met is 100-continue; leave Expect out"
                 return self._refuse(request, EXPECTATION_FAILED, detail, error)
 
+        # Nothing else fails so, and most requests have none: they are spared a coroutine.
         return lambda request: (answer if "Expect" in request.headers else otherwise)(request)
 
     def _refuse(

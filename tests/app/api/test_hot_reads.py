@@ -112,13 +112,12 @@ async def test_other_methods_and_projects_and_prefixes_are_handed_on(
 ) -> None:
     project, key = await service.project(admin)
     other, _ = await service.project(admin, "other")
-    body = {"name": "ci", "role_level": "viewer", "prefix": "web."}
-    narrow = (await admin("POST", f"{project}/keys", json=body)).json["api_key"]
-    # Behind it: a process that knows of these changes has heard of the new key before, which makes
-    # it look up everybody anew.
     for place in (project, other):
         for name in ("web.a", "pay.a"):
             await admin("PUT", f"{place}/configs/{name}", json={"content": 1, "version": 0})
+    body = {"name": "ci", "role_level": "viewer", "prefix": "web."}
+    narrow = (await admin("POST", f"{project}/keys", json=body)).json["api_key"]
+    await service.hears()  # of the new key, which makes it look up everybody anew
     for each in (key, narrow):
         sent = {"X-API-Key": each}
         await service.anonymous("GET", f"{project}/configs/web.a", headers=sent)

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
-from dataclasses import dataclass
-
-import pytest
 
 from app.services import SERVICES
 from tests.app.api.test_projects import make_key, make_user, sent_slowly
@@ -20,59 +17,51 @@ PUT_A = ("PUT", "/configs/a", {"content": 1, "version": 0})
 MAKE_KEY = ("POST", "/keys", {"name": "door", "role_level": "editor"})
 
 
-@dataclass
-class Late:
-    """Sends a request whose body's end comes after something else happened."""
-
-    service: Service
-
-    async def refused(
-        self,
-        client: Client,
-        project: str,
-        request: tuple[str, str, object],
-        between: Awaitable[object],
-        status: int,
-    ) -> None:
-        method, path, body = request
-        answer = await sent_slowly(client, method, project + path, body, self._heard(between))
-        assert answer.status == status, answer.body
-
-    async def _heard(self, between: Awaitable[object]) -> None:
-        await between
-        await self.service.hears()
-
-
-@pytest.fixture
-def late(service: Service) -> Late:
-    return Late(service)
-
-
-async def test_a_member_who_is_taken_out_meanwhile(
-    service: Service, admin: Client, late: Late
+async def refused(
+    service: Service,
+    client: Client,
+    request: tuple[str, str, object],
+    between: Awaitable[object],
+    status: int,
 ) -> None:
+    """Send a request whose body's end comes when the process has heard of `between`."""
+
+    async def heard() -> None:
+        await between
+        await service.hears()
+
+    answer = await sent_slowly(client, *request, heard())
+    assert answer.status == status, answer.body
+
+
+def in_project(project: str, request: tuple[str, str, object]) -> tuple[str, str, object]:
+    method, path, body = request
+    return method, project + path, body
+
+
+async def test_a_member_who_is_taken_out_meanwhile(service: Service, admin: Client) -> None:
     project, _ = await service.project(admin)
     user_id, user = await make_user(service, admin, "eve")
     role = f"{project}/roles/{user_id}"
     for request in (PUT_A, MAKE_KEY, ("POST", "/api-key", {"grace_seconds": 1})):
         await admin("PUT", role, json={"role_level": "admin"})
-        await late.refused(user, project, request, admin("DELETE", role), 404)
+        await refused(service, user, in_project(project, request), admin("DELETE", role), 404)
     for request in (PUT_A, MAKE_KEY):
         await admin("PUT", role, json={"role_level": "admin"})
-        await late.refused(
-            user, project, request, admin("PUT", role, json={"role_level": "viewer"}), 403
-        )
+        lowered = admin("PUT", role, json={"role_level": "viewer"})
+        await refused(service, user, in_project(project, request), lowered, 403)
     assert (await admin("GET", f"{project}/keys")).json["items"] == []
     assert (await admin("GET", f"{project}/configs")).json["items"] == []
 
 
 async def test_a_user_who_is_disabled_or_signed_out_meanwhile(
-    service: Service, admin: Client, late: Late
+    service: Service, admin: Client
 ) -> None:
     project, _ = await service.project(admin)
     user_id, user = await make_user(service, admin, "eve")
     await admin("PUT", f"{project}/roles/{user_id}", json={"role_level": "admin"})
-    await late.refused(user, project, PUT_A, user("POST", "/v1/auth/logout"), 401)
+    signed_out = user("POST", "/v1/auth/logout")
+    await refused(service, user, in_project(project, PUT_A), signed_out, 401)
     _, boss = await make_user(service, admin, "boss")
     boss_id = (await boss("GET", "/v1/me")).json["id"]
     await admin("PATCH", f"/v1/users/{boss_id}", json={"is_superuser": True})
@@ -82,20 +71,20 @@ async def test_a_user_who_is_disabled_or_signed_out_meanwhile(
         {"email": "x@example.org", "password": "long enough it is"},
     )
     lowered = admin("PATCH", f"/v1/users/{boss_id}", json={"is_superuser": False})
-    await late.refused(boss, "", user_to_come, lowered, 403)
+    await refused(service, boss, user_to_come, lowered, 403)
     disabled = admin("PATCH", f"/v1/users/{boss_id}", json={"disabled": True})
-    await late.refused(boss, "", ("POST", "/v1/projects", {"name": "shop"}), disabled, 401)
+    await refused(service, boss, ("POST", "/v1/projects", {"name": "shop"}), disabled, 401)
 
 
-async def test_a_key_that_is_ended_meanwhile(service: Service, admin: Client, late: Late) -> None:
+async def test_a_key_that_is_ended_meanwhile(service: Service, admin: Client) -> None:
     project, _ = await service.project(admin)
     key = await make_key(admin, project, role_level="editor")
     ended = service.app[SERVICES].pool.execute("UPDATE api_keys SET revoked_at = now()")
-    await late.refused(key, project, PUT_A, ended, 401)
+    await refused(service, key, in_project(project, PUT_A), ended, 401)
 
 
 async def test_an_editor_of_a_schema_who_is_taken_out_meanwhile(
-    service: Service, admin: Client, late: Late
+    service: Service, admin: Client
 ) -> None:
     project, _ = await service.project(admin)
     user_id, user = await make_user(service, admin, "eve")
@@ -104,7 +93,7 @@ async def test_an_editor_of_a_schema_who_is_taken_out_meanwhile(
     body = {"name": "s", "schema": {}, "project_id": project.rpartition("/")[2]}
     schema = (await admin("POST", "/v1/schemas", json=body)).json["id"]
     change = ("PUT", f"/v1/schemas/{schema}", {"schema": {"type": "object"}})
-    await late.refused(user, "", change, admin("DELETE", role), 404)
+    await refused(service, user, change, admin("DELETE", role), 404)
 
 
 async def test_who_waits_for_a_position_that_is_to_come(

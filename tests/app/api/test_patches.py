@@ -192,3 +192,30 @@ async def test_a_patch_that_others_overtake_until_its_time_is_over_may_be_sent_a
     version = (await admin("GET", path)).json["version"]
     again = await patch(admin, path, MERGE, {"mine": 1}, Idempotency_Key="k")
     assert (again.status, again.json["version"]) == (200, version + 1)
+
+
+async def test_a_patch_that_is_old_when_it_is_worked_out_until_its_time_is_over_may_be_sent_again(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"{configs}/a"
+    await admin("PUT", path, json={"content": {"n": 0}, "version": 0})
+    writer = service.app[SERVICES].writer
+    meet = writer._meet
+
+    async def with_an_overtaken_plan(project_id: str, plan: Any, deadline: float) -> Any:
+        async def overtaken() -> Any:
+            planned = await plan()
+            version = (await admin("GET", path)).json["version"]
+            body = {"content": {"n": version}, "version": version}
+            assert (await admin("PUT", path, json=body)).status == 200
+            return planned
+
+        if not callable(plan):
+            return await meet(project_id, plan, deadline)
+        return await meet(project_id, overtaken, 0.0)  # its time is over
+
+    monkeypatch.setattr(writer, "_meet", with_an_overtaken_plan)
+    refused = await patch(admin, path, MERGE, {"mine": 1})
+    assert (refused.status, refused.json["type"]) == (503, "/problems/unavailable")
+    assert "again and again" in refused.json["detail"]
+    assert "mine" not in (await admin("GET", path)).json["content"]
