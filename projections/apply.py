@@ -52,7 +52,7 @@ SELECT
          ORDER BY version DESC LIMIT 1) AS r) AS heads,
     (SELECT array_agg((h.project_id, h.revisions, h.head_hash, h.head_position, r.hash))
      FROM audit_heads h
-     LEFT JOIN config_revisions r ON r.sequence = h.head_sequence AND r.project_id = h.project_id
+     LEFT JOIN config_revisions r ON r.sequence = h.head_sequence
      WHERE h.project_id = ANY($1::text[])) AS chains,
     (SELECT array_agg(change_id) FROM config_revisions
      WHERE change_id = ANY($5::text[]) AND change_index = 0) AS applied,

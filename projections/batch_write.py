@@ -38,7 +38,7 @@ _CHAINS_STAND = """
 (SELECT count(*) FROM unnest($1::text[], $2::bigint[], $3::bytea[])
     AS c (project_id, revisions, head_hash)
  JOIN audit_heads h ON h.project_id = c.project_id
- JOIN config_revisions r ON r.sequence = h.head_sequence AND r.project_id = h.project_id
+ JOIN config_revisions r ON r.sequence = h.head_sequence
  WHERE h.revisions = c.revisions AND h.head_hash = c.head_hash AND r.hash = c.head_hash
 ) = cardinality($1::text[])
 """
