@@ -67,6 +67,7 @@ REQUESTS: dict[str, tuple[str, dict[str, str], bool]] = {
     "another origin": ("k", {"Origin": "https://elsewhere.example"}, False),
     "two credentials": ("k", {"Authorization": "Bearer x"}, False),
     "a position": ("k", {"Guardian-Min-Position": "1"}, False),
+    "the last of its connection": ("k", {"Connection": "close"}, False),
     "not there": ("absent", {}, False),
     "deleted": ("gone", {}, False),
     "history": ("k/revisions", {}, False),
