@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 
@@ -35,10 +35,13 @@ class _Fault:
     """Stands in the parsed tree where I-JSON is broken, until the walk has found its place."""
 
     __slots__ = ("detail", "name")
+    newest: ClassVar[_Fault | None] = None
+    """The last of this process: where it is the same as before, a document has none."""
 
     def __init__(self, detail: str, name: str | None = None) -> None:
         self.detail = detail
         self.name = name
+        _Fault.newest = self
 
 
 def _integer(text: str) -> int | _Fault:
@@ -93,11 +96,14 @@ def parse_json(raw: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
         raise MalformedJson("bytes that are not UTF-8", line, column) from None
     if text.startswith("\ufeff"):
         raise MalformedJson("a byte order mark", 1, 1)
+    newest = _Fault.newest
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
         raise MalformedJson(error.msg, error.lineno, error.colno) from None
-    check_json(value)
+    # Most need no walk: what a text must not hold is either no ASCII or sent as an escape.
+    if _Fault.newest is not newest or not data.isascii() or rb"\u" in data:
+        check_json(value)
     return value
 
 

@@ -182,9 +182,10 @@ def routes() -> list[web.RouteDef]:
     """This module's routes."""
     one = "/v1/projects/{project}/configs/{key}"
     return [
-        web.get("/v1/projects/{project}/configs", list_configs),
-        web.get(one, get_config),
-        web.get(one + "/content", get_content),
+        # Side by side these are one resource of aiohttp's, and the first that it tries.
         web.put(one, put_config),
+        web.get(one, get_config),
         web.delete(one, delete_config),
+        web.get(one + "/content", get_content),
+        web.get("/v1/projects/{project}/configs", list_configs),
     ]

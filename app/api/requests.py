@@ -10,7 +10,6 @@ import base64
 import binascii
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -74,8 +73,11 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     # A small body came together with its headers: then there is nothing to wait for.
     whole = request.content.is_eof()
     try:
-        async with nullcontext() if whole else asyncio.timeout(BODY_TIMEOUT_S):
-            body = await source.read()
+        if whole:
+            body = request.content.read_nowait()
+        else:
+            async with asyncio.timeout(BODY_TIMEOUT_S):
+                body = await source.read()
     except TimeoutError:
         raise BodyTooSlow(f"the request body took more than {BODY_TIMEOUT_S:g} s") from None
     except web.HTTPRequestEntityTooLarge:
@@ -84,6 +86,8 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
         raise MalformedBody("the body is not framed as its headers say") from None
     except OSError:  # would pass for a database that is away
         raise MalformedBody("the client left before its body was whole") from None
+    if len(body) > limit_bytes:
+        raise BodyTooLarge(limit_bytes)
     if not whole:
         await still_allowed(request)
     body = unpacked(body, coding, limit_bytes)
