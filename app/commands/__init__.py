@@ -73,7 +73,7 @@ def _as_misuse(error: Exception) -> Misuse | None:
 def _as_failure(error: Exception) -> Failure | None:
     import asyncpg
 
-    from app.backup import BackupError
+    from app.backup_folder import BackupError
     from app.embedded.processes import EmbeddedError
     from app.errors import Duplicate, Unavailable
     from app.migrations import MigrationError
