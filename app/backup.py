@@ -9,20 +9,27 @@ restore over anything, nor say that it restored what it only found.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import asyncpg
-import orjson
 
+from app.backup_folder import (
+    DUMP,
+    FORMAT,
+    LOG,
+    BackupError,
+    Manifest,
+    now,
+    open_folder,
+    part_of,
+    read_manifest,
+    write_manifest,
+)
 from app.embedded.postgres import binaries
 from app.embedded.processes import EmbeddedError
 from app.migrations import applied, create_database
@@ -37,51 +44,12 @@ from consensus.jetstream_snapshot import (
     stream_end,
 )
 from projections.checkpoint import Checkpoint, read_checkpoint
+from projections.halts import ProjectorHalted
 from projections.log_beginning import keep_projectors_off
 from projections.log_check import compare_with_log
 
-FORMAT = 1
-MANIFEST, DUMP, LOG = "manifest.json", "database.dump", "log.snapshot"
 BARRIER_TIMEOUT_S = 30.0
 Say = Callable[[str], None]
-
-
-class BackupError(Exception):
-    """A backup or restore cannot go on; the message is one line that says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One file of a backup."""
-
-    bytes: int
-    sha256: str
-
-
-@dataclass(slots=True)
-class Manifest:
-    """What a backup holds. A part that is None was not made yet."""
-
-    format: int
-    begun_at: str
-    stream: str
-    migration: str
-    checkpoint: int = 0
-    """The dump's: how far the log is applied in it."""
-    database: Part | None = None
-    log: Part | None = None
-    log_config: dict[str, Any] | None = None
-    log_state: dict[str, Any] | None = None
-    log_bound: int = 0
-    """The log's file holds nothing behind this; what came while it was made may be in it."""
-    finished_at: str | None = None
-
-    @property
-    def last_position(self) -> int:
-        """The log's last position in this backup: everything up to there is restored."""
-        if self.log_config is None or self.log_state is None:
-            return 0
-        return Snapshot(self.log_config, self.log_state, 0).last_position
 
 
 async def back_up(settings: Settings, folder: Path, say: Say = lambda line: None) -> Manifest:
@@ -91,26 +59,30 @@ async def back_up(settings: Settings, folder: Path, say: Say = lambda line: None
     """
     dsn = settings.require_database_url()
     settings.require_nats_url()  # before a dump that nothing would follow
-    manifest = _open(folder)
+    manifest = open_folder(folder)
     if manifest is None:
         versions = await applied(dsn)
-        manifest = Manifest(FORMAT, _now(), settings.stream, versions[-1] if versions else "0")
-        _write(folder, manifest)
+        manifest = Manifest(FORMAT, now(), settings.stream, versions[-1] if versions else "0")
+        write_manifest(folder, manifest)
     elif manifest.finished_at is not None:
         raise BackupError(f"{folder} holds a finished backup of {manifest.finished_at}")
     if manifest.database is None:
         say("dumping the database")
-        manifest.checkpoint = await _dump(dsn, folder / DUMP)
-        manifest.database = await asyncio.to_thread(_part, folder / DUMP)
-        _write(folder, manifest)
+        checkpoint = await _dump(dsn, folder / DUMP)
+        manifest.checkpoint = checkpoint.position
+        manifest.change_position = checkpoint.change_position
+        if checkpoint.change_digest is not None:
+            manifest.change_digest = checkpoint.change_digest.hex()
+        manifest.database = await asyncio.to_thread(part_of, folder / DUMP)
+        write_manifest(folder, manifest)
     if manifest.log is None:
         say(f"saving the log (the dump is at position {manifest.checkpoint})")
         snapshot, bound = await _save_log(settings, folder / LOG, manifest.checkpoint)
         manifest.log_config, manifest.log_state = snapshot.config, snapshot.state
         manifest.log_bound = bound
-        manifest.log = await asyncio.to_thread(_part, folder / LOG)
-    manifest.finished_at = _now()
-    _write(folder, manifest)
+        manifest.log = await asyncio.to_thread(part_of, folder / LOG)
+    manifest.finished_at = now()
+    write_manifest(folder, manifest)
     return manifest
 
 
@@ -129,7 +101,7 @@ async def restore(
     is refused before anything is changed. Raises BackupError, ProjectorRuns, LogError, asyncpg's
     errors.
     """
-    manifest = _read(folder)
+    manifest = read_manifest(folder)
     if manifest is None or manifest.finished_at is None:
         raise BackupError(f"{folder} holds no finished backup")
     if settings.stream != manifest.stream:
@@ -140,7 +112,7 @@ async def restore(
         )
     say("checking the files")
     for name, part in ((DUMP, manifest.database), (LOG, manifest.log)):
-        if await asyncio.to_thread(_part, folder / name) != part:
+        if await asyncio.to_thread(part_of, folder / name) != part:
             raise BackupError(f"{folder / name} is not the file that was backed up")
     dsn = settings.require_database_url()
     log_is_there = await _find_log(settings, manifest, database_only=database_only)
@@ -193,6 +165,8 @@ async def _save_log(settings: Settings, file: Path, checkpoint: int) -> tuple[Sn
 
 async def _find_log(settings: Settings, manifest: Manifest, *, database_only: bool) -> bool:
     """Whether the log is there; raises StreamExists for one that is not this backup's."""
+    backed_up = manifest.log_snapshot
+    assert backed_up is not None
     bound = max(manifest.last_position, manifest.log_bound)
     there = await stream_end(access_of(settings), settings.stream, bound)
     name = repr(settings.stream)
@@ -200,8 +174,15 @@ async def _find_log(settings: Settings, manifest: Manifest, *, database_only: bo
         if database_only:
             raise BackupError(f"there is no stream {name} that the database could follow")
         return False
+    if there.groups != backed_up.groups:  # their positions count different things
+        forms = ("with", "without") if there.groups else ("without", "with")
+        raise StreamExists(
+            f"there is a stream {name} already, and it was made {forms[0]} groups, the backup's"
+            f" {forms[1]}: see docs/RUNBOOK.md, Backup and restore"
+        )
+    await _compare_with_dump(settings, manifest)
     if database_only:
-        return True  # compared with the database at the end
+        return True
     if there.last_position < manifest.last_position:
         raise StreamExists(
             f"there is a stream {name} already, and it ends at {there.last_position}, where the"
@@ -215,12 +196,31 @@ async def _find_log(settings: Settings, manifest: Manifest, *, database_only: bo
     return True
 
 
+async def _compare_with_dump(settings: Settings, manifest: Manifest) -> None:
+    """Raises StreamExists if the stream that is there lacks what the dump was made from."""
+    if manifest.change_position is None:
+        return  # an old backup: its database is compared once it is there
+    checkpoint = Checkpoint(
+        manifest.checkpoint,
+        change_position=manifest.change_position,
+        change_digest=bytes.fromhex(manifest.change_digest) if manifest.change_digest else None,
+    )
+    log = await connect_log(settings)
+    try:
+        await compare_with_log(log, checkpoint)
+    except ProjectorHalted as error:
+        raise StreamExists(
+            f"there is a stream {settings.stream!r} already, and it is not what the backup's"
+            f" database was made from: {error}"
+        ) from error
+    finally:
+        await log.close()
+
+
 async def _restore_log(settings: Settings, file: Path, manifest: Manifest, say: Say) -> None:
-    assert manifest.log_config is not None
-    assert manifest.log_state is not None
-    assert manifest.log is not None
+    snapshot = manifest.log_snapshot
+    assert snapshot is not None
     say(f"restoring the log up to position {manifest.last_position}")
-    snapshot = Snapshot(manifest.log_config, manifest.log_state, manifest.log.bytes)
     with file.open("rb") as source:
         end = await load_stream(access_of(settings), settings.stream, snapshot, source)
     if end < manifest.last_position:
@@ -235,7 +235,7 @@ def access_of(settings: Settings) -> Access:
 # The database
 
 
-async def _dump(dsn: str, file: Path) -> int:
+async def _dump(dsn: str, file: Path) -> Checkpoint:
     """pg_dump of one snapshot; the checkpoint inside it."""
     scratch = file.with_suffix(".new")
     async with (
@@ -251,7 +251,7 @@ async def _dump(dsn: str, file: Path) -> int:
             *(f"--snapshot={snapshot}", f"--file={scratch}"),
         )
     scratch.replace(file)
-    return checkpoint.position
+    return checkpoint
 
 
 async def _find_database(connection: asyncpg.Connection, manifest: Manifest) -> bool:
@@ -339,51 +339,3 @@ async def _connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         connection.terminate()
-
-
-# The files
-
-
-def _part(file: Path) -> Part:
-    with file.open("rb") as source:
-        digest = hashlib.file_digest(source, "sha256")
-    return Part(file.stat().st_size, digest.hexdigest())
-
-
-def _open(folder: Path) -> Manifest | None:
-    """The unfinished or finished backup in a folder; None if it is new."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    manifest = _read(folder)
-    if manifest is None and any(folder.iterdir()):
-        raise BackupError(f"{folder} is not empty and holds no backup of ours")
-    return manifest
-
-
-def _read(folder: Path) -> Manifest | None:
-    foreign = BackupError(f"{folder / MANIFEST} is broken, or not of a backup of ours")
-    try:
-        found = orjson.loads((folder / MANIFEST).read_bytes())
-    except FileNotFoundError:
-        return None
-    except orjson.JSONDecodeError as error:
-        raise foreign from error
-    if not isinstance(found, dict) or "format" not in found:
-        raise foreign
-    if found["format"] != FORMAT:
-        raise BackupError(f"{folder} holds a backup of format {found['format']!r}")
-    try:
-        for name in ("database", "log"):
-            found[name] = Part(**found[name]) if found[name] else None
-        return Manifest(**found)
-    except (KeyError, TypeError) as error:
-        raise foreign from error
-
-
-def _write(folder: Path, manifest: Manifest) -> None:
-    scratch = folder / f"{MANIFEST}.new"
-    scratch.write_bytes(orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2))
-    scratch.replace(folder / MANIFEST)
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -42,7 +42,7 @@ from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
 from consensus.jetstream import JetStreamLog
 from consensus.log import Log
-from projections.database import DATABASE_AWAY
+from projections.database import DATABASE_AWAY, session_name
 from projections.follower import Follower
 from projections.read_model import ReadModel
 
@@ -100,6 +100,7 @@ async def connect_pool(
                 max_size=POOL_SIZE,
                 command_timeout=COMMAND_TIMEOUT_S,
                 init=metrics.watch_connection,
+                server_settings={"application_name": session_name("web")},
             )
         except asyncpg.exceptions.ClientConfigurationError:
             raise

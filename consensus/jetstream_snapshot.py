@@ -47,6 +47,11 @@ class Snapshot:
     bytes: int
 
     @property
+    def groups(self) -> bool:
+        """Whether its messages hold groups of entries."""
+        return _layout(self.config).groups
+
+    @property
     def last_position(self) -> int:
         """The last position that it certainly holds."""
         return _layout(self.config).position(int(self.state["last_seq"]))
@@ -59,6 +64,8 @@ class StreamEnd:
     last_position: int
     change_behind: int | None
     """The first change set behind that position; None if only barriers come there."""
+    groups: bool
+    """Whether its messages hold groups of entries; if not, its positions count messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +207,7 @@ async def stream_end(access: Access, stream: str, position: int) -> StreamEnd | 
     finally:
         await connection.close()
     change = None if number is None else layout.position(number)
-    return StreamEnd(layout.position(int(info["state"]["last_seq"])), change)
+    return StreamEnd(layout.position(int(info["state"]["last_seq"])), change, layout.groups)
 
 
 def _layout(config: dict[str, Any]) -> Layout:

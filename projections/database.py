@@ -5,7 +5,13 @@ One list for all, so that no fault ends one kind of process and is survived by a
 
 from __future__ import annotations
 
+import os
+import socket
+
 import asyncpg
+
+SESSIONS = "guardian-"
+"""What the names of our long sessions begin with, in pg_stat_activity."""
 
 DATABASE_AWAY = (
     OSError,
@@ -23,3 +29,8 @@ DATABASE_AWAY = (
 
 UNDONE_TRY_AGAIN = (asyncpg.TransactionRollbackError,)
 """A deadlock or a serialization failure: the transaction was certainly undone."""
+
+
+def session_name(of: str) -> str:
+    """Tells operators which process a session is of, and `guardian log begin-anew` who runs."""
+    return f"{SESSIONS}{of} {os.getpid()} on {socket.gethostname()}"[:63]

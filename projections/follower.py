@@ -17,7 +17,7 @@ import structlog
 
 from domain.errors import BrokenInvariant, Conflict
 from projections.checkpoint import CHANNEL, Checkpoint, read_checkpoint
-from projections.database import DATABASE_AWAY
+from projections.database import DATABASE_AWAY, session_name
 from projections.read_model import ReadModel, Rejected
 from projections.recorded import COLUMNS, from_row
 from projections.revisions import Connection
@@ -126,7 +126,7 @@ class Follower:
         connection = await asyncpg.connect(
             self._dsn,
             command_timeout=COMMAND_TIMEOUT_S,
-            server_settings={"application_name": "guardian-warmer"},
+            server_settings={"application_name": session_name("warmer")},
         )
         try:
             async with connection.transaction(isolation="repeatable_read", readonly=True):
@@ -147,7 +147,7 @@ class Follower:
         connection = await asyncpg.connect(
             self._dsn,
             command_timeout=COMMAND_TIMEOUT_S,
-            server_settings={"application_name": "guardian-follower"},
+            server_settings={"application_name": session_name("follower")},
         )
         try:
             news = asyncio.Event()

@@ -8,8 +8,6 @@ with the evidence when the log and the database contradict each other, and never
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Sequence
 
 import asyncpg
@@ -20,7 +18,7 @@ from domain.errors import BrokenInvariant, UndecodableEntry
 from projections.apply import PLANNED_ONCE, BrokenChain, apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
-from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN
+from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN, session_name
 from projections.halts import Halt, clear_halt, read_halt, record_halt
 from projections.halts import ProjectorHalted as ProjectorHalted
 from projections.log_check import compare_with_log
@@ -92,7 +90,7 @@ class Projector:
             command_timeout=COMMIT_TIMEOUT_S,
             server_settings={
                 **PLANNED_ONCE,
-                "application_name": _session_name(),
+                "application_name": session_name("projector"),
                 "idle_session_timeout": str(FROZEN_AFTER_MS),
                 "idle_in_transaction_session_timeout": str(FROZEN_AFTER_MS),
             },
@@ -191,11 +189,6 @@ class Projector:
         for item in decoded:
             checkpoint = await self._commit(connection, checkpoint, [item])
         return checkpoint
-
-
-def _session_name() -> str:
-    """Tells operators in pg_stat_activity which of the projectors is which."""
-    return f"guardian-projector {os.getpid()} on {socket.gethostname()}"[:63]
 
 
 def _decode_until_failure(

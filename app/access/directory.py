@@ -2,7 +2,8 @@
 
 What was looked up is kept until the database says that something changed (the triggers of
 migration 015 NOTIFY `guardian_access`, `projections.follower` hears it), so a change works in every
-process at once, and reads go on while the database is away. Must never keep a plain key or token.
+process within a second, in the one that made it at once (`Directory.invalidate`); and reads go on
+while the database is away. Must never keep a plain key or token.
 """
 
 from __future__ import annotations
@@ -65,7 +66,11 @@ class Directory:
         self._listeners.append(listener)
 
     def invalidate(self) -> None:
-        """Forget what was looked up: somebody's access may have changed."""
+        """Forget what was looked up: somebody's access may have changed.
+
+        Whoever takes a right away calls this between the commit and the answer. Not for what
+        strangers may repeat at will, such as a sign-in: every caller is looked up anew behind it.
+        """
         self._generation += 1
         for listener in self._listeners:
             listener()

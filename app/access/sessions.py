@@ -1,7 +1,8 @@
 """Sign-ins: their start, their renewal, their end.
 
 A sign-in is a family of refresh tokens, of which one is good at a time. A refresh token that is
-brought a second time was copied: its whole family ends. Must never keep or log a token.
+brought a second time was copied: its whole family ends, and this process knows it at once. Must
+never keep or log a token.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import uuid_utils
 
-from app.access.directory import CredentialsRefused
+from app.access.directory import CredentialsRefused, Directory
 from app.access.tokens import (
     KeyRing,
     hash_refresh_token,
@@ -55,7 +56,9 @@ async def start(
     )
 
 
-async def renew(pool: asyncpg.Pool, ring: KeyRing, plain: str, *, from_cookie: bool) -> Tokens:
+async def renew(
+    pool: asyncpg.Pool, ring: KeyRing, directory: Directory, plain: str, *, from_cookie: bool
+) -> Tokens:
     """Exchange a refresh token. Raises CredentialsRefused; a reused one ends its family."""
     token_hash = hash_refresh_token(plain)
     async with pool.acquire() as connection, connection.transaction():
@@ -81,24 +84,33 @@ async def renew(pool: asyncpg.Pool, ring: KeyRing, plain: str, *, from_cookie: b
             )
         await sessions.end_family(connection, row["family_id"])
     # Behind the transaction: the end of the family must be committed.
+    directory.invalidate()
     raise CredentialsRefused("a refresh token came twice")
 
 
-async def end(pool: asyncpg.Pool, plain: str) -> bool:
+async def end(pool: asyncpg.Pool, directory: Directory, plain: str) -> bool:
     """End the sign-in of a refresh token, used or not; whether there was one."""
     async with pool.acquire() as connection, connection.transaction():
         row = await sessions.take_token(connection, hash_refresh_token(plain))
         if row is None:
             return False
+        if row["revoked_at"] is not None:
+            # To end it again would make every process look up every caller, as often as anybody
+            # likes who has an old token.
+            return True
         await sessions.end_family(connection, row["family_id"])
-        return True
+    directory.invalidate()
+    return True
 
 
-async def end_session(pool: asyncpg.Pool, user_id: str, session_id: str) -> None:
+async def end_session(
+    pool: asyncpg.Pool, directory: Directory, user_id: str, session_id: str
+) -> None:
     """End the sign-in that an access token names."""
     async with pool.acquire() as connection, connection.transaction():
         await sessions.lock_user(connection, user_id)
         await sessions.end_family(connection, session_id)
+    directory.invalidate()
 
 
 async def _issue(

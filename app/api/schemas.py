@@ -15,6 +15,7 @@ from app.access.principal import Principal, Role, User
 from app.api.access import caller, signed_in_user
 from app.api.reads import not_modified
 from app.api.requests import (
+    ASK_AGAIN,
     TENANT,
     Members,
     check_query,
@@ -110,7 +111,6 @@ async def put_schema(request: web.Request) -> web.Response:
     expected = _expected_version(request)
     body, text = await _read_schema(request, "name", "schema")
     user = await signed_in_user(request)  # as they are behind the body
-    await _require_change(request, user, schema)
     name = _name(body.text("name", longest=200)) if body.has("name") else None
     services, tenant = request.app[SERVICES], request[TENANT]
     await services.validators.check_schema(text, tenant=tenant)
@@ -241,7 +241,15 @@ async def _require_editor(request: web.Request, user: User, project_id: str) -> 
 
 
 async def _require_change(request: web.Request, user: User, schema: Schema) -> None:
-    """A project's schema is its editors'; a shared one is its creator's, and superusers'."""
+    """A project's schema is its editors'; a shared one is its creator's, and superusers'.
+
+    Asked again behind a body that is waited for.
+    """
+
+    async def ask_again(request: web.Request) -> None:
+        await _require_change(request, await signed_in_user(request), schema)
+
+    request[ASK_AGAIN] = ask_again
     if schema.project_id is not None:
         await _require_editor(request, user, schema.project_id)
     elif not user.is_superuser and user.user_id != schema.created_by_user_id:

@@ -65,7 +65,9 @@ async def refresh(request: web.Request) -> web.Response:
         raise InvalidParameter("cookie", "either the cookie or refresh_token, not both")
     if plain is None:
         raise NotSignedIn("send the refresh token, in the body or as the cookie")
-    tokens = await sessions.renew(services.pool, services.ring, plain, from_cookie=from_cookie)
+    tokens = await sessions.renew(
+        services.pool, services.ring, services.directory, plain, from_cookie=from_cookie
+    )
     return _token_response(request, tokens)
 
 
@@ -81,11 +83,13 @@ async def logout(request: web.Request) -> web.Response:
     ended = False
     for plain in (body.text("refresh_token", None), _cookie(request)):
         if plain is not None:
-            ended |= await sessions.end(services.pool, plain)
+            ended |= await sessions.end(services.pool, services.directory, plain)
     if "Authorization" in request.headers:
         try:
             user = await signed_in_user(request)
-            await sessions.end_session(services.pool, user.user_id, user.session_id)
+            await sessions.end_session(
+                services.pool, services.directory, user.user_id, user.session_id
+            )
             ended = True
         except CredentialsRefused:
             # Run out, as they do every few minutes: what the cookie named has ended all the same.
@@ -93,7 +97,6 @@ async def logout(request: web.Request) -> web.Response:
                 raise
     if not ended:
         raise NotSignedIn("there is no session to end")
-    services.directory.invalidate()
     response = web.Response(status=204)
     _set_cookie(request, response, "", 0)
     return response

@@ -114,7 +114,8 @@ async def delete_user(request: web.Request) -> web.Response:
                 await users.delete_user(connection, user_id, timeout=DELETE_TIMEOUT_S)
     except asyncpg.ForeignKeyViolationError as error:
         raise InUse("configs of other projects are bound to a schema of this user") from error
-    services.directory.invalidate()
+    if not dry_run:
+        services.directory.invalidate()
     return json_response({"id": user_id, "email": row["email"], "deleted": not dry_run, **goes})
 
 

@@ -60,20 +60,21 @@ def _as_misuse(error: Exception) -> Misuse | None:
     from app.migrations import InvalidRequest, UnknownVersion
     from consensus.jetstream_snapshot import StreamExists
     from consensus.log import AccessUnusable
-    from projections.log_beginning import ProjectorRuns
+    from projections.log_beginning import ProjectorRuns, ServicesRun
 
     if isinstance(error, ClientConfigurationError):
         return Misuse(f"the database's URL: {error}")
     if isinstance(error, AccessUnusable):
         return Misuse(f"NATS_URL, GUARDIAN_NATS_CREDENTIALS: {error}")
-    kinds = (SettingsError, StreamExists, ProjectorRuns, InvalidRequest, UnknownVersion)
-    return Misuse(str(error)) if isinstance(error, kinds) else None
+    kinds = (SettingsError, InvalidRequest, UnknownVersion)
+    running = (StreamExists, ProjectorRuns, ServicesRun)
+    return Misuse(str(error)) if isinstance(error, kinds + running) else None
 
 
 def _as_failure(error: Exception) -> Failure | None:
     import asyncpg
 
-    from app.backup import BackupError
+    from app.backup_folder import BackupError
     from app.embedded.processes import EmbeddedError
     from app.errors import Duplicate, Unavailable
     from app.migrations import MigrationError

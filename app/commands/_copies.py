@@ -13,7 +13,7 @@ import click
 from app.commands import KnownFailures, attached_settings
 
 if TYPE_CHECKING:
-    from app.backup import Manifest
+    from app.backup_folder import Manifest
     from app.settings import Settings
 
 Work = Callable[["Settings", Path, Callable[[str], None]], Awaitable["Manifest"]]

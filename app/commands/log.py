@@ -87,8 +87,8 @@ def skip(position: int, reason: str, decided_by: str | None, as_json: bool) -> N
 def begin_anew(reason: str, decided_by: str | None, replace: bool, as_json: bool) -> None:
     """Make an empty log behind what the database holds, when every Raft server was lost.
 
-    Stop all web processes and projectors first. Nothing that was acknowledged is lost; read
-    docs/RUNBOOK.md before.
+    Stop all web processes and projectors first; while one is connected to the database, it is
+    refused. Nothing that was acknowledged is lost; read docs/RUNBOOK.md before.
     """
     from app.backup import access_of
     from consensus.jetstream_snapshot import begin_stream

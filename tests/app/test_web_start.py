@@ -49,7 +49,10 @@ def test_it_waits_for_a_database_that_comes_late(
 
 async def _followed(server: Postgres) -> None:
     connection = await asyncpg.connect(server.url())
-    query = "SELECT count(*) > 0 FROM pg_stat_activity WHERE application_name = 'guardian-follower'"
+    query = (
+        "SELECT count(*) > 0 FROM pg_stat_activity"
+        " WHERE application_name LIKE 'guardian-follower %'"
+    )
     await eventually(partial(connection.fetchval, query))
     await connection.close()
 

@@ -15,7 +15,8 @@ import orjson
 import pytest
 
 from app import backup as backup_module
-from app.backup import BackupError, Manifest, back_up, restore
+from app.backup import back_up, restore
+from app.backup_folder import BackupError, Manifest
 from app.embedded.postgres import Postgres
 from app.embedded.raft import RaftGroup
 from app.migrations import up

@@ -74,7 +74,7 @@ async def test_the_log_is_begun_anew_behind_the_database(short_path: Path) -> No
             assert int(answer.headers["Guardian-Position"]) >= first
             assert (await service.anonymous("GET", "/readyz")).status == 200
             code, _, errors = await guardian(settings, *begin, "--replace")
-            assert (code, "a projector runs" in errors) == (2, True), errors
+            assert (code, "still connected to the database" in errors) == (2, True), errors
         async with run_service(settings) as service:  # and after a restart
             admin = await service.anonymous.sign_in()
             answer = await admin("GET", f"{project}/configs/k0?consistency=linearizable")

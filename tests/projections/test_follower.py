@@ -102,7 +102,7 @@ async def test_a_database_that_went_back_ends_the_follower(world: World, caught_
     )
     await world.connection.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'guardian-follower' AND datname = current_database()"
+        " WHERE application_name LIKE 'guardian-follower %' AND datname = current_database()"
     )
     with pytest.raises(BrokenInvariant, match="went back"):
         async with asyncio.timeout(20):

@@ -159,7 +159,7 @@ async def test_what_happened_while_nothing_was_heard_is_known_when_it_is_again(
         await connection.execute("UPDATE api_keys SET revoked_at = now()")
         assert await connection.fetchval(
             "SELECT bool_and(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity"
-            " WHERE application_name = 'guardian-follower' AND datname = current_database()"
+            " WHERE application_name LIKE 'guardian-follower %' AND datname = current_database()"
         )
     async with asyncio.timeout(5):
         while (await reader("GET", f"{configs}/k")).status != 401:  # noqa: ASYNC110 - a new look each

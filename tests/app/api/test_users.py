@@ -36,7 +36,6 @@ async def test_a_user_is_made_found_changed_and_deleted(service: Service, admin:
     assert (await ann("GET", "/v1/users")).status == 403
     disabled = await admin("PATCH", f"/v1/users/{user}", json={"disabled": True})
     assert disabled.json["disabled"] is True
-    await service.hears()
     assert (await ann("GET", "/v1/me")).status == 401
     await admin("PATCH", f"/v1/users/{user}", json={"disabled": False, "password": PASSWORD * 2})
     await service.anonymous.sign_in("ann@example.org", PASSWORD * 2)
