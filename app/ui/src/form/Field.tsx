@@ -221,7 +221,8 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
   const known = asObject(schema.properties);
   const required = new Set(asList(schema.required));
   const present = Object.keys(value);
-  const names = [...Object.keys(known).filter((name) => present.includes(name) || required.has(name)), ...present.filter((name) => !Object.hasOwn(known, name))];
+  // As the text has them; what it lacks stands at the end, where it is put when it is filled in.
+  const names = [...present, ...Object.keys(known).filter((name) => !present.includes(name) && required.has(name))];
   const absent = Object.keys(known).filter((name) => !present.includes(name) && !required.has(name));
   const rest = schema.additionalProperties;
   const fields = names.map((name) => {
