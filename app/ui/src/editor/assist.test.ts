@@ -41,6 +41,16 @@ describe("what a schema suggests is put in as the schema says it", () => {
   });
 });
 
+describe("nothing is suggested", () => {
+  // Enter would take it: `{}` behind the document.
+  it.each(['{"n": {}|}', '{"n": []}|'])("behind what is closed: %s", async (marked) => {
+    const at = marked.indexOf("|");
+    const state = EditorState.create({ doc: marked.replace("|", "") });
+    const assist = new SchemaAssist(parseJson('{"type":"object","properties":{"n":{"type":["object","array"]}}}'));
+    expect(await assist.complete(new CompletionContext(state, at, false))).toBeNull();
+  });
+});
+
 describe("the page's own check", () => {
   it.each([
     ['{"enum":[9007199254740993]}', "9007199254740993"],

@@ -57,6 +57,8 @@ export class SchemaAssist {
   }
 
   async complete(context: CompletionContext): Promise<CompletionResult | null> {
+    // Behind what is closed no value can stand, whatever the service says: Enter would put one there.
+    if (!context.explicit && context.matchBefore(/[}\]]/)) return null;
     const { document, json } = this.#parse(context.state.doc.toString());
     const list = await this.#suggests.doComplete(document, document.positionAt(context.pos), json);
     if (!list || list.items.length === 0) return null;
