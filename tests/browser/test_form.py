@@ -144,3 +144,33 @@ def test_a_problem_without_a_field_in_the_form_leads_to_the_text(limits: str, an
     expect(person.editor()).to_be_focused()
     expect(person.page.locator(".cm-activeLine")).to_contain_text('"name"')
     expect(person.page).not_to_have_url(re.compile("view=form"))
+
+
+def test_fields_stand_in_the_documents_order_and_an_edit_keeps_it(
+    admin: Api, project: str, ana: Open
+) -> None:
+    names = {name: {"type": "integer"} for name in ("a", "b", "c", "d")}
+    admin.make_schema(
+        "order", {"type": "object", "properties": names, "required": ["d", "a"]}, project
+    )
+    admin.put(project, "order", {"c": 3, "x": 9, "10": 1, "b": 2})
+    person = ana(f"/p/{project}/configs/order")
+    # What the schema asks for and the document lacks stands where it will be put: at the end.
+    person.page.get_by_role("combobox", name="Schema").click()
+    person.page.get_by_role("option", name="order v1").click()
+    person.page.get_by_text("Form", exact=True).click()
+    form = _form(person)
+    labels = form.locator("label")
+    expect(labels).to_have_text(["c", "x", "10", "b", "a *", "d *"])
+    for name, value in (("d", "4"), ("a", "1"), ("b", "7")):
+        field = form.get_by_role("textbox", name=re.compile(f"^{name}"))
+        field.press_sequentially(value)
+        expect(field).to_be_focused()
+    expect(labels).to_have_text(["c", "x", "10", "b", "d *", "a *"])
+    person.button("Review version 2").click()
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    committed = admin.content(project, "order")
+    assert list(committed.items()) == [
+        ("c", 3), ("x", 9), ("10", 1), ("b", 72), ("d", 4), ("a", 1)
+    ]  # fmt: skip

@@ -108,3 +108,21 @@ def test_a_search_at_no_moment_says_that_nothing_could_be_read(project: str, ana
     person.open(f"/p/{project}/configs?at=yesterday")
     person.page.get_by_label("Search keys and content").fill("limit")
     expect(person.page.get_by_text("What there is could not be read")).to_be_visible()
+
+
+def test_the_time_of_a_moment_is_shown_once_it_is_known_and_tabbing_past_changes_nothing(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # The feed tells the time of a position, and comes later: the field once kept now for it.
+    admin.put(project, "limit", 1)
+    at = admin("GET", f"/v1/projects/{project}/configs/limit")["position"]
+    admin.put(project, "limit", 2, 1)
+    person = ana("/projects")
+    person.page.clock.install(time="2040-01-01T00:00:00Z")
+    person.open(f"/p/{project}/history?at={at}")
+    field = person.page.get_by_label("Date and time")
+    expect(person.page.get_by_text("1 config then")).to_be_visible()
+    expect(field).not_to_have_value(re.compile("^20(39|40)"))
+    field.focus()
+    person.page.get_by_role("link", name="Look at its configs as they were").focus()
+    expect(person.page).to_have_url(re.compile(rf"at={at}$"))

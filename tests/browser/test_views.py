@@ -30,6 +30,10 @@ def test_the_cluster_page_draws_the_raft_group(ana: Open) -> None:
     term = person.page.get_by_text("Term", exact=True).locator("..")
     expect(term).to_have_text(re.compile(r"^Term\s*[1-9][0-9]*$"))
     expect(person.page.get_by_role("img", name=re.compile("Log growth"))).to_be_visible()
+    # `lag` counts the log's messages; positions go by hundreds from one to the next.
+    unapplied = person.page.get_by_role("img", name=re.compile("not yet applied"))
+    expect(unapplied).to_have_accessible_name(re.compile(r"^Messages .* messages now"))
+    expect(person.page.get_by_role("main")).not_to_contain_text("entries")
     person.shot("cluster")
     assert person.axe() == []
 

@@ -1,5 +1,5 @@
 /** Changes of configs. Content goes out as the text that was reviewed: only white space is left out. */
-import { compact } from "../lib/ijson";
+import { documentOf } from "./document";
 import { Store } from "../lib/store";
 import { query, request, url, type Answer } from "./client";
 import { asProblem, Problem } from "./problem";
@@ -63,7 +63,7 @@ function putBody(edit: Edit, comment: string): string {
     ...(edit.schemaId === undefined ? {} : { schema_id: edit.schemaId }),
     ...(comment === "" ? {} : { comment }),
   });
-  return `{"content":${compact(edit.text)}${rest === "{}" ? "" : `,${rest.slice(1, -1)}`}}`;
+  return `{"content":${documentOf(edit.text)}${rest === "{}" ? "" : `,${rest.slice(1, -1)}`}}`;
 }
 
 /** 202: committed or not is not known yet. Asks until it is; `read` takes the answer from what was found. */
@@ -180,7 +180,7 @@ function changesBody(edits: readonly Edit[], comment: string): string {
       version: edit.baseVersion,
       ...(edit.op === "put" && edit.schemaId !== undefined ? { schema_id: edit.schemaId } : {}),
     });
-    return edit.op === "delete" ? head : `${head.slice(0, -1)},"content":${compact(edit.text)}}`;
+    return edit.op === "delete" ? head : `${head.slice(0, -1)},"content":${documentOf(edit.text)}}`;
   });
   return `{${comment === "" ? "" : `"comment":${JSON.stringify(comment)},`}"changes":[${changes.join(",")}]}`;
 }

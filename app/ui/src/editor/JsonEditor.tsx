@@ -18,7 +18,7 @@ import {
   keymap,
   lineNumbers,
 } from "@codemirror/view";
-import { useEffect, useImperativeHandle, useRef, type Ref } from "react";
+import { useEffect, useImperativeHandle, useLayoutEffect, useRef, type Ref } from "react";
 import type { Issue } from "../lib/ijson";
 import type { SchemaAssist } from "./assist";
 import { appearance } from "./look";
@@ -65,10 +65,11 @@ export function JsonEditor({
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
   const changed = useRef(onChange);
-  changed.current = onChange;
   const parts = useRef({ assist: new Compartment(), access: new Compartment(), past: new Compartment() });
 
-  useEffect(() => {
+  // In one step with what is drawn, like the two below: a letter that is typed between a new version
+  // and its text would be taken for an edit of the one, made on the other.
+  useLayoutEffect(() => {
     if (!host.current) return;
     const { assist: helping, access, past } = parts.current;
     const editor = new EditorView({
@@ -122,15 +123,16 @@ export function JsonEditor({
     // The text is brought up to date below; the editor itself is made once.
   }, []);
 
-  useEffect(() => {
+  useLayoutEffect(() => {
+    changed.current = onChange;
     const editor = view.current;
     if (!editor || editor.state.doc.toString() === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
-  }, [value]);
+  }, [value, onChange]);
 
   const madeOn = useRef(base);
   // After the effect that brings the text of that version in.
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (madeOn.current === base) return;
     madeOn.current = base;
     // A history that is taken out and put in again is an empty one. (A change that is only kept out

@@ -15,29 +15,29 @@ import {
   type LanguageService,
   type MarkupContent,
 } from "vscode-json-languageservice";
-import type { Json } from "../lib/json";
+import { parseJson, type Json } from "../lib/json";
 import type { Issue } from "../lib/ijson";
 
 export class SchemaAssist {
-  #service: LanguageService;
+  /** It compares with JavaScript's numbers, so its schema has them too. */
+  #checks: LanguageService;
+  /** What it suggests is put in as the schema has it: exact numbers, names in their order. */
+  #suggests: LanguageService;
 
   constructor(readonly schema: Json) {
-    // No request service: a schema is never fetched from anywhere.
-    this.#service = getLanguageService({});
-    this.#service.configure({
-      validate: true,
-      schemas: [{ uri: "guardian://schema", fileMatch: ["*"], schema: plain(schema) }],
-    });
+    const text = JSON.stringify(schema);
+    this.#checks = serviceOf(JSON.parse(text) as JSONSchema);
+    this.#suggests = serviceOf(parseJson<JSONSchema>(text));
   }
 
   #parse(text: string) {
     const document = TextDocument.create("guardian://config.json", "json", 0, text);
-    return { document, json: this.#service.parseJSONDocument(document) };
+    return { document, json: this.#checks.parseJSONDocument(document) };
   }
 
   async validate(text: string): Promise<Issue[]> {
     const { document, json } = this.#parse(text);
-    const found = await this.#service.doValidation(document, json, { schemaValidation: "error" });
+    const found = await this.#checks.doValidation(document, json, { schemaValidation: "error" });
     return found
       .filter((each) => each.severity === 1)
       .map((each) => ({
@@ -49,7 +49,7 @@ export class SchemaAssist {
 
   async hover(text: string, offset: number): Promise<{ text: string; from: number; to: number } | null> {
     const { document, json } = this.#parse(text);
-    const found = await this.#service.doHover(document, document.positionAt(offset), json);
+    const found = await this.#checks.doHover(document, document.positionAt(offset), json);
     if (!found?.range) return null;
     const said = [found.contents].flat().map(words).filter(Boolean).join("\n\n");
     if (said === "") return null;
@@ -57,10 +57,13 @@ export class SchemaAssist {
   }
 
   async complete(context: CompletionContext): Promise<CompletionResult | null> {
+    // Behind what is closed no value can stand, whatever the service says: Enter would put one there.
+    if (!context.explicit && context.matchBefore(/[}\]]/)) return null;
     const { document, json } = this.#parse(context.state.doc.toString());
-    const list = await this.#service.doComplete(document, document.positionAt(context.pos), json);
+    const list = await this.#suggests.doComplete(document, document.positionAt(context.pos), json);
     if (!list || list.items.length === 0) return null;
     let from = context.pos;
+    const indent = /^\s*/.exec(context.state.doc.lineAt(context.pos).text)?.[0] ?? "";
     const options: Completion[] = list.items.map((item) => {
       const edit = item.textEdit;
       const range = edit === undefined ? undefined : "range" in edit ? edit.range : edit.replace;
@@ -68,7 +71,8 @@ export class SchemaAssist {
       const end = range ? document.offsetAt(range.end) : context.pos;
       from = Math.min(from, start);
       const raw = edit?.newText ?? item.insertText ?? item.label;
-      const text = item.insertTextFormat === InsertTextFormat.Snippet ? withoutStops(raw) : raw;
+      const plain = item.insertTextFormat === InsertTextFormat.Snippet ? withoutStops(raw) : raw;
+      const text = plain.replace(/\n\t*/g, (tabs) => `\n${indent}${"  ".repeat(tabs.length - 1)}`);
       return {
         label: item.filterText ?? item.label,
         displayLabel: item.label,
@@ -112,14 +116,16 @@ function words(content: string | MarkupContent | { value: string }): string {
   return text.replace(/\\([\\`*_{}[\]()#+\-.!])/g, "$1").replace(/\n\n\n+/g, "\n\n");
 }
 
-/** `${1:name}` → `name`, `$1` → ``. */
+/** `${1:name}` → `name`, `$1` → ``, `\\$` → `$`; each place of the snippet is read once. */
 function withoutStops(snippet: string): string {
-  return snippet
-    .replace(/\$\{\d+:([^}]*)\}/g, "$1")
-    .replace(/\$\{?\d+\}?/g, "")
-    .replace(/\\([$}\\])/g, "$1");
+  return snippet.replace(/\\([$}\\])|\$\{\d+:((?:\\.|[^\\}])*)\}|\$\{?\d+\}?/g, (_, escaped?: string, inner?: string) =>
+    inner === undefined ? (escaped ?? "") : withoutStops(inner),
+  );
 }
 
-function plain(schema: Json): JSONSchema {
-  return JSON.parse(JSON.stringify(schema)) as JSONSchema;
+function serviceOf(schema: JSONSchema): LanguageService {
+  // No request service: a schema is never fetched from anywhere.
+  const service = getLanguageService({});
+  service.configure({ validate: true, schemas: [{ uri: "guardian://schema", fileMatch: ["*"], schema }] });
+  return service;
 }

@@ -1,8 +1,9 @@
 /** How CodeMirror looks here, and the nonce that its style elements need. */
-import { HighlightStyle, syntaxHighlighting } from "@codemirror/language";
+import { bidiIsolates, HighlightStyle, syntaxHighlighting } from "@codemirror/language";
 import type { Extension } from "@codemirror/state";
-import { EditorView } from "@codemirror/view";
+import { EditorView, highlightSpecialChars } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
+import { HIDDEN } from "../lib/hidden";
 import { nonce } from "../lib/nonce";
 
 const colours = HighlightStyle.define([
@@ -35,6 +36,12 @@ const look = EditorView.theme({
   "&.cm-focused .cm-matchingBracket": {
     backgroundColor: "color-mix(in srgb, var(--mantine-color-accent-5) 30%, transparent)",
     outline: "1px solid var(--mantine-color-accent-5)",
+  },
+  ".cm-specialChar": {
+    color: "var(--g-bad)",
+    backgroundColor: "var(--g-bad-bg)",
+    borderRadius: "2px",
+    padding: "0 2px",
   },
   ".cm-foldPlaceholder": {
     backgroundColor: "var(--g-sunken)",
@@ -91,7 +98,19 @@ const look = EditorView.theme({
   },
 });
 
+/** What could not be seen is shown by its code, as the service's answers name it. */
+function codeOf(code: number): HTMLElement {
+  const shown = document.createElement("span");
+  shown.className = "cm-specialChar";
+  shown.textContent = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
+  shown.title = "A character that is not seen, or that changes the order of others";
+  return shown;
+}
+
 export const appearance: Extension = [
+  highlightSpecialChars({ specialChars: HIDDEN, render: codeOf }),
+  // Text that runs from right to left must not carry the quotes and names around it along.
+  bidiIsolates({ alwaysIsolate: true }),
   EditorView.cspNonce.of(nonce),
   look,
   syntaxHighlighting(colours),

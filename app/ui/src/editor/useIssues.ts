@@ -1,6 +1,7 @@
 /** What is wrong with the text: at once what the page can tell, a moment later what the service says. */
 import { useEffect, useState } from "react";
 import { request, url } from "../api/client";
+import { documentOf } from "../api/document";
 import { asProblem } from "../api/problem";
 import type { Schema, Validation } from "../api/types";
 import { findIssues, type Issue } from "../lib/ijson";
@@ -41,7 +42,7 @@ export function useIssues(
     });
     const timer = setTimeout(() => {
       request<Validation>("POST", url`/v1/schemas/${schema.id}/validate`, {
-        rawBody: `{"content":${text}}`,
+        rawBody: `{"content":${documentOf(text)}}`,
         signal: abort.signal,
       })
         .then(({ data }) => {

@@ -1,6 +1,7 @@
 import { ActionIcon, Button, Select, Switch, Textarea, TextInput } from "@mantine/core";
 import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { useEffect, useState, type ReactNode } from "react";
+import { hasHidden, withCodes } from "../lib/hidden";
 import { formatJson, isObject, parseJson, pointerOf, tryParse, type Json, type JsonObject } from "../lib/json";
 import { asList, asObject, kindOfSchema, kindOfValue, resolve, starter, text as asText } from "./schema";
 
@@ -39,9 +40,7 @@ export function Field(props: FieldProps) {
     case "array":
       return Array.isArray(value) ? <ListField {...props} value={value} /> : <JsonField {...props} />;
     case "string":
-      return (
-        <Line {...props} shown={typeof value === "string" ? value : ""} onText={(text) => context.set(path, text)} />
-      );
+      return <TextField {...props} text={typeof value === "string" ? value : ""} />;
     case "number":
     case "integer":
       return (
@@ -104,17 +103,52 @@ function useRefusal({ context: { refuse }, path }: FieldProps, why: string | nul
   }, [refuse, pointer, why]);
 }
 
-function Removable({ children, context, path, label, required, top }: FieldProps & { children: ReactNode }) {
-  const removable = !context.readOnly && !top && !required;
+function Remove({ context, path, label, required, top }: FieldProps) {
+  if (context.readOnly || top || required) return null;
+  return (
+    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Remove ${label}`} onClick={() => context.set(path, undefined)}>
+      <IconTrash size={15} />
+    </ActionIcon>
+  );
+}
+
+function Removable({ children, ...props }: FieldProps & { children: ReactNode }) {
   return (
     <div className="row" style={{ alignItems: "flex-end" }}>
       <div className="grow">{children}</div>
-      {removable && (
-        <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Remove ${label}`} onClick={() => context.set(path, undefined)}>
-          <IconTrash size={15} />
-        </ActionIcon>
-      )}
+      <Remove {...props} />
     </div>
+  );
+}
+
+/** What removes a group stands at its name: below, it would look like a part of the last field. */
+function Group({ children, count, ...props }: FieldProps & { children: ReactNode; count?: number }) {
+  return (
+    <fieldset aria-label={props.label} {...placeOf(props)}>
+      <div className="row group-head">
+        <span className="break">
+          {props.label} {count !== undefined && <span className="muted">({count})</span>}
+        </span>
+        <Remove {...props} />
+      </div>
+      {children}
+    </fieldset>
+  );
+}
+
+/** A field would not show, and a browser's would drop (a carriage return), what JSON writes as codes. */
+function TextField({ text, ...props }: FieldProps & { text: string }) {
+  const { context, path } = props;
+  // As it was at first: a field that is typed in must not become another one.
+  const [coded] = useState(() => hasHidden(text));
+  if (coded) return <JsonField {...props} />;
+  return (
+    <Line
+      {...props}
+      shown={text}
+      onText={(next) => context.set(path, next)}
+      hint={hasHidden(text) ? "It holds characters that are not seen; the JSON view shows them." : undefined}
+    />
   );
 }
 
@@ -123,9 +157,11 @@ function Line({
   onText,
   refuse = () => null,
   numeric = false,
+  hint,
   ...props
 }: FieldProps & {
   shown: string;
+  hint?: string;
   onText: (text: string) => void;
   refuse?: (text: string) => string | null;
   numeric?: boolean;
@@ -136,9 +172,10 @@ function Line({
   useRefusal(props, refused);
   const common = {
     label: props.label,
-    description: asText(props.schema.description),
+    description: [asText(props.schema.description), hint].filter(Boolean).join(" ") || undefined,
     withAsterisk: props.required && !props.top,
     value: typed,
+    dir: "auto",
     readOnly: props.context.readOnly,
     error: refused ?? messagesOf(props),
     ...placeOf(props),
@@ -154,14 +191,14 @@ function Line({
       {long ? (
         <Textarea {...common} autosize minRows={2} maxRows={12} />
       ) : (
-        <TextInput {...common} inputMode={numeric ? "decimal" : undefined} maw={numeric ? 220 : undefined} />
+        <TextInput {...common} inputMode={numeric ? "decimal" : undefined} styles={numeric ? { wrapper: { maxWidth: 220 } } : undefined} />
       )}
     </Removable>
   );
 }
 
 function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
-  const name = (value: Json): string => (typeof value === "string" ? value : JSON.stringify(value));
+  const name = (value: Json): string => withCodes(typeof value === "string" ? value : JSON.stringify(value));
   const current = props.value === undefined ? null : JSON.stringify(props.value);
   const data = choices.map((each) => ({ value: JSON.stringify(each), label: name(each) }));
   if (current !== null && !data.some((each) => each.value === current)) {
@@ -221,7 +258,8 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
   const known = asObject(schema.properties);
   const required = new Set(asList(schema.required));
   const present = Object.keys(value);
-  const names = [...Object.keys(known).filter((name) => present.includes(name) || required.has(name)), ...present.filter((name) => !Object.hasOwn(known, name))];
+  // As the text has them; what it lacks stands at the end, where it is put when it is filled in.
+  const names = [...present, ...Object.keys(known).filter((name) => !present.includes(name) && required.has(name))];
   const absent = Object.keys(known).filter((name) => !present.includes(name) && !required.has(name));
   const rest = schema.additionalProperties;
   const fields = names.map((name) => {
@@ -231,7 +269,7 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
         key={name}
         context={context}
         path={[...path, name]}
-        label={asText(sub.title) ?? name}
+        label={withCodes(asText(sub.title) ?? name)}
         schema={sub}
         value={Object.hasOwn(value, name) ? value[name] : undefined}
         required={required.has(name)}
@@ -261,12 +299,9 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
   );
   if (top) return body;
   return (
-    <Removable {...props} value={value}>
-      <fieldset {...placeOf({ ...props, value })}>
-        <legend>{props.label}</legend>
-        {body}
-      </fieldset>
-    </Removable>
+    <Group {...props} value={value}>
+      {body}
+    </Group>
   );
 }
 
@@ -304,27 +339,22 @@ function ListField({ value, ...props }: FieldProps & { value: Json[] }) {
   const items = resolve(context.root, Array.isArray(schema.items) ? undefined : schema.items);
   const error = messagesOf({ ...props, value });
   return (
-    <Removable {...props} value={value}>
-      <fieldset {...placeOf({ ...props, value })}>
-        <legend>
-          {props.label} <span className="muted">({value.length})</span>
-        </legend>
-        {error && <div style={{ color: "var(--mantine-color-error)" }}>{error}</div>}
-        {value.map((item, index) => (
-          <Field key={index} context={context} path={[...path, index]} label={`${props.label} ${index + 1}`} schema={items} value={item} required={false} />
-        ))}
-        {!context.readOnly && (
-          <Button
-            style={{ alignSelf: "flex-start" }}
-            size="compact-xs"
-            variant="default"
-            leftSection={<IconPlus size={12} />}
-            onClick={() => context.insert([...path, value.length], Object.keys(items).length > 0 ? starter(context.root, items) : (value.at(-1) ?? ""))}
-          >
-            Add to {props.label}
-          </Button>
-        )}
-      </fieldset>
-    </Removable>
+    <Group {...props} value={value} count={value.length}>
+      {error && <div style={{ color: "var(--mantine-color-error)" }}>{error}</div>}
+      {value.map((item, index) => (
+        <Field key={index} context={context} path={[...path, index]} label={`${props.label} ${index + 1}`} schema={items} value={item} required={false} />
+      ))}
+      {!context.readOnly && (
+        <Button
+          style={{ alignSelf: "flex-start" }}
+          size="compact-xs"
+          variant="default"
+          leftSection={<IconPlus size={12} />}
+          onClick={() => context.insert([...path, value.length], Object.keys(items).length > 0 ? starter(context.root, items) : (value.at(-1) ?? ""))}
+        >
+          Add to {props.label}
+        </Button>
+      )}
+    </Group>
   );
 }

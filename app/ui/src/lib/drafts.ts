@@ -89,6 +89,12 @@ export function discardDraft(user: string, project: string, key: string): void {
   change(nameOf(user, project, key), null);
 }
 
+/** After a commit of `sent`: what was typed since stays. */
+export function settleDraft(user: string, project: string, key: string, sent: Draft): void {
+  const now = draftOf(user, project, key);
+  if (now && now.op === sent.op && now.text === sent.text && now.schemaId === sent.schemaId) discardDraft(user, project, key);
+}
+
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -98,7 +104,6 @@ export type DraftHandle = {
   draft: Draft | null;
   save: (draft: Draft) => void;
   discard: () => void;
-  /** After a commit of `sent`: what was typed since stays. */
   settle: (sent: Draft) => void;
 };
 
@@ -106,13 +111,7 @@ export function useDraft(user: string, project: string, key: string): DraftHandl
   const draft = useSyncExternalStore(subscribe, () => drafts.get(nameOf(user, project, key)) ?? null);
   const save = useCallback((next: Draft) => saveDraft(user, project, key, next), [user, project, key]);
   const discard = useCallback(() => discardDraft(user, project, key), [user, project, key]);
-  const settle = useCallback(
-    (sent: Draft) => {
-      const now = drafts.get(nameOf(user, project, key));
-      if (now && now.op === sent.op && now.text === sent.text && now.schemaId === sent.schemaId) discardDraft(user, project, key);
-    },
-    [user, project, key],
-  );
+  const settle = useCallback((sent: Draft) => settleDraft(user, project, key, sent), [user, project, key]);
   return { draft, save, discard, settle };
 }
 

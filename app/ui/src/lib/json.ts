@@ -4,6 +4,7 @@
  * names stay in their order, so showing and saving a document never alters it.
  */
 import { visit } from "jsonc-parser";
+import { withCodes } from "./hidden";
 
 /** The brand only keeps the type checker from taking it for an object of JSON. */
 export type RawNumber = { readonly rawJSON: string; readonly brand?: () => never };
@@ -71,9 +72,9 @@ export function isObject(value: Json | undefined): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value) && !isRawNumber(value);
 }
 
-/** The text that the editor shows: two spaces, order kept. */
+/** The text that the editor shows: two spaces, order kept, nothing in it that cannot be seen. */
 export function formatJson(value: Json): string {
-  return JSON.stringify(value, null, 2);
+  return withCodes(JSON.stringify(value, null, 2));
 }
 
 /** Parses, or gives null where the text is not JSON. */
@@ -123,7 +124,7 @@ export function summarize(value: Json | undefined): string {
     const count = Object.keys(value).length;
     return count === 1 ? "1 field" : `${count} fields`;
   }
-  return JSON.stringify(value);
+  return withCodes(JSON.stringify(value));
 }
 
 /** Steps of an RFC 6901 pointer. What they step through tells which are places in a list. */

@@ -10,9 +10,10 @@ import { applyChanges, rehearsing, useConfigs, useMe, useProject } from "../api/
 import type { Config } from "../api/types";
 import { Badge, Empty, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { Lines, StillAsking } from "../components/Verdict";
-import { discardDraft, saveDraft, useDrafts, type Draft } from "../lib/drafts";
+import { saveDraft, settleDraft, useDrafts, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted, isObject, tryParse, type Json } from "../lib/json";
+import { dropDraft } from "./drop";
 import { useActId } from "./useActId";
 import { useAnew } from "./useAnew";
 import { useAccess } from "./useCurrentProject";
@@ -108,7 +109,7 @@ export function ChangeSetPage() {
                     return next;
                   })
                 }
-                onDiscard={() => discardDraft(me.data?.id ?? "", project, each.key)}
+                onDiscard={() => dropDraft(me.data?.id ?? "", project, each.key)}
                 onAnew={(draft) => saveDraft(me.data?.id ?? "", project, each.key, draft)}
               />
             ))}
@@ -148,7 +149,7 @@ function EditPanel({
         <h2 className="grow mono break">
           <Link to={`/p/${project}/configs/${key}`}>{key}</Link>
         </h2>
-        {marked ? <Badge tone="bad">to be deleted</Badge> : draft.baseVersion === 0 ? <Badge tone="good">new</Badge> : !gone && <Badge>version {draft.baseVersion + 1}</Badge>}
+        {marked ? <Badge tone="bad">to be deleted</Badge> : draft.baseVersion === 0 ? <Badge tone="good">new</Badge> : !gone && <Badge>{overtaken ? `made on version ${draft.baseVersion}` : `version ${draft.baseVersion + 1}`}</Badge>}
         {overtaken === "newer" && (
           <Badge tone="warn">
             version {live?.version} came in: {marked ? "look at it" : "merge it"} first
@@ -262,7 +263,7 @@ function CommitPanel({
     setError(null);
     try {
       const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId: actId.id });
-      for (const each of chosen) discardDraft(user, project, each.key);
+      for (const each of chosen) settleDraft(user, project, each.key, each.draft);
       applyChanges(project, chosen.map((each) => each.key));
       onDone(done.changes.length === 1 ? "1 config is committed" : `${done.changes.length} configs are committed together`);
       setComment("");

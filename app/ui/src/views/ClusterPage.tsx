@@ -89,7 +89,7 @@ function Now({ cluster: { raft, projector, read_model } }: { cluster: Cluster })
                 <th scope="col">State</th>
                 <th scope="col">Up to date</th>
                 <th scope="col" className="num">
-                  Lag, entries
+                  Behind, messages
                 </th>
               </tr>
             </thead>
@@ -133,9 +133,13 @@ function OverTime({ samples }: { samples: Sample[] }) {
         <h2>While this page is open</h2>
       </header>
       <div className="body stack loose">
-        <Chart title="Entries not yet applied" unit="entries" times={times} values={samples.map((each) => each.lag ?? 0)} marks={elections} />
-        <Chart title="Log growth" unit="entries a second" times={times} values={rate} marks={elections} />
-        <Chart title="Read model behind the log" unit="entries" times={times} values={samples.map((each) => Math.max(0, each.position - each.read))} marks={elections} />
+        <Chart title="Messages not yet applied" unit="messages" times={times} values={samples.map((each) => each.lag ?? 0)} marks={elections} />
+        <Chart title="Log growth" unit="positions a second" times={times} values={rate} marks={elections} />
+        <Chart title="Read model behind the log" unit="positions" times={times} values={samples.map((each) => Math.max(0, each.position - each.read))} marks={elections} />
+        <span className="muted">
+          One message of the log holds one change set, or several that came at the same time. Positions have gaps: from one message to the next they may
+          go by a hundred.
+        </span>
         {elections.length > 0 && <span className="muted">A dashed line: another leader was elected.</span>}
       </div>
     </section>

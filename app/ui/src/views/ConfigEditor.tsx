@@ -19,6 +19,7 @@ import { formatJson, tryParse } from "../lib/json";
 import { placeViolations, pointerAt } from "../lib/places";
 import { useStore } from "../lib/store";
 import { ConfigHead } from "./ConfigHead";
+import { dropDraft } from "./drop";
 import { ConfigMerge } from "./MergeDialog";
 import { NewsBar } from "./NewsBar";
 import { ReviewDialog } from "./ReviewDialog";
@@ -56,7 +57,7 @@ export function ConfigEditor(props: Props) {
   const { editor, formView, jump } = useJump(form, verdict.text, () => address({ view: null }, true));
   /** Counts what was discarded: the fields of the form are made anew, and what they refused is gone. */
   const [round, setRound] = useState(0);
-  const drop = () => (discard(), setRound(round + 1));
+  const drop = () => (dropDraft(user, project, configKey), setRound(round + 1));
   const reviewing = search.has("review");
   const merging = search.has("merge");
   // The version of a commit that is on its way is no news, even if the watch tells of it first.
@@ -233,6 +234,10 @@ export function ConfigEditor(props: Props) {
           draft={draft}
           onMerged={(merged, version, op = "put") => {
             change({ op, text: merged, baseVersion: version });
+            address({ merge: null }, true);
+          }}
+          onTheirs={() => {
+            drop();
             address({ merge: null }, true);
           }}
           onUnmark={(edited) => (edited ? change({ text: draft.text }) : (discard(), address({ merge: null }, true)))}

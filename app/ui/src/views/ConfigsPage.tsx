@@ -46,11 +46,12 @@ export function ConfigsPage() {
   };
 
   const count = list.data?.items.length ?? 0;
+  const empty = list.data?.complete === true && count === 0;
   return (
     <main id="main" className="main fixed">
       {!key && !making && <h1 className="visually-hidden">Configs</h1>}
       <MomentBar project={project} />
-      <div className={`workbench${key || making ? " has-doc" : ""}${key && search.get("side") ? " with-side" : ""}`}>
+      <div className={`workbench${key || making || empty ? " has-doc" : ""}${key && search.get("side") ? " with-side" : ""}`}>
         <div className="tree-pane">
           <div className="tree-tools">
             <div className="row">
@@ -116,7 +117,7 @@ export function ConfigsPage() {
         ) : (
           <div className="doc-pane">
             <NothingOpen
-              empty={list.data?.complete === true && count === 0}
+              empty={empty}
               canMake={canMake}
               past={at !== null}
               onMake={() => address({ new: "" })}

@@ -31,6 +31,7 @@ export function ConfigMerge({
   live: Config;
   draft: Draft;
   onMerged: Act;
+  onTheirs: () => void;
   onUnmark: (edited: boolean) => void;
   onClose: () => void;
 }) {
@@ -50,6 +51,7 @@ export function MergeDialog({
   before,
   draft,
   onMerged,
+  onTheirs,
   onUnmark,
   onClose,
 }: {
@@ -58,6 +60,8 @@ export function MergeDialog({
   before: Before;
   draft: Draft;
   onMerged: Act;
+  /** What was typed is dropped. */
+  onTheirs: () => void;
   /** Of a mark to delete, for what can have one: it is dropped; whether something was typed before. */
   onUnmark?: (edited: boolean) => void;
   onClose: () => void;
@@ -89,7 +93,7 @@ export function MergeDialog({
       ) : marked ? (
         <MarkedMerge {...parts} onKeep={(text) => onMerged(text, live.version, "delete")} onUnmark={marked} />
       ) : (
-        <Merge {...parts} onMerged={(text) => onMerged(text, live.version)} />
+        <Merge {...parts} onTheirs={onTheirs} onMerged={(text) => onMerged(text, live.version)} />
       )}
     </Dialog>
   );
@@ -101,6 +105,7 @@ function Merge({
   newest,
   draft,
   onMerged,
+  onTheirs,
   onClose,
 }: {
   base: Json | undefined;
@@ -108,6 +113,7 @@ function Merge({
   newest: number;
   draft: Draft;
   onMerged: (text: string) => void;
+  onTheirs: () => void;
   onClose: () => void;
 }) {
   const mine = useMemo(() => tryParse(draft.text), [draft.text]);
@@ -123,7 +129,7 @@ function Merge({
   const reason =
     issues.length > 0
       ? (issues[0]?.message ?? null)
-      : open.length > 0 && edited === null
+      : open.length > 0
         ? `Choose a side for ${open.length === 1 ? "the conflict" : `${open.length} conflicts`} first`
         : null;
 
@@ -152,18 +158,26 @@ function Merge({
               key={conflict.pointer}
               conflict={conflict}
               side={sides[conflict.pointer]}
-              onSide={(side) => {
-                setEdited(null);
-                setSides((before) => ({ ...before, [conflict.pointer]: side }));
-              }}
+              disabled={edited !== null}
+              onSide={(side) => setSides((before) => ({ ...before, [conflict.pointer]: side }))}
             />
           ))}
         </ul>
       )}
       <div className="pane">
-        <h3 style={{ margin: "0 0 0.25rem" }}>Result (you can edit it)</h3>
+        <div className="row wrap" style={{ margin: "0 0 0.25rem" }}>
+          <h3 style={{ margin: 0 }}>Result</h3>
+          <span className="muted">
+            {open.length > 0 ? "You can edit it when each side is chosen." : edited === null ? "You can edit it." : "You have edited it: sides no longer change it."}
+          </span>
+          {edited !== null && (
+            <Button size="compact-xs" variant="default" onClick={() => setEdited(null)}>
+              Undo my edit of the result
+            </Button>
+          )}
+        </div>
         <div style={{ height: "13rem", border: "1px solid var(--g-line)", borderRadius: 6, overflow: "auto" }}>
-          <JsonEditor value={text} label="Result of the merge" issues={issues} onChange={(next) => next !== text && setEdited(next)} />
+          <JsonEditor value={text} label="Result of the merge" readOnly={open.length > 0} issues={issues} onChange={(next) => next !== text && setEdited(next)} />
         </div>
       </div>
       {newest > live.version && (
@@ -175,7 +189,7 @@ function Merge({
         <ReasonedButton reason={reason} onClick={() => onMerged(text)}>
           {`Go on editing on version ${live.version}`}
         </ReasonedButton>
-        <Button variant="default" onClick={() => onMerged(formatJson(live.content))}>
+        <Button variant="default" onClick={onTheirs}>
           Take theirs, drop mine
         </Button>
         <Button variant="default" onClick={onClose}>
@@ -199,7 +213,7 @@ function Pane({ title, text }: { title: string; text: string }) {
   );
 }
 
-function ConflictRow({ conflict, side, onSide }: { conflict: Conflict; side: Side | undefined; onSide: (side: Side) => void }) {
+function ConflictRow({ conflict, side, disabled, onSide }: { conflict: Conflict; side: Side | undefined; disabled: boolean; onSide: (side: Side) => void }) {
   const shown = (value: Json | undefined): string => (value === undefined ? "removed" : summarize(value));
   return (
     <li>
@@ -214,6 +228,7 @@ function ConflictRow({ conflict, side, onSide }: { conflict: Conflict; side: Sid
         size="xs"
         aria-label={`Which side for ${conflict.pointer || "the document"}`}
         value={side ?? ""}
+        disabled={disabled}
         onChange={(value) => onSide(value as Side)}
         data={[
           { value: "theirs", label: "Theirs" },

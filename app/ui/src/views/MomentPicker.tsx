@@ -124,15 +124,16 @@ export function MomentPicker({ project }: { project: string }) {
 /** Typed in full before it counts: half a year is a year of antiquity. */
 function ExactMoment({ iso, onChoose }: { iso: string; onChoose: (time_ms: number) => void }) {
   const shown = toLocalInput(iso);
-  const [typed, setTyped] = useState(shown);
-  const done = () => typed !== "" && typed !== shown && onChoose(Date.parse(fromLocalInput(typed)));
+  /** null: nothing was typed, and what is shown may still come to be known. */
+  const [typed, setTyped] = useState<string | null>(null);
+  const done = () => typed !== null && typed !== "" && typed !== shown && onChoose(Date.parse(fromLocalInput(typed)));
   return (
     <TextInput
       type="datetime-local"
       step={1}
       size="xs"
       aria-label="Date and time"
-      value={typed}
+      value={typed ?? shown}
       onChange={(event) => setTyped(event.currentTarget.value)}
       onBlur={done}
       onKeyDown={(event) => event.key === "Enter" && done()}

@@ -107,7 +107,8 @@ export function RollbackDialog({
             value={comment}
             onChange={(event) => setComment(event.currentTarget.value)}
             maxLength={2000}
-            data-autofocus
+            // The dialog looked for its first field before there was one.
+            autoFocus
           />
           {busy && <StillAsking />}
           {error !== null && <Failure error={error} />}

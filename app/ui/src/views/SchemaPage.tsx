@@ -10,10 +10,11 @@ import { Badge, Failure, Loading, Notice, ReasonedButton, usePageTitle } from ".
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { JsonEditor } from "../editor/JsonEditor";
 import { useAddress } from "../lib/address";
-import { discardDraft, useDraft, type Draft } from "../lib/drafts";
+import { useDraft, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { findIssues } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
+import { dropDraft } from "./drop";
 import { MergeDialog } from "./MergeDialog";
 import { SchemaReview } from "./SchemaReview";
 import { useAccess } from "./useCurrentProject";
@@ -42,7 +43,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
   const navigate = useNavigate();
   const me = useMe();
   const access = useAccess(project);
-  const { draft, save, discard } = useDraft(user, SCHEMA_DRAFTS, schema.id);
+  const { draft, save, discard, settle } = useDraft(user, SCHEMA_DRAFTS, schema.id);
   const saved = useMemo(() => formatJson(schema.schema), [schema.schema]);
   const [text, setText] = useState(draft?.text ?? saved);
   const [deleting, setDeleting] = useState(false);
@@ -64,6 +65,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
     if (next === saved) discard();
     else save({ op: "put", text: next, baseVersion, comment: "", savedAt: new Date().toISOString() });
   };
+  const drop = () => dropDraft(user, SCHEMA_DRAFTS, schema.id, schema.name);
   const review = () => reason === null && address({ review: "" });
   useHotkeys({ "mod+s": review });
 
@@ -122,7 +124,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
             {`Review version ${schema.version + 1}`}
           </ReasonedButton>
           {changed && (
-            <Button variant="default" onClick={discard}>
+            <Button variant="default" onClick={drop}>
               Discard what I changed
             </Button>
           )}
@@ -140,7 +142,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
             address({ review: null, merge: "" }, true);
           }}
           onDone={() => {
-            discardDraft(user, SCHEMA_DRAFTS, schema.id);
+            settle(draft);
             void client.invalidateQueries({ queryKey: keys.schemas });
             address({ review: null }, true);
           }}
@@ -153,6 +155,10 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
           draft={draft}
           onMerged={(merged, version) => {
             change(merged, version);
+            address({ merge: null }, true);
+          }}
+          onTheirs={() => {
+            drop();
             address({ merge: null }, true);
           }}
           onClose={() => address({ merge: null }, true)}
@@ -188,6 +194,7 @@ function SchemaMerge({
   schema: Schema;
   draft: Draft;
   onMerged: (text: string, version: number) => void;
+  onTheirs: () => void;
   onClose: () => void;
 }) {
   const base = useSchemaVersion(schema.id, draft.baseVersion);

@@ -4,6 +4,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 import { Link } from "react-router";
 import { request, url } from "../api/client";
+import { documentOf } from "../api/document";
 import { asProblem } from "../api/problem";
 import { rehearsing } from "../api/queries";
 import type { Broken, Schema } from "../api/types";
@@ -13,7 +14,7 @@ import { ConfirmTyped } from "../components/ConfirmTyped";
 import { Refusal } from "../components/Verdict";
 import { DiffView } from "../editor/DiffView";
 import type { Draft } from "../lib/drafts";
-import { formatJson } from "../lib/json";
+import { formatJson, formatted } from "../lib/json";
 import { useHotkeys } from "../lib/hotkeys";
 
 /** Configs of projects that the person may not see are only counted, never checked; `total` holds them too. */
@@ -21,7 +22,7 @@ type Impact = { configs: Broken[]; hidden: number; total: number };
 
 async function put<T>(id: string, { text, baseVersion }: Draft, how: "" | "?force=true" | "?dry_run=true"): Promise<T> {
   const headers = { "If-Match": `"${baseVersion}"` };
-  return (await request<T>("PUT", url`/v1/schemas/${id}` + how, { rawBody: `{"schema":${text}}`, headers })).data;
+  return (await request<T>("PUT", url`/v1/schemas/${id}` + how, { rawBody: `{"schema":${documentOf(text)}}`, headers })).data;
 }
 
 export function SchemaReview({
@@ -102,7 +103,7 @@ export function SchemaReview({
   return (
     <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Review schema ${schema.name}`} closeLabel="Close the review">
       <div className="stack">
-        <DiffView before={formatJson(schema.schema)} after={draft.text} beforeLabel={`version ${schema.version}`} afterLabel={behind ? `yours, made on version ${draft.baseVersion}` : `yours, version ${next}`} />
+        <DiffView before={formatJson(schema.schema)} after={formatted(draft.text)} beforeLabel={`version ${schema.version}`} afterLabel={behind ? `yours, made on version ${draft.baseVersion}` : `yours, version ${next}`} />
         {behind && (
           <Notice tone="warn" boxed live>
             Version {schema.version} came in while you reviewed. Nothing was saved, and what you typed is kept.

@@ -1,0 +1,182 @@
+"""What is committed is what was seen: hidden characters, broken texts, what is typed meanwhile."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+REVERSED = "x\u202ey"
+"""Its second half, and the quote behind it, would be shown before the first."""
+
+
+def test_characters_that_are_not_seen_are_shown_by_their_codes(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "note", {"note": REVERSED})
+    person = ana(f"/p/{project}/configs/note")
+    expect(person.editor()).to_contain_text(r'"x\u202ey"')
+    person.type_document('{"note": "a\u200bb\u202ec"}')
+    expect(person.editor()).to_contain_text("aU+200BbU+202Ec")
+    person.button("Review version 2").click()
+    diff = person.page.get_by_test_id("diff")
+    expect(diff).to_contain_text(r'"x\u202ey"')
+    expect(diff).to_contain_text(r'"a\u200bb\u202ec"')
+    person.shot("hidden-characters")
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin.content(project, "note") == {"note": "a\u200bb\u202ec"}
+
+
+def test_text_from_right_to_left_does_not_change_places_with_its_name(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "greeting", {"שלום": "مرحبا"})
+    person = ana(f"/p/{project}/configs/greeting")
+    for place in (person.editor(), person.page.get_by_test_id("diff").first):
+        name, value = place.get_by_text("שלום").last, place.get_by_text("مرحبا").last
+        expect(name).to_be_visible()
+        left, right = name.bounding_box(), value.bounding_box()
+        assert left
+        assert right
+        assert left["x"] + left["width"] <= right["x"] + 1
+        if person.page.get_by_role("dialog").count() == 0:
+            person.type_document('{"שלום": "مرحبا", "a": 1}')
+            person.button("Review version 2").click()
+
+
+def test_the_form_keeps_what_a_field_cannot_show(admin: Api, project: str, ana: Open) -> None:
+    # A text field of a browser drops carriage returns.
+    admin.put(project, "lines", {"lines": "one\r\ntwo", "name": "a"})
+    person = ana(f"/p/{project}/configs/lines?view=form")
+    lines = person.page.get_by_role("textbox", name="lines")
+    expect(lines).to_have_value(r'"one\r\ntwo"')
+    lines.fill(r'"one\r\ntwo three"')
+    name = person.page.get_by_role("textbox", name="name", exact=True)
+    name.fill("a\u00a0b")
+    expect(name).to_have_accessible_description(re.compile("characters that are not seen"))
+    person.button("Review version 2").click()
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    assert admin.content(project, "lines") == {"lines": "one\r\ntwo three", "name": "a\u00a0b"}
+
+
+@pytest.mark.parametrize("kind", ["config", "schema"])
+def test_a_text_that_says_more_than_its_document_is_never_sent(
+    admin: Api, project: str, ana: Open, kind: str
+) -> None:
+    # As part of a request's body it would be taken apart: this one would unbind the schema.
+    text = '{"type": "object"}, "schema_id": null'
+    schema = admin.make_schema(f"bound {project}", {"type": "object"}, project)
+    admin.put(project, "limit", {"type": "array"}, schema_id=schema)
+    where = "configs/limit" if kind == "config" else f"schemas/{schema}"
+    person = ana(f"/p/{project}/{where}")
+    person.type_document(text, "" if kind == "config" else f"Schema bound {project}")
+    expect(person.button("Review version 2")).to_have_attribute("aria-disabled", "true")
+    # Going forward in the browser, or a link, opens a review that the button would not.
+    person.open(f"/p/{project}/{where}?review")
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("only one value is allowed")
+    expect(dialog.get_by_role("button", name=re.compile("version 2$"))).to_be_disabled()
+
+
+def test_what_is_typed_while_a_change_set_is_on_its_way_stays(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    person.type_document('{"daily": 2}')
+    person.page.get_by_role("link", name="Change set").click()
+    commit = person.button("Commit 1 change")
+    expect(commit).not_to_have_attribute("aria-disabled", "true")
+    held: list[Route] = []
+    person.page.route("**/changes", lambda route: held.append(route), times=1)
+    commit.click()
+    person.page.get_by_role("link", name="limit", exact=True).click()
+    person.type_document('{"daily": 3}')
+    for route in held:
+        route.continue_()
+    expect(person.page.get_by_text("1 config is committed")).to_be_visible()
+    expect(person.editor()).to_contain_text('{"daily": 3}')
+    assert admin.content(project, "limit") == {"daily": 2}
+
+
+def test_what_was_discarded_comes_back_by_one_click(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit?view=form")
+    field = person.page.get_by_role("textbox", name="daily")
+    field.fill("2")
+    person.button("Discard what I changed").click()
+    expect(field).to_have_value("1")
+    person.button("Undo").click()
+    expect(field).to_have_value("2")
+    person.page.get_by_role("link", name="Change set").click()
+    person.button("Discard").click()
+    expect(person.page.get_by_text("Nothing is waiting")).to_be_visible()
+    person.shot("discarded")
+    assert person.axe() == []
+    person.button("Undo").click()
+    expect(person.page.get_by_role("region", name="Edit of limit")).to_be_visible()
+    # What was begun since is not written over.
+    person.button("Discard").click()
+    person.page.get_by_role("link", name="Go to the configs").click()
+    person.page.get_by_role("treeitem", name=re.compile("^limit")).click()
+    person.type_document('{"daily": 4}')
+    person.button("Undo").click()
+    expect(person.page.get_by_text("that is kept")).to_be_visible()
+    expect(person.editor()).to_contain_text('{"daily": 4}')
+
+
+def test_to_take_theirs_in_a_merge_can_be_taken_back(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"daily": 7}')
+    admin.put(project, "limit", {"daily": 2}, 1)
+    person.button("Merge").click()
+    person.button("Take theirs, drop mine").click()
+    expect(person.editor()).to_contain_text('"daily": 2')
+    person.button("Undo").click()
+    expect(person.editor()).to_contain_text('"daily": 7')
+    expect(person.page.get_by_text("while you edited version 1")).to_be_visible()
+
+
+def test_a_merge_asks_for_every_side_and_keeps_what_was_edited_then(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # An edit of the result once passed for all sides, and a side chosen later dropped the edit.
+    admin.put(project, "limit", {"a": 1, "b": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"a": 2, "b": 2}')
+    admin.put(project, "limit", {"a": 3, "b": 3}, 1)
+    person.button("Merge").click()
+    dialog = person.page.get_by_role("dialog")
+    result = dialog.get_by_label("Result of the merge")
+    go_on = dialog.get_by_role("button", name="Go on editing on version 2")
+    expect(result).to_have_attribute("aria-readonly", "true")
+    expect(go_on).to_have_accessible_description(re.compile("2 conflicts"))
+    for name in ("/a", "/b"):
+        expect(go_on).to_have_attribute("aria-disabled", "true")
+        side = dialog.get_by_role("radiogroup", name=f"Which side for {name}")
+        side.get_by_text("Theirs" if name == "/a" else "Mine").click()
+    expect(result).to_contain_text('"a": 3')
+    person.type_document('{"a": 3, "b": 5}', "Result of the merge")
+    sides = dialog.get_by_role("radio", name="Mine")
+    expect(sides.first).to_be_disabled()
+    dialog.get_by_role("button", name="Undo my edit of the result").click()
+    expect(result).to_contain_text('"b": 2')
+    person.type_document('{"a": 3, "b": 6}', "Result of the merge")
+    go_on.click()
+    expect(person.editor()).to_contain_text('{"a": 3, "b": 6}')
+
+
+def test_an_empty_project_says_what_to_do_first_on_a_phone(project: str, ana: Open) -> None:
+    person = ana(f"/p/{project}/configs", viewport={"width": 390, "height": 800})
+    person.button("Make the first config").click()
+    expect(person.page.get_by_role("textbox", name="Key", exact=True)).to_be_focused()
