@@ -96,6 +96,7 @@ def statements() -> dict[str, tuple[str, list[Any]]]:
     """Each statement with arguments that the API lets a caller give, the worst among them."""
     found: dict[str, tuple[str, list[Any]]] = {
         "position": (watch._BEFORE, [20_000]),
+        "before a change set": (watch._BEFORE_SET, [20_000]),
         "change": (changes._APPLIED, ["big7"]),
     }
     for project in (*PROJECTS, "tiny-7", "not there"):
@@ -103,6 +104,13 @@ def statements() -> dict[str, tuple[str, list[Any]]]:
             "last scanned": (history._LAST_SCANNED, ["", "", ABOVE, 50]),
             "changed since": (history._CHANGED_KEYS, [BEYOND, BEYOND]),
         }
+        for start in (0, 20_000, BEYOND):
+            for keys in (None, ["seldom"], ["not there"]):
+                per_project[f"watch {keys} from {start}"] = (
+                    watch._PAGE,
+                    [start, BEYOND, "", keys, LIMIT, 128 * 1024, LIMIT],
+                )
+            per_project[f"ahead of {start}"] = (watch._AHEAD, [start, BEYOND, LIMIT])
         for moment, (at, sequence) in {
             "before all": (START - timedelta(days=1), 0),
             "middle": (START + timedelta(seconds=20_000), 20_000),
