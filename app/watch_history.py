@@ -1,8 +1,8 @@
 """What a watcher missed, read from `config_revisions` in pages, on any process.
 
-Pages are bounded, few are read at a time, and watchers who ask for the same page at the same
-moment (all of them, after a restart) share it. Must never read beyond what the read model
-holds: the live feed takes over exactly there.
+Pages are bounded in what they hold and in what is looked at for them, few are read at a time, and
+watchers who ask for the same page at the same moment (all of them, after a restart) share it. Must
+never read beyond what the read model holds: the live feed takes over exactly there.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class WatchHistory:
             up_to, reached = self._model.sequence, self._model.position
             if sequence is None:
                 sequence = await sequence_at(self._pool, position)
-            revisions, full = await revisions_behind(
+            revisions, full, looked_at = await revisions_behind(
                 self._pool,
                 project_id,
                 sequence,
@@ -85,5 +85,7 @@ class WatchHistory:
         ]
         if full:
             return Page(b"".join(events), sent[-1].sequence, None)
+        if looked_at < up_to:
+            return Page(b"".join(events), looked_at, None)
         end = max([reached, *(revision.position for revision in revisions)])
         return Page(b"".join(events), up_to, end)

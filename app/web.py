@@ -200,7 +200,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         ),
         reader=reader,
         barrier=barrier,
-        turns=Turns(pool),
+        turns=Turns(),
         differ=Differ(),
         audit_walks=TenantSlots("walks of hash chains", slots=2, tenant_waiting=2, all_waiting=64),
         searches=TenantSlots("searches", slots=2, tenant_waiting=16, all_waiting=256),

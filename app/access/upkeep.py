@@ -1,4 +1,4 @@
-"""What the tables of access need from time to time: uses of keys noted, old rows removed.
+"""What the ordinary tables need from time to time: uses of keys noted, old rows removed.
 
 Must never do work for a request: a thousand uses of a key in a minute are one UPDATE.
 """
@@ -12,7 +12,7 @@ import asyncpg
 import structlog
 
 from app.access.principal import Application
-from app.tables import keys, sessions, throttle
+from app.tables import idempotency, keys, sessions, throttle
 from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN
 
 FLUSH_INTERVAL_S = 30.0
@@ -68,7 +68,9 @@ class Upkeep:
             raise
 
     async def sweep(self) -> None:
-        """Remove what says nothing any more: refilled throttles, sessions long over."""
+        """Remove what says nothing any more: refilled throttles, sessions long over, answers to
+        requests that nobody sends again."""
         async with self._pool.acquire() as connection:
             await throttle.forget_full(connection)
         await sessions.forget_expired(self._pool)
+        await idempotency.forget_old(self._pool)

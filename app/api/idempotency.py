@@ -57,7 +57,6 @@ async def once(request: web.Request, access: Access, write: Write) -> web.Respon
     digest = _digest(request)
     ids = _ids(name, digest)
     async with services.turns.of(name):
-        await services.turns.prune()
         first, answered = await claim(services.pool, name, digest, ids(0))
         if first != digest:
             raise IdempotencyKeyReused(

@@ -117,7 +117,7 @@ async def project_feed(request: web.Request) -> web.Response:
         access.require_key(check_key(key))
     limit = limit_of(request)
     position = await prepare_read(request)
-    above, below = await _bounds(request, newest_first)
+    behind = await _start(request, newest_first)
     pool, indexed_user = request.app[SERVICES].pool, None
     if key is None and user_id is not None and await users.find_user(pool, user_id):
         indexed_user = user_id
@@ -129,8 +129,7 @@ async def project_feed(request: web.Request) -> web.Response:
     rows = await feed(
         pool,
         access.project_id,
-        above,
-        below,
+        behind,
         scan,
         newest_first=newest_first,
         key=key,
@@ -150,18 +149,18 @@ async def project_feed(request: web.Request) -> web.Response:
     return json_response(page(request, items, after), headers={POSITION_HEADER: str(position)})
 
 
-async def _bounds(request: web.Request, newest_first: bool) -> tuple[int, int]:
-    """Above and below which sequences the page lies."""
+async def _start(request: web.Request, newest_first: bool) -> int:
+    """Behind which sequence the page begins, in its direction."""
     cursor = number_cursor(request)
     if cursor is not None:
-        return (0, cursor) if newest_first else (cursor, _BEYOND)
+        return cursor
     start = query_integer(request, "from_position", None)
     if start is None:
-        return 0, _BEYOND
+        return _BEYOND if newest_first else 0
     pool = request.app[SERVICES].pool
     if newest_first:
-        return 0, await sequence_at(pool, start) + 1
-    return (await sequence_at(pool, start - 1) if start else 0), _BEYOND
+        return await sequence_at(pool, start) + 1
+    return await sequence_at(pool, start - 1) if start else 0
 
 
 def routes() -> list[web.RouteDef]:

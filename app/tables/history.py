@@ -3,6 +3,12 @@
 Reads only; static SQL only. Every query is bounded by an index and a limit, so that it costs
 the same at a thousand and at a million revisions. A moment is a sequence: sequences, positions
 and times never run backwards against one another.
+
+A plan is made for the average config of the average project, perhaps while the tables are empty,
+and kept. So each statement asks for rows in the whole order of the one index that it is meant for,
+from one place on, and looks afterwards whether they are of the right config: `(config_key,
+sequence) <= (k, s)`, not `config_key = k AND sequence <= s`. With the latter the planner may walk
+any index that ends in the sequence, in the hope that a revision of the config comes soon.
 """
 
 from __future__ import annotations
@@ -30,32 +36,44 @@ WHERE r.project_id = $1 AND r.config_key = $2 AND r.version < $3
 ORDER BY r.version DESC LIMIT $4
 """  # noqa: S608
 _VERSIONS = f"""
-SELECT {COLUMNS} FROM config_revisions r
-WHERE r.project_id = $1 AND r.config_key = $2 AND r.version = ANY($3::bigint[])
+SELECT {COLUMNS} FROM unnest($3::bigint[]) AS v (version) CROSS JOIN LATERAL (
+    SELECT * FROM config_revisions
+    WHERE project_id = $1 AND config_key = $2 AND version <= v.version
+    ORDER BY version DESC LIMIT 1) AS r
+WHERE r.version = v.version
 """  # noqa: S608
 _AT_TIME = """
 SELECT position, sequence FROM config_revisions WHERE project_id = $1 AND created_at <= $2
 ORDER BY created_at DESC, sequence DESC LIMIT 1
 """
-_CONFIG_AT = f"""
-SELECT {COLUMNS} FROM config_revisions r
-WHERE r.project_id = $1 AND r.config_key = $2 AND r.sequence <= $3
-ORDER BY r.sequence DESC LIMIT 1
-"""  # noqa: S608
-_CONFIGS_AT = f"""
-SELECT {COLUMNS} FROM unnest($2::text[]) AS k (key) CROSS JOIN LATERAL (
+# The last revision of the config `key` of $1 at or before a sequence.
+_LAST = """
+SELECT * FROM (
     SELECT * FROM config_revisions
-    WHERE project_id = $1 AND config_key = k.key AND sequence <= $3
-    ORDER BY sequence DESC LIMIT 1) AS r
-"""  # noqa: S608
-_CHANGED_KEYS = """
-SELECT DISTINCT config_key FROM config_revisions
-WHERE project_id = $1 AND sequence > $2 AND sequence <= $3
+    WHERE project_id = $1 AND (config_key, sequence) <= ({key}, {sequence})
+    ORDER BY config_key DESC, sequence DESC LIMIT 1) AS l
+WHERE l.config_key = {key}
 """
+_CONFIG_AT = f"SELECT {COLUMNS} FROM ({_LAST.format(key='$2', sequence='$3')}) AS r"  # noqa: S608
+_CONFIGS_AT = f"""
+SELECT {COLUMNS} FROM unnest($2::text[]) AS k (key)
+CROSS JOIN LATERAL ({_LAST.format(key="k.key", sequence="$3")}) AS r
+"""  # noqa: S608
+# Of each config that was changed since, the last revision: not all that came between. Times never
+# run backwards, so what was changed behind a revision has its time or a later one.
+_CHANGED_KEYS = f"""
+SELECT c.key FROM configs c
+CROSS JOIN LATERAL ({_LAST.format(key="c.key", sequence="$3")}) AS r
+WHERE c.project_id = $1 AND r.sequence > $2 AND c.updated_at >= coalesce((
+    SELECT created_at FROM (
+        SELECT project_id, created_at FROM config_revisions
+        WHERE (project_id, sequence) <= ($1, $2)
+        ORDER BY project_id DESC, sequence DESC LIMIT 1) AS l
+    WHERE l.project_id = $1), '-infinity')
+"""  # noqa: S608
 
-# `configs` has a row for every key that ever was. Which revisions make the page is decided
-# before any content is loaded. Ordered by `place`, joined by `key`: an equality in the collation
-# of the bytes could not use the indexes of `config_revisions`.
+# `configs` has a row for every key that ever was. Ordered by `place`, joined by `key`: an equality
+# in the collation of the bytes could not use the indexes of `config_revisions`.
 _KEYS = """
 SELECT c.key, c.key COLLATE "C" AS place FROM configs c
 WHERE c.project_id = $1 AND c.key COLLATE "C" > $2
@@ -65,22 +83,14 @@ ORDER BY place
 # One step into the history of each key: what it costs grows with the keys of the prefix, not with
 # how often they, or others, were changed.
 _LAST_OF_PREFIX = f"""
-SELECT h.position, h.sequence FROM ({_KEYS}) AS k CROSS JOIN LATERAL (
-    SELECT position, sequence FROM config_revisions
-    WHERE project_id = $1 AND config_key = k.key AND sequence <= $5
-    ORDER BY sequence DESC LIMIT 1) AS h
-ORDER BY h.sequence DESC LIMIT 1
+SELECT r.position, r.sequence FROM ({_KEYS}) AS k
+CROSS JOIN LATERAL ({_LAST.format(key="k.key", sequence="$5")}) AS r
+ORDER BY r.sequence DESC LIMIT 1
 """  # noqa: S608
 _PROJECT_AT = f"""
-SELECT {COLUMNS} FROM (
-    SELECT k.key, k.place, h.version FROM ({_KEYS} LIMIT $6) AS k CROSS JOIN LATERAL (
-        SELECT version, event FROM config_revisions
-        WHERE project_id = $1 AND config_key = k.key AND sequence <= $5
-        ORDER BY sequence DESC LIMIT 1) AS h
-    WHERE h.event <> 'config:deleted' ORDER BY k.place LIMIT $7
-) AS f JOIN config_revisions r
-    ON r.project_id = $1 AND r.config_key = f.key AND r.version = f.version
-ORDER BY f.place
+SELECT {COLUMNS} FROM ({_KEYS} LIMIT $6) AS k
+CROSS JOIN LATERAL ({_LAST.format(key="k.key", sequence="$5")}) AS r
+WHERE r.event <> 'config:deleted' ORDER BY k.place LIMIT $7
 """  # noqa: S608
 _LAST_SCANNED = f"{_KEYS} OFFSET $5 - 1 LIMIT 1"
 
@@ -91,34 +101,40 @@ SELECT {COLUMNS} FROM (
         AND c.key COLLATE "C" >= $3 AND c.key COLLATE "C" < $4
         AND NOT c.deleted AND c.content @> $5::jsonb
     ORDER BY place LIMIT $6
-) AS f JOIN config_revisions r
-    ON r.project_id = $1 AND r.config_key = f.key AND r.version = f.version
-ORDER BY f.place
+) AS f CROSS JOIN LATERAL (
+    SELECT * FROM config_revisions
+    WHERE project_id = $1 AND config_key = f.key AND version <= f.version
+    ORDER BY version DESC LIMIT 1) AS r
+WHERE r.version = f.version ORDER BY f.place
 """  # noqa: S608
-_LIMIT_TIME = "SELECT set_config('statement_timeout', $1, true)"
+# Whether the index of contents or a walk over the keys is quicker depends on what is searched for.
+_PREPARE_SEARCH = """
+SELECT set_config('statement_timeout', $1, true),
+    set_config('plan_cache_mode', 'force_custom_plan', true)
+"""
 
 
 _WHOLE_FEED = f"""
-SELECT {LINE_COLUMNS} FROM config_revisions r
-WHERE r.project_id = $1 AND r.sequence > $2 AND r.sequence < $3 AND $5::text IS NULL
-ORDER BY r.sequence {{order}} LIMIT $4
+SELECT {LINE_COLUMNS} FROM (
+    SELECT * FROM config_revisions WHERE (project_id, sequence) {{behind}} ($1, $2)
+    ORDER BY project_id {{order}}, sequence {{order}} LIMIT $3) AS r
+WHERE r.project_id = $1 AND $4::text IS NULL ORDER BY r.sequence {{order}}
 """  # noqa: S608
-# Compared and ordered by rows, so that no other index will do than that of the column: the
-# planner may otherwise walk the whole project's to find the few revisions of somebody.
 _FEED_OF_ONE = f"""
-SELECT {LINE_COLUMNS} FROM config_revisions r
-WHERE (r.project_id, r.{{column}}, r.sequence) > ($1, $5::text, $2)
-    AND (r.project_id, r.{{column}}, r.sequence) < ($1, $5::text, $3)
-ORDER BY r.project_id {{order}}, r.{{column}} {{order}}, r.sequence {{order}} LIMIT $4
+SELECT {LINE_COLUMNS} FROM (
+    SELECT * FROM config_revisions
+    WHERE project_id = $1 AND ({{column}}, sequence) {{behind}} ($4::text, $2)
+    ORDER BY {{column}} {{order}}, sequence {{order}} LIMIT $3) AS r
+WHERE r.{{column}} = $4 ORDER BY r.sequence {{order}}
 """  # noqa: S608
 _FEEDS = {
-    (filtered, order): text.format(column=column, order=order)
+    (filtered, order): text.format(column=column, order=order, behind=behind)
     for filtered, text, column in (
         ("", _WHOLE_FEED, ""),
         ("user", _FEED_OF_ONE, "created_by_user_id"),
         ("key", _FEED_OF_ONE, "config_key"),
     )
-    for order in ("ASC", "DESC")
+    for order, behind in (("ASC", ">"), ("DESC", "<"))
 }
 
 
@@ -196,7 +212,7 @@ async def changed_keys(
 ) -> list[str]:
     """The configs of a project that have a revision between two moments."""
     rows = await pool.fetch(_CHANGED_KEYS, project_id, after.sequence, up_to.sequence)
-    return [row["config_key"] for row in rows]
+    return [row["key"] for row in rows]
 
 
 async def project_at(
@@ -220,7 +236,7 @@ async def matching_configs(
     """
     within = (project_id, after, prefix, prefix + _ABOVE_ALL)
     async with pool.acquire() as connection, connection.transaction(readonly=True):
-        await connection.execute(_LIMIT_TIME, SEARCH_TIMEOUT)
+        await connection.execute(_PREPARE_SEARCH, SEARCH_TIMEOUT)
         rows = await connection.fetch(_MATCHING, *within, match, limit + 1)
     revisions = [from_row(row) for row in rows[:limit]]
     return Slice(revisions, revisions[-1].key if len(rows) > limit else None)
@@ -229,22 +245,21 @@ async def matching_configs(
 async def feed(
     pool: asyncpg.Pool,
     project_id: str,
-    above: int,
-    below: int,
+    behind: int,
     limit: int,
     *,
     newest_first: bool,
     user_id: str | None = None,
     key: str | None = None,
 ) -> list[RecordedRevision]:
-    """A project's revisions with `above` < sequence < `below`, without their contents.
+    """A project's revisions behind a sequence, in either direction, without their contents.
 
     Of one key or of one user, not both: no index has the two.
     """
     assert user_id is None or key is None
     filtered = "user" if user_id is not None else "key" if key is not None else ""
     statement = _FEEDS[filtered, "DESC" if newest_first else "ASC"]
-    rows = await pool.fetch(statement, project_id, above, below, limit, user_id or key)
+    rows = await pool.fetch(statement, project_id, behind, limit, user_id or key)
     return [from_row(row) for row in rows]
 
 

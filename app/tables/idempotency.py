@@ -10,6 +10,7 @@ import orjson
 from app.errors import NotFound
 
 KEPT_FOR = "7 days"
+FORGOTTEN_AT_ONCE = 1000
 
 _CLAIM = """
 INSERT INTO idempotency_keys (project_id, caller, key, request_digest, change_id)
@@ -24,10 +25,11 @@ _ANSWER = """
 UPDATE idempotency_keys SET status = $4, headers = $5, body = $6
 WHERE project_id = $1 AND caller = $2 AND key = $3 AND (status IS NULL OR $7)
 """
-_PRUNE = f"""
-DELETE FROM idempotency_keys WHERE (project_id, caller, key) IN (
-    SELECT project_id, caller, key FROM idempotency_keys
-    WHERE created_at < now() - interval '{KEPT_FOR}' ORDER BY created_at LIMIT 1000)
+# Of two processes that forget at the same time, each takes its own part.
+_FORGET = f"""
+DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '{KEPT_FOR}'
+    ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))
 """  # noqa: S608
 
 
@@ -64,7 +66,7 @@ async def claim(
     if status == "INSERT 0 1":
         return digest, None
     row = await pool.fetchrow(_FIND, *where)
-    if row is None:  # pruned in this very moment: as good as never sent
+    if row is None:  # forgotten in this very moment: as good as never sent
         return digest, None
     if row["status"] is None:
         return row["request_digest"], None
@@ -86,6 +88,7 @@ async def remember(pool: asyncpg.Pool, name: Name, answer: Answered, *, decided:
     )
 
 
-async def prune(pool: asyncpg.Pool) -> None:
-    """Forget some of the answers that are older than KEPT_FOR."""
-    await pool.execute(_PRUNE)
+async def forget_old(pool: asyncpg.Pool) -> None:
+    """Delete the answers that are older than KEPT_FOR, a part at a time."""
+    while await pool.execute(_FORGET, FORGOTTEN_AT_ONCE) == f"DELETE {FORGOTTEN_AT_ONCE}":
+        pass

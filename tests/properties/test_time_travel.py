@@ -195,10 +195,10 @@ async def _travel_in_time(pool: asyncpg.Pool, random: Random, log: History) -> N
 
 async def _read_feed(pool: asyncpg.Pool, log: History) -> None:
     lines: list[tuple[int, str, int]] = []
-    above = 0
-    while part := await history.feed(pool, PROJECT, above, 2**63 - 1, 37, newest_first=False):
+    behind = 0
+    while part := await history.feed(pool, PROJECT, behind, 37, newest_first=False):
         lines += [(r.position, r.key, r.version) for r in part]
-        above = part[-1].sequence
+        behind = part[-1].sequence
     assert lines == log.lines
 
 

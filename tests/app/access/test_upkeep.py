@@ -12,7 +12,8 @@ import pytest
 from app.access import upkeep
 from app.access.principal import Application, Role
 from app.access.upkeep import Upkeep
-from app.tables import keys
+from app.tables import idempotency, keys
+from tests.support.rows import insert_project, insert_user
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,27 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     for each in (task, waiting):
         each.cancel()
     await asyncio.gather(task, waiting, return_exceptions=True)
+
+
+async def test_old_answers_go_however_many_they_are(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand each ten minutes went, and none while no request had an Idempotency-Key: a table
+    that grew for ever, at more than two such writes a second."""
+    monkeypatch.setattr(idempotency, "FORGOTTEN_AT_ONCE", 10)
+    connection = await asyncpg.connect(database_url)
+    try:
+        await insert_user(connection, "u")
+        await insert_project(connection, "p", "u")
+        await connection.execute(
+            "INSERT INTO idempotency_keys"
+            " (project_id, caller, key, request_digest, change_id, created_at)"
+            " SELECT 'p', 'c', g, '', '', now() - g * interval '4 hours'"
+            " FROM generate_series(1, 100) AS g"
+        )
+    finally:
+        await connection.close()
+    async with asyncpg.create_pool(database_url, min_size=1) as pool:
+        await Upkeep(pool).sweep()
+        kept = await pool.fetchval("SELECT max(key::int) FROM idempotency_keys")
+    assert kept == 7 * 24 // 4 - 1
