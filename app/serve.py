@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
 from aiohttp import web
@@ -11,7 +12,7 @@ from app.api.hot_reads import HotReads
 from app.api.past import MAX_MATCH_CHARS
 from app.api.refusals import Refusals, Server
 from app.api.watch import MAX_KEYS
-from app.settings import Settings
+from app.settings import Settings, SettingsError
 from app.web import create_app
 from domain.config import MAX_KEY_LENGTH
 
@@ -56,19 +57,29 @@ async def start_runner(settings: Settings, **options: Any) -> web.AppRunner:
     return runner
 
 
+async def _listen(
+    runner: web.AppRunner, settings: Settings, variable: str, port: int, *, shared: bool = False
+) -> None:
+    """Raises SettingsError: an OSError would pass for a database that is away."""
+    try:
+        await web.TCPSite(runner, settings.host, port, reuse_port=shared or None).start()
+    except OSError as error:
+        # asyncio's own text repeats the address; a name that is not found has a negative number.
+        number = error.errno or 0
+        reason = os.strerror(number) if number > 0 else error.strerror or error
+        raise SettingsError(
+            f"GUARDIAN_HOST, {variable}", f"cannot listen on {settings.host}:{port}: {reason}"
+        ) from error
+
+
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or Ctrl-C raise GracefulExit, also while it starts."""
     runner = await start_runner(settings, handle_signals=True, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     try:
-        site = web.TCPSite(
-            runner,
-            settings.host,
-            settings.port,
-            reuse_port=settings.web_concurrency > 1 or None,
-        )
-        await site.start()
+        shared = settings.web_concurrency > 1
+        await _listen(runner, settings, "GUARDIAN_PORT", settings.port, shared=shared)
         if settings.process_port:
-            await web.TCPSite(runner, settings.host, settings.process_port).start()
+            await _listen(runner, settings, "GUARDIAN_PROCESS_PORT", settings.process_port)
         await asyncio.Event().wait()
     finally:
         # The loop cancels us on its way out; what is under way finishes here.

@@ -44,12 +44,13 @@ async def log_status(log: Log, dsn: str) -> LogReport:
         halt = await read_halt(connection)
     finally:
         connection.terminate()
+    # Before the comparison, whose barrier would count as a message that is not applied yet.
+    status = await log.status()
     problem = None
     try:
         await compare_with_log(log, checkpoint)
     except ProjectorHalted as halted:
         problem = str(halted)
-    status = await log.status()
     return LogReport(
         leader=status.leader,
         term=status.term,

@@ -17,6 +17,7 @@ from app.api.requests import (
     Members,
     check_query,
     etag,
+    header_of,
     json_response,
     key_cursor,
     limit_of,
@@ -154,11 +155,11 @@ async def live_config(request: web.Request, project_id: str, key: str) -> Record
 def expected_version(request: web.Request, body: Members) -> int | Expected:
     """What the caller says is there: If-None-Match: *, If-Match, or `version` in the body."""
     given: list[int | Expected] = []
-    if (none_match := request.headers.get("If-None-Match")) is not None:
+    if (none_match := header_of(request, "If-None-Match")) is not None:
         if none_match.strip() != "*":
             raise InvalidParameter("If-None-Match", "a change takes only * here")
         given.append(0)
-    if (match := request.headers.get("If-Match")) is not None:
+    if (match := header_of(request, "If-Match")) is not None:
         if match.strip() == "*":
             given.append(Expected.ANYTHING)
         else:

@@ -19,7 +19,7 @@ from aiohttp import web
 from app.access.principal import Principal, User
 from app.api.access import Access
 from app.api.errors import PROBLEMS, problem_response
-from app.api.requests import BODY
+from app.api.requests import BODY, header_of
 from app.changes import ChangeIds
 from app.errors import IdempotencyKeyReused, InvalidParameter
 from app.services import SERVICES
@@ -47,7 +47,7 @@ async def once(request: web.Request, access: Access, write: Write) -> web.Respon
 
     Raises what `write` raises, IdempotencyKeyReused, InvalidParameter.
     """
-    key = request.headers.get(HEADER)
+    key = header_of(request, HEADER)
     if key is None:
         return (await write(None))[0]
     if not _KEY.fullmatch(key):
@@ -110,7 +110,7 @@ def _digest(request: web.Request) -> str:
     without it, another change under the same key would be taken for this one.
     """
     parts = [request.method, request.path, request.query_string]
-    parts += [request.headers.get(header, "") for header in _PRECONDITIONS]
+    parts += [header_of(request, header) or "" for header in _PRECONDITIONS]
     digest = hashlib.sha256()
     body = b"" if request.method == "DELETE" else request[BODY]
     for part in (*(text.encode() for text in parts), body):

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from app.access.principal import Application
 from app.api.access import Access
-from app.api.requests import parse_etags, query_integer, query_time, still_allowed
+from app.api.requests import header_of, parse_etags, query_integer, query_time, still_allowed
 from app.config_reader import READ_TIMEOUT_S, Consistency
 from app.errors import InvalidParameter, Unavailable
 from app.services import SERVICES
@@ -91,7 +91,9 @@ def timeout_of(request: web.Request) -> float:
 
 
 def _min_position(request: web.Request) -> int:
-    text = request.headers.get("Guardian-Min-Position", "0")
+    text = header_of(request, "Guardian-Min-Position")
+    if text is None:
+        return 0
     if not (text.isascii() and text.isdigit() and len(text) < 19):
         raise InvalidParameter("Guardian-Min-Position", "must be a log position")
     return int(text)
@@ -99,7 +101,7 @@ def _min_position(request: web.Request) -> int:
 
 def not_modified(request: web.Request, version: int) -> bool:
     """Whether the caller has this version already (RFC 9110 section 13.1.2)."""
-    header = request.headers.get("If-None-Match")
+    header = header_of(request, "If-None-Match")
     if header is None:
         return False
     return header.strip() == "*" or version in parse_etags("If-None-Match", header)

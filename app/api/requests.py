@@ -206,6 +206,13 @@ class Members:
         return value
 
 
+def header_of(request: web.Request, name: str) -> str | None:
+    """A header of the request. What stands on several lines is one list (RFC 9110 section 5.3):
+    so where one value is wanted, a second is refused with the first instead of left out unseen."""
+    lines = request.headers.getall(name, None)
+    return None if lines is None else ", ".join(lines)
+
+
 def storable(text: str) -> bool:
     """Whether PostgreSQL takes this text: no U+0000, no lone surrogate."""
     try:
@@ -364,7 +371,8 @@ def json_response(
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
 
 
-_ETAG = re.compile(r'(?:W/)?"([0-9]{1,19})"', re.ASCII)
+_ETAG = r'(?:W/)?"([!\x23-\x7e\x80-\U0010ffff]*)"'
+_ETAGS = re.compile(rf"[ \t]*(?:{_ETAG}[ \t]*)?(?:,[ \t]*(?:{_ETAG}[ \t]*)?)*")
 
 
 def etag(version: int) -> str:
@@ -373,11 +381,12 @@ def etag(version: int) -> str:
 
 
 def parse_etags(name: str, header: str) -> list[int]:
-    """The versions in an If-Match or If-None-Match header (RFC 9110 section 13.1)."""
-    versions = []
-    for part in header.split(","):
-        match = _ETAG.fullmatch(part.strip())
-        if match is None:
-            raise InvalidParameter(name, 'must be * or a version in quotes, as in "3"')
-        versions.append(int(match[1]))
-    return versions
+    """The versions in an If-Match or If-None-Match header (RFC 9110 section 13.1).
+
+    A list may have empty members, and tags that are not ours (`"3-gzip"`, from a proxy): no
+    version has those.
+    """
+    tags = re.findall(_ETAG, header)
+    if not tags or not _ETAGS.fullmatch(header):
+        raise InvalidParameter(name, 'must be * or a version in quotes, as in "3"')
+    return [int(tag) for tag in tags if re.fullmatch(r"[0-9]{1,19}", tag, re.ASCII)]

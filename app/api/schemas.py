@@ -21,6 +21,7 @@ from app.api.requests import (
     check_query,
     cursor_of,
     etag,
+    header_of,
     json_response,
     limit_of,
     page,
@@ -277,7 +278,7 @@ def _name(given: str) -> str:
 
 
 def _expected_version(request: web.Request) -> int | None:
-    header = request.headers.get("If-Match")
+    header = header_of(request, "If-Match")
     if header is None or header.strip() == "*":
         return None
     versions = parse_etags("If-Match", header)

@@ -18,7 +18,14 @@ from app.access.principal import Permission
 from app.api.access import Access, project_access
 from app.api.errors import REQUEST_ID
 from app.api.reads import TIMEOUT, own_prefix, reach, seen_prefix
-from app.api.requests import POSITION_HEADER, TENANT, check_query, query_boolean, query_integer
+from app.api.requests import (
+    POSITION_HEADER,
+    TENANT,
+    check_query,
+    header_of,
+    query_boolean,
+    query_integer,
+)
 from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn
 from app.services import SERVICES, Services
 from app.tables.history import Moment, configs_at, project_at
@@ -188,7 +195,7 @@ def _start(request: web.Request) -> int | None:
     start: int | None = query_integer(request, "from", None)
     if start is not None and query_boolean(request, "snapshot"):
         raise InvalidParameter("snapshot", "a snapshot starts now; leave `from` out")
-    if text := request.headers.get("Last-Event-ID"):
+    if text := header_of(request, "Last-Event-ID"):
         if not (text.isascii() and text.isdigit() and len(text) < 19):
             raise InvalidParameter("Last-Event-ID", "must be a log position")
         start = int(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 from functools import partial
 
 import asyncpg
@@ -20,13 +21,16 @@ from tests.consensus.contract import eventually
 from tests.support.processes import Command
 
 
-def _web(started: list[Command], database_url: str, nats_url: str, stream: str) -> Command:
+def _web(
+    started: list[Command], database_url: str, nats_url: str, stream: str, **more: str
+) -> Command:
     environ = {
         "DATABASE_URL": database_url,
         "NATS_URL": nats_url,
         "GUARDIAN_STREAM": stream,
         "GUARDIAN_PORT": "0",
         "GUARDIAN_SECRET_KEY": "a secret key of the tests that is long enough",
+        **more,
     }
     started.append(Command("web", "--embedded", environ=environ))
     return started[-1]
@@ -73,6 +77,34 @@ def test_a_database_that_is_not_there_is_one_line(
     web = _web(started, private_postgres.url("nowhere"), nats_url, stream_name)
     web.wait_for('error: the database: database "nowhere" does not exist')
     assert web.process.wait(30) == 1
+    assert not any("Traceback" in line for line in web.lines)
+
+
+@pytest.mark.parametrize(
+    ("host", "variables"),
+    [
+        ("127.0.0.1", "GUARDIAN_HOST, GUARDIAN_PORT"),
+        ("127.0.0.1", "GUARDIAN_HOST, GUARDIAN_PROCESS_PORT"),
+        ("nowhere.invalid", "GUARDIAN_HOST, GUARDIAN_PORT"),
+    ],
+)
+def test_a_place_to_listen_on_that_cannot_be_had_is_one_line(
+    database_url: str,
+    nats_url: str,
+    stream_name: str,
+    started: list[Command],
+    host: str,
+    variables: str,
+) -> None:
+    """It was told as a failure of the database."""
+    with socket.socket() as squatter:
+        squatter.bind(("127.0.0.1", 0))
+        squatter.listen()
+        port = squatter.getsockname()[1]
+        place = {"GUARDIAN_HOST": host, variables.rpartition(" ")[2]: str(port)}
+        web = _web(started, database_url, nats_url, stream_name, **place)
+        web.wait_for(f"error: {variables}: cannot listen on {host}:{port}: ")
+        assert web.process.wait(30) == 2
     assert not any("Traceback" in line for line in web.lines)
 
 

@@ -85,10 +85,12 @@ async def test_the_command_replays_the_log_into_an_equal_database(
     assert report["tables"]["users"] == 1
     assert report["tables"]["projects"] == 2
 
+    await service.hears()
     code, output, _ = await guardian(service, "log", "status", "--json")
     status = json.loads(output)
     assert code == 0
     assert status["problem"] is None
+    assert status["behind"] == 0  # its own barrier is not counted
     assert status["first_position"] == 1
     assert status["last_position"] >= status["checkpoint"] > 0
 

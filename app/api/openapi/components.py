@@ -228,7 +228,13 @@ SCHEMAS: dict[str, Json] = {
             record({"op": {"const": "delete"}, "key": CONFIG_KEY, "version": VERSION}),
         ]
     },
-    "ChangeSet": record({"id": ID, "position": POSITION, "changes": array(record(_CHANGED))}),
+    "ChangeSet": record(
+        {
+            "id": {**nullable(ID), "description": "null where there was nothing to roll back."},
+            "position": POSITION,
+            "changes": array(record(_CHANGED)),
+        }
+    ),
     "RehearsedChangeSet": record(
         {
             "dry_run": {"const": True},
@@ -316,6 +322,16 @@ SCHEMAS: dict[str, Json] = {
             "total": COUNT,
             "checked": COUNT,
         }
+    ),
+    "Usage": record(
+        {
+            "project_id": ID,
+            "key": CONFIG_KEY,
+            "version": VERSION,
+            "schema_version": VERSION,
+            "updated_at": TIME,
+        },
+        about="A live config that is bound to the schema; `schema_version` held it last.",
     ),
     "BoundConfig": record(
         {"project_id": ID, "key": CONFIG_KEY, "errors": array(ref("Violation"))},

@@ -113,7 +113,7 @@ _SCHEMAS = (
         "Schemas",
         "The live configs that are bound to the schema",
         Needs.SCHEMA_VIEWER,
-        ok(page_of("BoundConfig", total=COUNT, hidden=COUNT)),
+        ok(page_of("Usage", total=COUNT, hidden=COUNT)),
         parameters=p.PAGED,
     ),
 )

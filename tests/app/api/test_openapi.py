@@ -13,7 +13,7 @@ from app.api.openapi.components import SCHEMAS
 from app.api.openapi.model import Needs
 from app.api.problem_pages import TEXTS
 from app.api.routes import all_routes
-from tests.support.service import Service
+from tests.support.service import Answer, Client, Service
 
 
 def test_routes_and_document_agree_both_ways() -> None:
@@ -81,3 +81,32 @@ async def test_the_document_and_the_pages_are_served_without_a_script(service: S
         # Nothing is loaded from elsewhere.
         assert not re.search(rb"(src|href)=\"(https?:)?//", page.body)
     assert (await service.anonymous("GET", "/problems/none")).status == 404
+
+
+def _hold_to_document(answer: Answer, method: str, path: str) -> None:
+    """Raises ValidationError where the answer is not what the document says of this operation."""
+    described = document()["paths"][path][method]["responses"][str(answer.status)]
+    schema = described["content"][answer.headers["Content-Type"].split(";")[0]]["schema"]
+    whole = {**schema, "components": document()["components"]}  # what its references point into
+    jsonschema.Draft202012Validator(whole).validate(answer.json)
+
+
+async def test_a_roll_back_that_finds_nothing_to_do_is_described(
+    service: Service, admin: Client
+) -> None:
+    project, _ = await service.project(admin)
+    made = await admin("PUT", f"{project}/configs/a", json={"content": 1, "version": 0})
+    body = {"position": made.json["position"]}
+    answer = await admin("POST", f"{project}/rollback", json=body)
+    assert (answer.status, answer.json["id"]) == (200, None)
+    _hold_to_document(answer, "post", "/v1/projects/{project}/rollback")
+
+
+async def test_the_configs_of_a_schema_are_described(service: Service, admin: Client) -> None:
+    project, _ = await service.project(admin)
+    schema = await admin("POST", "/v1/schemas", json={"name": "any", "schema": True})
+    body = {"content": 1, "version": 0, "schema_id": schema.json["id"]}
+    assert (await admin("PUT", f"{project}/configs/a", json=body)).status == 201
+    answer = await admin("GET", f"/v1/schemas/{schema.json['id']}/usage")
+    assert [item["key"] for item in answer.json["items"]] == ["a"]
+    _hold_to_document(answer, "get", "/v1/schemas/{schema}/usage")
