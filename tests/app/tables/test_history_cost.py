@@ -10,6 +10,7 @@ import asyncpg
 import pytest
 
 from app.tables import changes, history, watch
+from projections import follower
 from tests.support.plans import PLANS, Statements, planned, reading_more, rows_read
 from tests.support.rows import insert_project, insert_user
 
@@ -136,6 +137,12 @@ def statements() -> Statements:
 
 async def test_a_page_reads_what_it_holds(connection: asyncpg.Connection) -> None:
     assert await reading_more(connection, statements(), MOST_ROWS) == {}
+
+
+async def test_a_start_reads_one_revision_of_each_config(connection: asyncpg.Connection) -> None:
+    configs = await connection.fetchval("SELECT count(*) FROM configs")
+    load: Statements = {"load": (follower._LOAD, [])}
+    assert await reading_more(connection, load, 2 * configs) == {}
 
 
 @pytest.mark.parametrize("connection", ["force_generic_plan"], indirect=True)
