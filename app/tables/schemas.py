@@ -104,9 +104,14 @@ WHERE (c.schema_id, c.project_id, c.key) > ($5, $6, $7) AND c.schema_id BETWEEN 
     AND NOT c.deleted AND {_SEES_CONFIG}
 ORDER BY c.schema_id, c.project_id, c.key LIMIT $8
 """  # noqa: S608
+# Who sees a project is asked once for each project, not for each config.
 _COUNT_USAGE = f"""
-SELECT count(*) AS total, count(*) FILTER (WHERE {_SEES_CONFIG}) AS seen FROM configs c
-WHERE c.schema_id = $5 AND NOT c.deleted
+SELECT coalesce(sum(c.configs), 0)::bigint AS total,
+    coalesce(sum(c.begin_so) FILTER (WHERE {_SEES_PROJECT.format(id="c.project_id")}), 0)::bigint
+        AS seen
+FROM (SELECT project_id, count(*) AS configs,
+        count(*) FILTER (WHERE starts_with(key, $4)) AS begin_so
+      FROM configs WHERE schema_id = $5 AND NOT deleted GROUP BY project_id) AS c
 """  # noqa: S608
 _BOUND = """
 SELECT c.project_id, c.key, c.version FROM configs c

@@ -97,3 +97,14 @@ async def connection(
 
 async def test_what_others_have_is_not_read(connection: asyncpg.Connection) -> None:
     assert await reading_more(connection, STATEMENTS, MOST_ROWS) == {}
+
+
+async def test_who_sees_a_project_is_not_asked_for_each_of_its_configs(
+    connection: asyncpg.Connection,
+) -> None:
+    configs = await connection.fetchval("SELECT count(*) FROM configs")
+    count: Statements = {"count": (schemas._COUNT_USAGE, [*MEMBER, "", "often"])}
+    assert await reading_more(connection, count, configs + LIMIT) == {}
+    counted = await connection.fetchrow(schemas._COUNT_USAGE, *MEMBER, "k.04", "often")
+    assert counted is not None
+    assert tuple(counted) == (3997, 799)
