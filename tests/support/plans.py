@@ -53,8 +53,13 @@ async def planned(
 
 async def rows_read(connection: asyncpg.Connection, text: str, arguments: list[Any]) -> int:
     """How many rows of tables are fetched for a statement; inside a transaction."""
+    return await rows_read_by(connection, connection.fetch(text, *arguments))
+
+
+async def rows_read_by(connection: asyncpg.Connection, work: Awaitable[Any]) -> int:
+    """As `rows_read`, for whatever is asked on this connection."""
     before: int = await connection.fetchval(_ROWS_READ)
-    await connection.fetch(text, *arguments)
+    await work
     after: int = await connection.fetchval(_ROWS_READ)
     return after - before
 

@@ -5,13 +5,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
 
 from app.tables import changes, history, watch
 from projections import follower
-from tests.support.plans import PLANS, Statements, planned, reading_more, rows_read
+from tests.support.plans import (
+    PLANS,
+    Statements,
+    planned,
+    reading_more,
+    rows_read,
+    rows_read_by,
+)
 from tests.support.rows import insert_project, insert_user
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,6 +151,18 @@ async def test_a_start_reads_one_revision_of_each_config(connection: asyncpg.Con
     configs = await connection.fetchval("SELECT count(*) FROM configs")
     load: Statements = {"load": (follower._LOAD, [])}
     assert await reading_more(connection, load, 2 * configs) == {}
+
+
+async def test_a_moment_of_a_prefix_that_is_often_changed_is_near(
+    connection: asyncpg.Connection,
+) -> None:
+    pool: Any = connection
+    async with connection.transaction(readonly=True):
+        at = START + timedelta(seconds=20_000)
+        moment = history.moment_at_time(pool, "big", at, "k.")
+        assert await rows_read_by(connection, moment) <= LIMIT + history.LATE
+        seldom = await history.moment_at_time(pool, "big", at, "seldom")
+        assert seldom.sequence == 1
 
 
 @pytest.mark.parametrize("connection", ["force_generic_plan"], indirect=True)
