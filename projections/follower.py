@@ -33,10 +33,14 @@ PAGE = 5000
 WARM_PAGE = 200
 """Revisions that are taken in at once; between two pages the process answers requests."""
 
+# One step into the history of each config: a plain join reads all of the history, before the first
+# row comes.
 _LOAD = f"""
-SELECT {COLUMNS} FROM configs c
-JOIN config_revisions r
-  ON r.project_id = c.project_id AND r.config_key = c.key AND r.version = c.version
+SELECT {COLUMNS} FROM configs c CROSS JOIN LATERAL (
+    SELECT * FROM config_revisions
+    WHERE project_id = c.project_id AND config_key = c.key AND version <= c.version
+    ORDER BY version DESC LIMIT 1) AS r
+WHERE r.version = c.version
 """  # noqa: S608
 _NEXT = f"""
 SELECT {COLUMNS} FROM config_revisions r

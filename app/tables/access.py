@@ -8,8 +8,8 @@ import asyncpg
 
 _SESSION = """
 SELECT u.id, u.email, u.is_superuser, u.disabled, u.password_generation,
-    EXISTS (SELECT 1 FROM refresh_tokens t
-            WHERE t.family_id = $2 AND t.user_id = u.id AND t.revoked_at IS NULL) AS signed_in
+    u.id IN (SELECT t.user_id FROM refresh_tokens t
+             WHERE t.family_id = $2 AND t.revoked_at IS NULL) AS signed_in
 FROM users u WHERE u.id = $1
 """
 

@@ -25,6 +25,8 @@ from projections.recorded import COLUMNS, LINE_COLUMNS, from_row
 
 MAX_SCANNED = 2000
 """Rows that a page passes over at most to find its items; then it ends early, with a `next`."""
+LATE = 200
+"""Revisions among which the last one of a prefix is looked for first."""
 SEARCH_TIMEOUT = "2s"
 """How long PostgreSQL may search for what matches, and the rest of the config at hand: while it
 compares one, it cannot be stopped."""
@@ -80,8 +82,15 @@ WHERE c.project_id = $1 AND c.key COLLATE "C" > $2
     AND c.key COLLATE "C" >= $3 AND c.key COLLATE "C" < $4
 ORDER BY place
 """
-# One step into the history of each key: what it costs grows with the keys of the prefix, not with
-# how often they, or others, were changed.
+# Of a prefix that is changed often, the last revision is near.
+_LATE_OF_PREFIX = """
+SELECT position, sequence FROM (
+    SELECT * FROM config_revisions WHERE (project_id, sequence) <= ($1, $2)
+    ORDER BY project_id DESC, sequence DESC LIMIT $4) AS l
+WHERE project_id = $1 AND starts_with(config_key, $3) ORDER BY sequence DESC LIMIT 1
+"""
+# Else one step into the history of each key: what it costs grows with the keys of the prefix, not
+# with how often they, or others, were changed.
 _LAST_OF_PREFIX = f"""
 SELECT r.position, r.sequence FROM ({_KEYS}) AS k
 CROSS JOIN LATERAL ({_LAST.format(key="k.key", sequence="$5")}) AS r
@@ -181,8 +190,11 @@ async def moment_at_time(
     """
     row = await pool.fetchrow(_AT_TIME, project_id, at)
     if row and prefix:
-        within = (project_id, "", prefix, prefix + _ABOVE_ALL)
-        row = await pool.fetchrow(_LAST_OF_PREFIX, *within, row["sequence"])
+        last = row["sequence"]
+        row = await pool.fetchrow(_LATE_OF_PREFIX, project_id, last, prefix, LATE)
+        if row is None:
+            within = (project_id, "", prefix, prefix + _ABOVE_ALL)
+            row = await pool.fetchrow(_LAST_OF_PREFIX, *within, last)
     return Moment(row["position"], row["sequence"]) if row else Moment(0, 0)
 
 

@@ -19,13 +19,20 @@ WITH p AS (
 )
 SELECT {_COLUMNS} FROM p JOIN users o ON o.id = p.owner_user_id
 """  # noqa: S608
-_OF_USER = f"""
-SELECT {_COLUMNS}, CASE WHEN p.owner_user_id = $1 THEN 'owner' WHEN $2 THEN 'superuser'
-    ELSE r.role_level::text END AS role
+_LIST = f"""
+SELECT {_COLUMNS}, CASE WHEN p.owner_user_id = $1 THEN 'owner' ELSE 'superuser' END AS role
 FROM projects p JOIN users o ON o.id = p.owner_user_id
+WHERE p.id > $2 ORDER BY p.id LIMIT $3
+"""  # noqa: S608
+_OF_USER = f"""
+SELECT {_COLUMNS}, CASE WHEN p.owner_user_id = $1 THEN 'owner' ELSE r.role_level::text END AS role
+FROM (SELECT id FROM projects WHERE owner_user_id = $1 AND id > $2
+      UNION SELECT project_id FROM roles WHERE user_id = $1 AND project_id > $2
+      ORDER BY id LIMIT $3) AS mine
+    CROSS JOIN LATERAL (SELECT * FROM projects WHERE id = mine.id LIMIT 1) AS p
+    JOIN users o ON o.id = p.owner_user_id
     LEFT JOIN roles r ON r.project_id = p.id AND r.user_id = $1
-WHERE ($2 OR p.owner_user_id = $1 OR r.user_id IS NOT NULL) AND p.id > $3
-ORDER BY p.id LIMIT $4
+ORDER BY p.id
 """  # noqa: S608
 _ONE = f"""
 SELECT {_COLUMNS} FROM projects p JOIN users o ON o.id = p.owner_user_id WHERE p.id = $1
@@ -34,7 +41,7 @@ _RENAME = "UPDATE projects SET name = $2, updated_at = now() WHERE id = $1"
 _GOES_WITH = """
 SELECT p.id, p.name,
     (SELECT count(*) FROM configs c WHERE c.project_id = p.id AND NOT c.deleted) AS configs,
-    (SELECT count(*) FROM config_revisions r WHERE r.project_id = p.id) AS revisions,
+    coalesce((SELECT revisions FROM audit_heads h WHERE h.project_id = p.id), 0) AS revisions,
     (SELECT count(*) FROM config_schemas s WHERE s.project_id = p.id) AS schemas,
     (SELECT count(*) FROM api_keys k WHERE k.project_id = p.id) AS keys,
     (SELECT count(*) FROM roles m WHERE m.project_id = p.id) AS roles
@@ -62,7 +69,7 @@ async def list_projects(
     source: Source, user_id: str, is_superuser: bool, after: str, limit: int
 ) -> list[Any]:
     """The projects that a user may see, by id, behind `after`."""
-    return list(await source.fetch(_OF_USER, user_id, is_superuser, after, limit))
+    return list(await source.fetch(_LIST if is_superuser else _OF_USER, user_id, after, limit))
 
 
 async def find_project(source: Source, project_id: str) -> Any:

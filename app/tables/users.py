@@ -23,7 +23,10 @@ FROM users WHERE email = $1
 _COLUMNS = "id, email, is_superuser, disabled, created_at, updated_at"
 _LIST = f"""
 SELECT {_COLUMNS} FROM users
-WHERE id > $1 AND ($2::text IS NULL OR email = $2) ORDER BY id LIMIT $3
+WHERE id > $1 ORDER BY id LIMIT $2
+"""  # noqa: S608
+_LIST_OF_EMAIL = f"""
+SELECT {_COLUMNS} FROM users WHERE id > $1 AND email = $2 LIMIT $3
 """  # noqa: S608
 _ONE = f"SELECT {_COLUMNS} FROM users WHERE id = $1"  # noqa: S608
 _UPDATE = f"""
@@ -90,7 +93,9 @@ async def count_superusers(source: Source) -> int:
 
 async def list_users(source: Source, after: str, email: str | None, limit: int) -> list[Any]:
     """Users by id, behind `after`; of one address if it is given."""
-    return list(await source.fetch(_LIST, after, email, limit))
+    if email is not None:
+        return list(await source.fetch(_LIST_OF_EMAIL, after, email, limit))
+    return list(await source.fetch(_LIST, after, limit))
 
 
 async def find_user(source: Source, user_id: str) -> Any:

@@ -54,6 +54,8 @@ class FairQueue(Generic[T]):
         self._tenant_waiting = tenant_waiting
         self._all_waiting = all_waiting
         self._tenants: dict[str, _Tenant[T]] = {}
+        self._queued: dict[str, _Tenant[T]] = {}
+        """Those with work that waits: who is next is looked for among them alone."""
         self._waiting = 0
         self._clock_s = 0.0
         self._mean_s = 0.0
@@ -70,6 +72,7 @@ class FairQueue(Generic[T]):
         if not entry.waiting and not entry.running:
             entry.used_s = max(entry.used_s, self._clock_s)
         entry.waiting.append(work)
+        self._queued[tenant] = entry
         self._waiting += 1
 
     def pop(self) -> tuple[str, T] | None:
@@ -78,19 +81,20 @@ class FairQueue(Generic[T]):
             return None
         ready = [
             (entry.used_s + self._expected_s(entry), name)
-            for name, entry in self._tenants.items()
-            if entry.waiting and entry.running < self._per_tenant
+            for name, entry in self._queued.items()
+            if entry.running < self._per_tenant
         ]
         if not ready:
             return None
         # min() keeps the order of arrival among equals, as a dict does.
         _, name = min(ready, key=lambda each: each[0])
-        entry = self._tenants[name]
+        entry = self._queued[name]
         self._clock_s = max(self._clock_s, entry.used_s)
-        self._waiting -= 1
         self._free -= 1
         entry.running += 1
-        return name, entry.waiting.popleft()
+        work = entry.waiting.popleft()
+        self._left(name, entry)
+        return name, work
 
     def done(self, tenant: str, took_s: float) -> None:
         """Work that pop returned has ended after `took_s` seconds."""
@@ -111,8 +115,13 @@ class FairQueue(Generic[T]):
         if entry is None or work not in entry.waiting:
             return False
         entry.waiting.remove(work)
-        self._waiting -= 1
+        self._left(tenant, entry)
         return True
+
+    def _left(self, tenant: str, entry: _Tenant[T]) -> None:
+        self._waiting -= 1
+        if not entry.waiting:
+            del self._queued[tenant]
 
     def _expected_s(self, entry: _Tenant[T]) -> float:
         return self._mean_s if entry.expected_s is None else entry.expected_s

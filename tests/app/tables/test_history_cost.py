@@ -1,9 +1,5 @@
-"""A page of history reads as much as it holds, whatever else the tables hold.
-
-Method: the product's own statements are run over rows made by SQL, and PostgreSQL says how many
-rows it fetched for them, counting those that did not match. In three states of the plan: made when
-the tables were empty and kept, made for the average arguments, and made for the very ones.
-"""
+"""A page of history reads as much as it holds, whatever else the tables hold. Method: see
+tests/support/plans.py."""
 
 from __future__ import annotations
 
@@ -15,6 +11,15 @@ import asyncpg
 import pytest
 
 from app.tables import changes, history, watch
+from projections import follower
+from tests.support.plans import (
+    PLANS,
+    Statements,
+    planned,
+    reading_more,
+    rows_read,
+    rows_read_by,
+)
 from tests.support.rows import insert_project, insert_user
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -49,10 +54,6 @@ SELECT DISTINCT ON (config_key) project_id, config_key, version, content, false,
     created_at, created_at
 FROM config_revisions WHERE project_id = $1 ORDER BY config_key, version DESC
 """
-_ROWS_READ = """
-SELECT coalesce(sum(coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0)), 0)::bigint
-FROM pg_stat_xact_user_tables
-"""
 
 
 async def _fill(connection: asyncpg.Connection) -> None:
@@ -70,37 +71,23 @@ async def _fill(connection: asyncpg.Connection) -> None:
         first += revisions + 1
 
 
-@pytest.fixture(params=["planned on empty tables", "force_generic_plan", "force_custom_plan"])
+@pytest.fixture(params=PLANS)
 async def connection(
     database_url: str, request: pytest.FixtureRequest
 ) -> AsyncIterator[asyncpg.Connection]:
-    connection: asyncpg.Connection = await asyncpg.connect(database_url)
-    try:
-        on_empty = request.param == "planned on empty tables"
-        mode = "force_generic_plan" if on_empty else request.param
-        await connection.execute(
-            f"SET session_replication_role = replica; SET plan_cache_mode = {mode}"
-        )
-        if on_empty:
-            for text, arguments in statements().values():
-                await connection.fetch(text, *arguments)
-        await _fill(connection)
-        if not on_empty:
-            await connection.execute("VACUUM ANALYZE")
+    async with planned(database_url, request.param, statements(), _fill) as connection:
         yield connection
-    finally:
-        await connection.close()
 
 
-def statements() -> dict[str, tuple[str, list[Any]]]:
+def statements() -> Statements:
     """Each statement with arguments that the API lets a caller give, the worst among them."""
-    found: dict[str, tuple[str, list[Any]]] = {
+    found: Statements = {
         "position": (watch._BEFORE, [20_000]),
         "before a change set": (watch._BEFORE_SET, [20_000]),
         "change": (changes._APPLIED, ["big7"]),
     }
     for project in (*PROJECTS, "tiny-7", "not there"):
-        per_project: dict[str, tuple[str, list[Any]]] = {
+        per_project: Statements = {
             "last scanned": (history._LAST_SCANNED, ["", "", ABOVE, 50]),
             "changed since": (history._CHANGED_KEYS, [BEYOND, BEYOND]),
         }
@@ -156,20 +143,26 @@ def statements() -> dict[str, tuple[str, list[Any]]]:
     return found
 
 
-async def _rows_read(connection: asyncpg.Connection, text: str, arguments: list[Any]) -> int:
-    before: int = await connection.fetchval(_ROWS_READ)
-    await connection.fetch(text, *arguments)
-    after: int = await connection.fetchval(_ROWS_READ)
-    return after - before
-
-
 async def test_a_page_reads_what_it_holds(connection: asyncpg.Connection) -> None:
+    assert await reading_more(connection, statements(), MOST_ROWS) == {}
+
+
+async def test_a_start_reads_one_revision_of_each_config(connection: asyncpg.Connection) -> None:
+    configs = await connection.fetchval("SELECT count(*) FROM configs")
+    load: Statements = {"load": (follower._LOAD, [])}
+    assert await reading_more(connection, load, 2 * configs) == {}
+
+
+async def test_a_moment_of_a_prefix_that_is_often_changed_is_near(
+    connection: asyncpg.Connection,
+) -> None:
+    pool: Any = connection
     async with connection.transaction(readonly=True):
-        read = {
-            name: await _rows_read(connection, text, arguments)
-            for name, (text, arguments) in statements().items()
-        }
-    assert {name: rows for name, rows in read.items() if rows > MOST_ROWS} == {}
+        at = START + timedelta(seconds=20_000)
+        moment = history.moment_at_time(pool, "big", at, "k.")
+        assert await rows_read_by(connection, moment) <= LIMIT + history.LATE
+        seldom = await history.moment_at_time(pool, "big", at, "seldom")
+        assert seldom.sequence == 1
 
 
 @pytest.mark.parametrize("connection", ["force_generic_plan"], indirect=True)
@@ -179,4 +172,4 @@ async def test_what_is_searched_for_decides_how(connection: asyncpg.Connection, 
     async with connection.transaction(readonly=True):
         await connection.execute(history._PREPARE_SEARCH, "10s")
         arguments = ["big", "", "", ABOVE, match, LIMIT]
-        assert await _rows_read(connection, history._MATCHING, arguments) <= MOST_ROWS
+        assert await rows_read(connection, history._MATCHING, arguments) <= MOST_ROWS
