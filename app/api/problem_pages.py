@@ -172,7 +172,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "password-refused": (
         "The password breaks a rule, or is not the current one; the detail says which.",
-        "A password has 12 to 1024 characters. Nothing else is asked of it.",
+        "A password has 12 to 1024 characters, and is not one of them repeated.",
     ),
     "idempotency-key-reused": (
         "The Idempotency-Key was sent before, with another request.",
