@@ -56,8 +56,9 @@ class BodyTooSlow(ServiceError):
 class UnsupportedMediaType(ServiceError):
     """The body has a content type that this route does not take."""
 
-    def __init__(self, given: str, accepted: tuple[str, ...]) -> None:
-        super().__init__(f"content type {given!r}; this route takes {' or '.join(accepted)}")
+    def __init__(self, given: str | None, accepted: tuple[str, ...]) -> None:
+        what = f"Content-Type {given[:100]!r}" if given else "no Content-Type"
+        super().__init__(f"{what}; this route takes {' or '.join(accepted)} in UTF-8")
         self.accepted = accepted
 
 

@@ -112,7 +112,12 @@ async def put_config(request: web.Request) -> web.Response:
     body = await read_object(request, "content", "schema_id", "comment", "version", escaped=True)
     change = Change(
         key,
-        expected_version(request, body),
+        expected_version(
+            request,
+            body,
+            'send If-Match: "<version>" to update, If-None-Match: * to create,'
+            ' or "version" in the body',
+        ),
         content=body.any("content"),
         schema_id=body.text("schema_id", None) if body.has("schema_id") else Keep.BINDING,
     )
@@ -131,7 +136,7 @@ async def delete_config(request: web.Request) -> web.Response:
     access = await project_access(request, Permission.CHANGE)
     check_query(request, "comment", *PARAMETERS)
     key = config_key(request, access)
-    expected = expected_version(request, Members({}, ()))
+    expected = expected_version(request, Members({}, ()), FOR_WHAT_IS_THERE)
     if expected == 0:
         raise InvalidParameter("If-None-Match", "a delete takes If-Match")
     return await write(
@@ -152,8 +157,14 @@ async def live_config(request: web.Request, project_id: str, key: str) -> Record
     return revision
 
 
-def expected_version(request: web.Request, body: Members) -> int | Expected:
-    """What the caller says is there: If-None-Match: *, If-Match, or `version` in the body."""
+FOR_WHAT_IS_THERE = 'send If-Match: "<version>", or If-Match: * for whatever is there'
+
+
+def expected_version(request: web.Request, body: Members, how: str) -> int | Expected:
+    """What the caller says is there: If-None-Match: *, If-Match, or `version` in the body.
+
+    `how` tells who says nothing. Raises VersionRequired, InvalidParameter.
+    """
     given: list[int | Expected] = []
     if (none_match := header_of(request, "If-None-Match")) is not None:
         if none_match.strip() != "*":
@@ -170,10 +181,7 @@ def expected_version(request: web.Request, body: Members) -> int | Expected:
     if body.has("version"):
         given.append(body.integer("version"))
     if not given:
-        raise VersionRequired(
-            'send If-Match: "<version>" to update, If-None-Match: * to create,'
-            ' or "version" in the body'
-        )
+        raise VersionRequired(how)
     if any(other != given[0] for other in given):
         raise InvalidParameter("version", "If-Match, If-None-Match and the body contradict")
     return given[0]

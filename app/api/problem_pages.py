@@ -13,7 +13,7 @@ from app.errors import NotFound
 
 TEXTS: dict[str, tuple[str, str]] = {
     "malformed-json": (
-        ("The body is not JSON (RFC 8259). <code>line</code> and <code>column</code> say where."),
+        ("It is not JSON (RFC 8259). <code>line</code> and <code>column</code> say where."),
         "Correct the text there. An empty body counts as well.",
     ),
     "not-i-json": (

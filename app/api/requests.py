@@ -33,6 +33,7 @@ from domain.json_source import member_span
 T = TypeVar("T")
 _MISSING: Any = object()
 BODY_TIMEOUT_S = 30.0
+UTF_8 = ("utf-8", "utf8", "us-ascii")
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 POSITION_HEADER = "Guardian-Position"
 BODY = web.RequestKey("body", bytes)
@@ -59,10 +60,9 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     The limit is the application's unless a route that takes more says so. What it can be refused
     for by its headers, it is refused for before it is read.
     """
-    if request.content_type not in accepted:
-        raise UnsupportedMediaType(request.content_type, accepted)
-    if (request.charset or "utf-8").lower() != "utf-8":
-        raise UnsupportedMediaType(f"charset {request.charset}", accepted)
+    charset = (request.charset or "utf-8").lower()
+    if request.content_type not in accepted or charset not in UTF_8:
+        raise UnsupportedMediaType(request.headers.get("Content-Type"), accepted)
     coding = coding_of(request)
     if limit_bytes is None:
         limit_bytes, source = request._client_max_size, request
@@ -241,11 +241,11 @@ def query_integer(
 
 
 def query_text(request: web.Request, name: str, *, longest: int) -> str | None:
-    """A text in the query; None where it is absent or empty."""
-    text = request.query.get(name) or None
+    """A text in the query; None where it is absent."""
+    text = request.query.get(name)
     if text is not None:
-        if len(text) > longest:
-            raise InvalidParameter(name, f"must have {longest} characters at most")
+        if not 1 <= len(text) <= longest:
+            raise InvalidParameter(name, f"must have 1 to {longest} characters")
         check_json(text)  # what cannot be stored is refused with its reason
     return text
 
