@@ -81,8 +81,8 @@ class NotSignedIn(ServiceError):
 class NotAllowed(ServiceError):
     """The caller is known, and their role is too low."""
 
-    def __init__(self, needed: str) -> None:
-        super().__init__(f"this needs the role {needed} or higher")
+    def __init__(self, needed: str, detail: str | None = None) -> None:
+        super().__init__(detail or f"this needs the role {needed} or higher")
         self.needed = needed
 
 

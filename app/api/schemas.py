@@ -246,7 +246,8 @@ async def _require_change(request: web.Request, user: User, schema: Schema) -> N
     if schema.project_id is not None:
         await _require_editor(request, user, schema.project_id)
     elif not user.is_superuser and user.user_id != schema.created_by_user_id:
-        raise NotAllowed(Role.SUPERUSER.label)
+        detail = "this needs who made the schema, or a superuser"
+        raise NotAllowed(Role.SUPERUSER.label, detail)
 
 
 def _viewer(principal: Principal) -> Viewer:

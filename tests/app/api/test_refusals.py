@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.service import Client
+from tests.support.service import Client, Service
 
 
 @pytest.mark.parametrize(
@@ -86,3 +86,36 @@ async def test_every_name_of_a_charset_that_is_utf_8_is_taken(
     headers = {"Content-Type": f"application/json; charset={charset}", "If-None-Match": "*"}
     answer = await admin("PUT", f"{configs}/a", data=b'{"content": 1}', headers=headers)
     assert answer.status == 201
+
+
+async def test_who_may_not_is_told_who_may(service: Service, admin: Client) -> None:
+    project, key = await service.project(admin)
+    shared = await admin("POST", "/v1/schemas", json={"name": "any", "schema": True})
+    application = service.anonymous.with_headers(**{"X-API-Key": key})
+    ann = await service.user(admin, "ann")
+    schema = f"/v1/schemas/{shared.json['id']}"
+    for refused, detail in (
+        (
+            await application("GET", "/v1/projects"),
+            "this needs a signed-in user; a key is not enough",
+        ),
+        (await ann("GET", "/v1/users"), "this needs a superuser"),
+        (
+            await ann("PUT", schema, json={"schema": False}),
+            "this needs who made the schema, or a superuser",
+        ),
+        (
+            await application("PATCH", project, json={"name": "x"}),
+            "this needs the role admin or higher",
+        ),
+    ):
+        assert (refused.status, refused.json["detail"]) == (403, detail)
+
+
+async def test_a_key_of_a_change_set_is_told_with_its_place_and_bound(
+    admin: Client, configs: str
+) -> None:
+    change = {"op": "put", "key": "", "version": 0, "content": 1}
+    path = configs.removesuffix("configs") + "changes"
+    refused = await admin("POST", path, json={"changes": [change]})
+    assert refused.json["detail"] == "changes.0.key: must have 1 to 200 characters"
