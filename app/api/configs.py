@@ -10,19 +10,18 @@ from aiohttp import web
 from app.access.principal import Permission
 from app.api import past
 from app.api.access import project_access
+from app.api.entity_tags import etag, parse_etags
 from app.api.long_poll import held, wait_of
 from app.api.reads import CONSISTENCY, config_key, not_modified, prepare_read, seen_prefix
 from app.api.requests import (
     POSITION_HEADER,
     Members,
     check_query,
-    etag,
     header_of,
     json_response,
     key_cursor,
     limit_of,
     page,
-    parse_etags,
     query_text,
     read_object,
 )

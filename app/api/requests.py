@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from aiohttp import web
@@ -224,8 +225,19 @@ def check_query(request: web.Request, *allowed: str) -> None:
             raise InvalidParameter(name[:100], f"unknown; known are {', '.join(allowed) or 'none'}")
         if len(request.query.getall(name)) > 1:
             raise InvalidParameter(name, "comes twice")
-        if not storable(request.query[name]):
+        if not storable(value := request.query[name]):
             raise InvalidParameter(name, "holds a character that no text has")
+        # What was decoded already has it in place of each byte that is none of UTF-8.
+        if "\ufffd" in value and not _is_utf_8(unquote_to_bytes(request.rel_url.raw_query_string)):
+            raise InvalidParameter(name, "is not UTF-8")
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def query_integer(
@@ -365,24 +377,3 @@ def json_response(
     """JSON; times are written in RFC 3339 with Z."""
     body = orjson.dumps(value, option=orjson.OPT_UTC_Z)
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
-
-
-_ETAG = r'(?:W/)?"([!\x23-\x7e\x80-\U0010ffff]*)"'
-_ETAGS = re.compile(rf"[ \t]*(?:{_ETAG}[ \t]*)?(?:,[ \t]*(?:{_ETAG}[ \t]*)?)*")
-
-
-def etag(version: int) -> str:
-    """A config's entity tag: its version in quotes."""
-    return f'"{version}"'
-
-
-def parse_etags(name: str, header: str) -> list[int]:
-    """The versions in an If-Match or If-None-Match header (RFC 9110 section 13.1).
-
-    A list may have empty members, and tags that are not ours (`"3-gzip"`, from a proxy): no
-    version has those.
-    """
-    tags = re.findall(_ETAG, header)
-    if not tags or not _ETAGS.fullmatch(header):
-        raise InvalidParameter(name, 'must be * or a version in quotes, as in "3"')
-    return [int(tag) for tag in tags if re.fullmatch(r"[0-9]{1,19}", tag, re.ASCII)]

@@ -13,18 +13,17 @@ from aiohttp import web
 
 from app.access.principal import Principal, Role, User
 from app.api.access import caller, signed_in_user
+from app.api.entity_tags import etag, parse_etags
 from app.api.reads import not_modified
 from app.api.requests import (
     TENANT,
     Members,
     check_query,
     cursor_of,
-    etag,
     header_of,
     json_response,
     limit_of,
     page,
-    parse_etags,
     query_boolean,
     query_integer,
     read_object,
