@@ -92,6 +92,9 @@ async def test_who_may_not_is_told_who_may(service: Service, admin: Client) -> N
     project, key = await service.project(admin)
     shared = await admin("POST", "/v1/schemas", json={"name": "any", "schema": True})
     application = service.anonymous.with_headers(**{"X-API-Key": key})
+    body = {"name": "ci", "role_level": "editor", "prefix": "web."}
+    made = await admin("POST", f"{project}/keys", json=body)
+    narrow = service.anonymous.with_headers(**{"X-API-Key": made.json["api_key"]})
     ann = await service.user(admin, "ann")
     schema = f"/v1/schemas/{shared.json['id']}"
     for refused, detail in (
@@ -107,6 +110,10 @@ async def test_who_may_not_is_told_who_may(service: Service, admin: Client) -> N
         (
             await application("PATCH", project, json={"name": "x"}),
             "this needs the role admin or higher",
+        ),
+        (
+            await narrow("GET", f"{project}/audit/verify"),
+            "the chain runs through all configs: a key with a prefix may not see it",
         ),
     ):
         assert (refused.status, refused.json["detail"]) == (403, detail)
