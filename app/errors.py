@@ -56,8 +56,9 @@ class BodyTooSlow(ServiceError):
 class UnsupportedMediaType(ServiceError):
     """The body has a content type that this route does not take."""
 
-    def __init__(self, given: str, accepted: tuple[str, ...]) -> None:
-        super().__init__(f"content type {given!r}; this route takes {' or '.join(accepted)}")
+    def __init__(self, given: str | None, accepted: tuple[str, ...]) -> None:
+        what = f"Content-Type {given[:100]!r}" if given else "no Content-Type"
+        super().__init__(f"{what}; this route takes {' or '.join(accepted)} in UTF-8")
         self.accepted = accepted
 
 
@@ -80,8 +81,8 @@ class NotSignedIn(ServiceError):
 class NotAllowed(ServiceError):
     """The caller is known, and their role is too low."""
 
-    def __init__(self, needed: str) -> None:
-        super().__init__(f"this needs the role {needed} or higher")
+    def __init__(self, needed: str, detail: str | None = None) -> None:
+        super().__init__(detail or f"this needs the role {needed} or higher")
         self.needed = needed
 
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 from typing import Any
 
+import structlog
 from aiohttp import web
 
 from app.api.hot_reads import HotReads
@@ -26,6 +27,8 @@ MAX_ADDRESS_BYTES = 8190 + max(
 """Of an address with its query: the longest parameter that the contract allows, and aiohttp's own
 limit for all the rest. That is `keys=` of a watch, each with its comma; a `match=` of characters
 beyond the BMP (four bytes of UTF-8, each sent as three) has half of it."""
+
+logger = structlog.get_logger(__name__)
 
 
 class _Runner(web.AppRunner):
@@ -70,6 +73,8 @@ async def _listen(
         raise SettingsError(
             f"GUARDIAN_HOST, {variable}", f"cannot listen on {settings.host}:{port}: {reason}"
         ) from error
+    host, port = runner.addresses[-1][:2]
+    logger.info("listening", address=f"{host}:{port}")
 
 
 async def serve(settings: Settings) -> None:

@@ -71,10 +71,10 @@ class VersionConflict(DomainError):
     def __init__(self, conflicts: Sequence[Conflict], *, decided: bool = False) -> None:
         first = conflicts[0]
         more = f" (and {len(conflicts) - 1} more)" if len(conflicts) > 1 else ""
-        super().__init__(
-            f"config {first.key!r} is at version {first.current_version}"
-            f"{' (deleted)' if first.deleted else ''}, not {first.expected_version}{more}"
-        )
+        told = f"is at version {first.current_version}, not {first.expected_version}"
+        if first.deleted:
+            told = f"was deleted at version {first.current_version}; version 0 creates it anew"
+        super().__init__(f"config {first.key!r} {told}{more}")
         self.conflicts = tuple(conflicts)
         self.decided = decided
         """Whether the log rejected it: then the same change set will never be accepted."""

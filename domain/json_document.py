@@ -54,7 +54,11 @@ def _integer(text: str) -> int | _Fault:
 
 def _number(text: str) -> float | _Fault:
     value = float(text)
-    return value if math.isfinite(value) else _Fault("a number beyond the range of a double")
+    # Too small is out of range as too large is: it would come back as 0.
+    lost = not value and text.lower().partition("e")[0].strip("-0.")
+    if lost or not math.isfinite(value):
+        return _Fault("a number beyond the range of a double")
+    return value
 
 
 def _constant(text: str) -> _Fault:
@@ -100,7 +104,8 @@ def parse_json(raw: bytes | str, *, max_depth: int = MAX_DEPTH) -> Any:
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise MalformedJson(error.msg, error.lineno, error.colno) from None
+        what = error.msg.removesuffix(" at")  # of one of the library's messages
+        raise MalformedJson(what, error.lineno, error.colno) from None
     # Most need no walk: what a text must not hold is either no ASCII or sent as an escape.
     if _Fault.newest is not newest or not data.isascii() or rb"\u" in data:
         check_json(value)

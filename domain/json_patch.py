@@ -66,7 +66,7 @@ def json_patch(document: bytes, operations: Any, *, max_bytes: int) -> Any:
                     raise ValueError("the patch copies too much")
             value = jsonpatch.JsonPatch([operation]).apply(value, in_place=True)
         except _REFUSALS as error:
-            raise PatchFailed(_detail(error), index) from error
+            raise PatchFailed(_detail(error, operation), index) from error
     return _checked(value)
 
 
@@ -77,10 +77,19 @@ def _size_of_copy(value: Any, operation: dict[str, Any]) -> int:
     return len(orjson.dumps(jsonpointer.resolve_pointer(value, pointer)))
 
 
-def _detail(error: Exception) -> str:
+def _detail(error: Exception, operation: Any) -> str:
     if isinstance(error, RecursionError):
         return "nested too deep"
+    if not isinstance(operation, dict):
+        return "must be an object"
+    # The library's own texts show values, or the whole document, as Python writes them.
     text = str(error) or type(error).__name__
+    if (named := text.partition(" not found in "))[1]:
+        text = f"{named[0]} is not there"
+    elif "does not support indexing" in text:
+        text = "its path leads into what is no object or array"
+    elif isinstance(error, jsonpatch.JsonPatchTestFailed):
+        text = "there is another value than the one it tests for"
     return text if len(text) <= MAX_DETAIL_CHARS else text[: MAX_DETAIL_CHARS - 1] + "…"
 
 

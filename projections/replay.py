@@ -108,7 +108,10 @@ async def _take_over(
         async with source.transaction(isolation="repeatable_read", readonly=True):
             checkpoint = await read_checkpoint(source)
             if (first := await first_position(source)) > 1:
-                raise LogNotWhole(f"the log was begun anew at position {first}")
+                raise LogNotWhole(
+                    f"the log was begun anew at position {first}; what was before it stands in"
+                    " the database and its backups alone"
+                )
             async with target.transaction():
                 tables = await copy_ordinary_tables(source, target)
             await create_checkpoint(target)

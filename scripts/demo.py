@@ -52,7 +52,8 @@ class Demo:
             raise Misuse(f"--url: {self._base_url} is not an http address") from error
         except (aiohttp.ClientError, OSError) as error:
             raise Failure(
-                f"no service answers at {self._base_url}; is `make run` running?"
+                f"no service answers at {self._base_url};"
+                " is `make run` running, with the same GUARDIAN_PORT?"
             ) from error
 
     async def call(self, method: str, path: str, **kwargs: Any) -> tuple[int, Any]:

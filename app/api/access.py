@@ -77,7 +77,7 @@ async def signed_in_user(request: web.Request) -> User:
     """The person who sent the request; an application's key is not enough."""
     principal = await caller(request)
     if not isinstance(principal, User):
-        raise NotAllowed("signed-in user")
+        raise NotAllowed("signed-in user", "this needs a signed-in user; a key is not enough")
     request[ASK_AGAIN] = signed_in_user
     return principal
 
@@ -86,7 +86,7 @@ async def superuser(request: web.Request) -> User:
     """The superuser who sent the request."""
     user = await signed_in_user(request)
     if not user.is_superuser:
-        raise NotAllowed(Role.SUPERUSER.label)
+        raise NotAllowed(Role.SUPERUSER.label, "this needs a superuser")
     request[ASK_AGAIN] = superuser
     return user
 

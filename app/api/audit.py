@@ -20,8 +20,10 @@ async def verify(request: web.Request) -> web.Response:
     access = await project_access(request, Permission.READ)
     check_query(request, TIMEOUT)
     if isinstance(access.principal, Application) and access.principal.prefix is not None:
-        # The chain runs through all configs of the project, also those the key must not see.
-        raise NotAllowed("viewer of the whole project")
+        raise NotAllowed(
+            "viewer of the whole project",
+            "the chain runs through all configs: a key with a prefix may not see it",
+        )
     await reach(request)
     services = request.app[SERVICES]
     turn = services.audit_walks.hold(request[TENANT])

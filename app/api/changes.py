@@ -18,7 +18,7 @@ from app.errors import InvalidParameter, Unavailable
 from app.services import SERVICES
 from app.tables.changes import Decided, find_outcome
 from domain.change_set import MAX_CHANGES
-from domain.config import check_key
+from domain.config import MAX_KEY_LENGTH, check_key
 from domain.json_document import MAX_DEPTH
 from projections.read_model import Applied
 
@@ -61,7 +61,7 @@ def _change(access: Access, item: Any, index: int) -> Change:
         ("op", "key", "version") if delete else ("op", "key", "version", "content", "schema_id")
     )
     members = Members(item, allowed, at + ".")
-    key = check_key(members.text("key"))
+    key = check_key(members.text("key", longest=MAX_KEY_LENGTH))
     access.require_key(key)
     version = members.integer("version", least=1 if delete else 0)
     if delete:

@@ -10,19 +10,18 @@ from aiohttp import web
 from app.access.principal import Permission
 from app.api import past
 from app.api.access import project_access
+from app.api.entity_tags import etag, parse_etags
 from app.api.long_poll import held, wait_of
 from app.api.reads import CONSISTENCY, config_key, not_modified, prepare_read, seen_prefix
 from app.api.requests import (
     POSITION_HEADER,
     Members,
     check_query,
-    etag,
     header_of,
     json_response,
     key_cursor,
     limit_of,
     page,
-    parse_etags,
     query_text,
     read_object,
 )
@@ -112,7 +111,12 @@ async def put_config(request: web.Request) -> web.Response:
     body = await read_object(request, "content", "schema_id", "comment", "version", escaped=True)
     change = Change(
         key,
-        expected_version(request, body),
+        expected_version(
+            request,
+            body,
+            'send If-Match: "<version>" to update, If-None-Match: * to create,'
+            ' or "version" in the body',
+        ),
         content=body.any("content"),
         schema_id=body.text("schema_id", None) if body.has("schema_id") else Keep.BINDING,
     )
@@ -131,7 +135,7 @@ async def delete_config(request: web.Request) -> web.Response:
     access = await project_access(request, Permission.CHANGE)
     check_query(request, "comment", *PARAMETERS)
     key = config_key(request, access)
-    expected = expected_version(request, Members({}, ()))
+    expected = expected_version(request, Members({}, ()), FOR_WHAT_IS_THERE)
     if expected == 0:
         raise InvalidParameter("If-None-Match", "a delete takes If-Match")
     return await write(
@@ -152,8 +156,14 @@ async def live_config(request: web.Request, project_id: str, key: str) -> Record
     return revision
 
 
-def expected_version(request: web.Request, body: Members) -> int | Expected:
-    """What the caller says is there: If-None-Match: *, If-Match, or `version` in the body."""
+FOR_WHAT_IS_THERE = 'send If-Match: "<version>", or If-Match: * for whatever is there'
+
+
+def expected_version(request: web.Request, body: Members, how: str) -> int | Expected:
+    """What the caller says is there: If-None-Match: *, If-Match, or `version` in the body.
+
+    `how` tells who says nothing. Raises VersionRequired, InvalidParameter.
+    """
     given: list[int | Expected] = []
     if (none_match := header_of(request, "If-None-Match")) is not None:
         if none_match.strip() != "*":
@@ -170,10 +180,7 @@ def expected_version(request: web.Request, body: Members) -> int | Expected:
     if body.has("version"):
         given.append(body.integer("version"))
     if not given:
-        raise VersionRequired(
-            'send If-Match: "<version>" to update, If-None-Match: * to create,'
-            ' or "version" in the body'
-        )
+        raise VersionRequired(how)
     if any(other != given[0] for other in given):
         raise InvalidParameter("version", "If-Match, If-None-Match and the body contradict")
     return given[0]

@@ -68,7 +68,7 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
     domain_errors.MalformedJson: Problem(
         "malformed-json",
         400,
-        "The body is not JSON",
+        "This is not JSON",
         lambda e: {"line": e.line, "column": e.column},
     ),
     domain_errors.NotIJson: Problem(
@@ -277,9 +277,14 @@ def _from_exception(request: web.Request, error: Exception) -> web.Response:
 
 def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:
     slug = _HTTP_SLUGS.get(error.status, "malformed-request")
-    response = problem_response(
-        request, Problem(slug, error.status, error.reason), error.text or error.reason
-    )
+    title, detail = error.reason, error.text or error.reason
+    if isinstance(error, web.HTTPNotFound):
+        title = PROBLEMS[errors.NotFound].title
+        detail = "nothing is at this address; /docs lists what there is"
+    elif isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        detail = f"{request.method[:16]} is not taken here; {allowed} are"
+    response = problem_response(request, Problem(slug, error.status, title), detail)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

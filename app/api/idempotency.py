@@ -113,7 +113,8 @@ def _digest(request: web.Request) -> str:
     parts += [header_of(request, header) or "" for header in _PRECONDITIONS]
     digest = hashlib.sha256()
     body = b"" if request.method == "DELETE" else request[BODY]
-    for part in (*(text.encode() for text in parts), body):
+    # A header may hold any byte.
+    for part in (*(text.encode(errors="surrogateescape") for text in parts), body):
         digest.update(b"%d:" % len(part))
         digest.update(part)
     return digest.hexdigest()

@@ -47,7 +47,9 @@ def content_security_policy(nonce: str) -> str:
 
 def is_address_of_page(request: web.Request) -> bool:
     """Whether a browser that asks for this, where nothing else is, is to get the page."""
-    return request.method in ("GET", "HEAD") and not request.path.startswith(_API)
+    # Nearly one of the API's is a mistake of a program, which would take the page for its answer.
+    path = "/" + request.path.lstrip("/").lower()
+    return request.method in ("GET", "HEAD") and not f"{path}/".startswith(_API)
 
 
 async def index(request: web.Request) -> web.Response:

@@ -28,7 +28,7 @@ from app.tables.history import (
     project_at,
     versions_of_config,
 )
-from domain.errors import ConfigNotFound, RevisionNotFound
+from domain.errors import ConfigNotFound, MalformedJson, NotIJson, RevisionNotFound
 from domain.json_containment import count_elements, without_repeats
 from domain.json_document import encode_json, parse_json
 from projections.read_model import RecordedRevision
@@ -104,7 +104,12 @@ def _wanted(match: str) -> str:
     """The JSON to search for. Raises InvalidParameter, MalformedJson, NotIJson."""
     if len(match) > MAX_MATCH_CHARS:
         raise InvalidParameter("match", f"must have {MAX_MATCH_CHARS} characters at most")
-    value = without_repeats(parse_json(match))
+    try:
+        value = without_repeats(parse_json(match))
+    except MalformedJson as error:  # it says the place, but not of what
+        raise MalformedJson(f"match: {error.detail}", error.line, error.column) from None
+    except NotIJson as error:
+        raise NotIJson(f"match: {error.detail}", error.pointer) from None
     if count_elements(value) > MAX_MATCH_ELEMENTS:
         raise InvalidParameter(
             "match", f"must have {MAX_MATCH_ELEMENTS} different elements in its arrays at most"

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from app.access.principal import Permission
 from app.api.access import project_access
-from app.api.configs import expected_version
+from app.api.configs import FOR_WHAT_IS_THERE, expected_version
 from app.api.reads import config_key
 from app.api.requests import BODY, Members, check_query, query_text, read_json
 from app.api.writes import MAX_COMMENT_CHARS, PARAMETERS, content_answer, content_rehearsed, write
@@ -35,7 +35,7 @@ async def patch_config(request: web.Request) -> web.Response:
     key = config_key(request, access)
     expected: int | Expected = Expected.ANYTHING
     if "If-Match" in request.headers or "If-None-Match" in request.headers:
-        expected = expected_version(request, Members({}, ()))
+        expected = expected_version(request, Members({}, ()), FOR_WHAT_IS_THERE)
     if expected == 0:
         raise InvalidParameter("If-None-Match", "a patch takes If-Match, or none")
     # A content stands two levels deep in a step; how deep the result is, is checked by itself.

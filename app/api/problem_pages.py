@@ -13,7 +13,7 @@ from app.errors import NotFound
 
 TEXTS: dict[str, tuple[str, str]] = {
     "malformed-json": (
-        ("The body is not JSON (RFC 8259). <code>line</code> and <code>column</code> say where."),
+        ("It is not JSON (RFC 8259). <code>line</code> and <code>column</code> say where."),
         "Correct the text there. An empty body counts as well.",
     ),
     "not-i-json": (
@@ -172,7 +172,7 @@ TEXTS: dict[str, tuple[str, str]] = {
     ),
     "password-refused": (
         "The password breaks a rule, or is not the current one; the detail says which.",
-        "A password has 12 to 1024 characters. Nothing else is asked of it.",
+        "A password has 12 to 1024 characters, and is not one of them repeated.",
     ),
     "idempotency-key-reused": (
         "The Idempotency-Key was sent before, with another request.",

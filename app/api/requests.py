@@ -12,6 +12,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
+from urllib.parse import unquote_to_bytes
 
 import orjson
 from aiohttp import web
@@ -32,6 +33,7 @@ from domain.json_source import member_span
 T = TypeVar("T")
 _MISSING: Any = object()
 BODY_TIMEOUT_S = 30.0
+UTF_8 = ("utf-8", "utf8", "us-ascii")
 DEFAULT_LIMIT, MAX_LIMIT = 50, 500
 POSITION_HEADER = "Guardian-Position"
 BODY = web.RequestKey("body", bytes)
@@ -58,10 +60,9 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     The limit is the application's unless a route that takes more says so. What it can be refused
     for by its headers, it is refused for before it is read.
     """
-    if request.content_type not in accepted:
-        raise UnsupportedMediaType(request.content_type, accepted)
-    if (request.charset or "utf-8").lower() != "utf-8":
-        raise UnsupportedMediaType(f"charset {request.charset}", accepted)
+    charset = (request.charset or "utf-8").lower()
+    if request.content_type not in accepted or charset not in UTF_8:
+        raise UnsupportedMediaType(request.headers.get("Content-Type"), accepted)
     coding = coding_of(request)
     if limit_bytes is None:
         limit_bytes, source = request._client_max_size, request
@@ -228,8 +229,19 @@ def check_query(request: web.Request, *allowed: str) -> None:
             raise InvalidParameter(name[:100], f"unknown; known are {', '.join(allowed) or 'none'}")
         if len(request.query.getall(name)) > 1:
             raise InvalidParameter(name, "comes twice")
-        if not storable(request.query[name]):
+        if not storable(value := request.query[name]):
             raise InvalidParameter(name, "holds a character that no text has")
+        # What was decoded already has it in place of each byte that is none of UTF-8.
+        if "\ufffd" in value and not _is_utf_8(unquote_to_bytes(request.rel_url.raw_query_string)):
+            raise InvalidParameter(name, "is not UTF-8")
+
+
+def _is_utf_8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def query_integer(
@@ -244,14 +256,14 @@ def query_integer(
     return int(text)
 
 
-def query_text(request: web.Request, name: str, *, longest: int) -> str | None:
-    """A text in the query; None where it is absent or empty."""
-    text = request.query.get(name) or None
+def query_text(request: web.Request, name: str, *, longest: int, shortest: int = 0) -> str | None:
+    """A text in the query; None where it is absent or, if it may be, empty."""
+    text = request.query.get(name)
     if text is not None:
-        if len(text) > longest:
-            raise InvalidParameter(name, f"must have {longest} characters at most")
+        if not shortest <= len(text) <= longest:
+            raise InvalidParameter(name, f"must have {shortest} to {longest} characters")
         check_json(text)  # what cannot be stored is refused with its reason
-    return text
+    return text or None
 
 
 def query_boolean(request: web.Request, name: str) -> bool:
@@ -369,24 +381,3 @@ def json_response(
     """JSON; times are written in RFC 3339 with Z."""
     body = orjson.dumps(value, option=orjson.OPT_UTC_Z)
     return web.Response(status=status, body=body, content_type="application/json", headers=headers)
-
-
-_ETAG = r'(?:W/)?"([!\x23-\x7e\x80-\U0010ffff]*)"'
-_ETAGS = re.compile(rf"[ \t]*(?:{_ETAG}[ \t]*)?(?:,[ \t]*(?:{_ETAG}[ \t]*)?)*")
-
-
-def etag(version: int) -> str:
-    """A config's entity tag: its version in quotes."""
-    return f'"{version}"'
-
-
-def parse_etags(name: str, header: str) -> list[int]:
-    """The versions in an If-Match or If-None-Match header (RFC 9110 section 13.1).
-
-    A list may have empty members, and tags that are not ours (`"3-gzip"`, from a proxy): no
-    version has those.
-    """
-    tags = re.findall(_ETAG, header)
-    if not tags or not _ETAGS.fullmatch(header):
-        raise InvalidParameter(name, 'must be * or a version in quotes, as in "3"')
-    return [int(tag) for tag in tags if re.fullmatch(r"[0-9]{1,19}", tag, re.ASCII)]

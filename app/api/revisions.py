@@ -112,7 +112,7 @@ async def project_feed(request: web.Request) -> web.Response:
     if order not in ("asc", "desc"):
         raise InvalidParameter("order", "must be asc or desc")
     newest_first = order == "desc"
-    key, user_id = request.query.get("key"), query_text(request, "user", longest=100)
+    key, user_id = request.query.get("key"), query_text(request, "user", longest=100, shortest=1)
     if key is not None:
         access.require_key(check_key(key))
     limit = limit_of(request)

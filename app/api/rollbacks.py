@@ -13,7 +13,7 @@ from aiohttp import web
 
 from app.access.principal import Permission
 from app.api.access import Access, project_access
-from app.api.configs import expected_version
+from app.api.configs import FOR_WHAT_IS_THERE, expected_version
 from app.api.reads import config_key, reach, resolve_moment
 from app.api.requests import check_query, parse_time, read_object
 from app.api.writes import (
@@ -58,7 +58,8 @@ async def roll_back_config(request: web.Request) -> web.Response:
     body = await read_object(request, "to_version", "comment", "version")
     to_version = body.integer("to_version", least=1)
     comment = body.text("comment", None, longest=MAX_COMMENT_CHARS)
-    expected = expected_version(request, body)
+    how = f'{FOR_WHAT_IS_THERE}, or "version" in the body'
+    expected = expected_version(request, body, how)
     services = request.app[SERVICES]
 
     async def plan() -> Sequence[Change]:

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from app.access.principal import Principal, Role, User
 from app.api.access import caller, signed_in_user
+from app.api.entity_tags import etag, parse_etags
 from app.api.reads import not_modified
 from app.api.requests import (
     ASK_AGAIN,
@@ -20,12 +21,10 @@ from app.api.requests import (
     Members,
     check_query,
     cursor_of,
-    etag,
     header_of,
     json_response,
     limit_of,
     page,
-    parse_etags,
     query_boolean,
     query_integer,
     read_object,
@@ -254,7 +253,8 @@ async def _require_change(request: web.Request, user: User, schema: Schema) -> N
     if schema.project_id is not None:
         await _require_editor(request, user, schema.project_id)
     elif not user.is_superuser and user.user_id != schema.created_by_user_id:
-        raise NotAllowed(Role.SUPERUSER.label)
+        detail = "this needs who made the schema, or a superuser"
+        raise NotAllowed(Role.SUPERUSER.label, detail)
 
 
 def _viewer(principal: Principal) -> Viewer:

@@ -80,6 +80,7 @@ def _as_failure(error: Exception) -> Failure | None:
     from app.migrations import MigrationError
     from consensus.log import LogError
     from domain.errors import BrokenInvariant, UndecodableEntry
+    from projections.halts import ProjectorHalted
     from projections.replay import LogNotWhole
 
     first_line = str(error).partition("\n")[0] or type(error).__name__
@@ -89,6 +90,10 @@ def _as_failure(error: Exception) -> Failure | None:
         return Failure(f"the database is not migrated (`guardian release`): {first_line}")
     if isinstance(error, OSError) and error.filename is not None:  # a file; a connection has none
         return Failure(f"{error.filename}: {error.strerror}")
+    if isinstance(error, asyncpg.InsufficientPrivilegeError):
+        return Failure(f"the database: {first_line} (docs/DEPLOYMENT.md, Least privileges)")
+    if isinstance(error, ProjectorHalted):
+        return Failure(f"{error} (docs/RUNBOOK.md, {error.reason})")
     if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
         return Failure(f"the database: {first_line}")
     own = (BackupError, EmbeddedError, MigrationError, Duplicate, Unavailable)

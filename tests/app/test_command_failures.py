@@ -16,6 +16,7 @@ import pytest
 
 from consensus.jetstream import JetStreamLog
 from consensus.jetstream_layout import GROUP_ROOM
+from projections.checkpoint import Checkpoint, create_checkpoint, move_checkpoint
 from tests.support.broker import database_of
 from tests.support.processes import ROOT
 
@@ -24,8 +25,11 @@ _NOT_MIGRATED = "the database is not migrated (`guardian release`): relation"
 _NOWHERE = "postgresql://u:hush@127.0.0.1:1/nowhere"
 
 
-def _fails(code: int, line: str, *arguments: str, module: str = "app.cli", **environ: str) -> None:
-    """The command ends with this code, and on standard error with one line that begins so."""
+def _fails(
+    code: int, line: str, *arguments: str, module: str = "app.cli", end: str = "", **environ: str
+) -> None:
+    """The command ends with this code, and on standard error with one line that begins, and ends,
+    so."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
@@ -37,6 +41,7 @@ def _fails(code: int, line: str, *arguments: str, module: str = "app.cli", **env
     told = [text for text in done.stderr.splitlines() if text.startswith("error: ")]
     assert (done.returncode, len(told)) == (code, 1), done.stderr
     assert told[0].startswith(f"error: {line}"), told
+    assert told[0].endswith(end), told
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stderr
 
@@ -96,6 +101,26 @@ def test_a_role_without_rights(stranger_url: str, log_environ: dict[str, str]) -
         _fails(1, line, *command, **log_environ, DATABASE_URL=stranger_url)
 
 
+def test_rights_that_are_missing_say_where_they_come_from(
+    stranger_url: str, log_environ: dict[str, str]
+) -> None:
+    """A restored database has none until db/grants.sql was run on it."""
+    environ = {**log_environ, "DATABASE_URL": stranger_url}
+    for command in (("projector",), _CREATE, ("projections", "verify")):
+        end = " (docs/DEPLOYMENT.md, Least privileges)"
+        _fails(1, "the database: permission denied", *command, **environ, end=end)
+
+
+async def test_a_halt_names_its_page(database_url: str, log_environ: dict[str, str]) -> None:
+    connection = await asyncpg.connect(database_url)
+    await create_checkpoint(connection)
+    await move_checkpoint(connection, Checkpoint(), Checkpoint(position=500))
+    await connection.close()
+    end = " (docs/RUNBOOK.md, log-behind-checkpoint)"
+    environ = {**log_environ, "DATABASE_URL": database_url}
+    _fails(1, "log-behind-checkpoint: the log ends at", "projector", **environ, end=end)
+
+
 _STARTING = {
     "projector": ("projector",),
     "web": ("web",),
@@ -141,7 +166,7 @@ def test_a_demo_of_nothing(log_environ: dict[str, str]) -> None:
     _fails(2, "GUARDIAN_PORT: must be a whole number", module=demo, GUARDIAN_PORT="x")
     environ = {**log_environ, "DATABASE_URL": _NOWHERE}
     _fails(2, "--url: nowhere is not an http address", "--url", "nowhere", module=demo, **environ)
-    line = f"no service answers at {address}; is `make run` running?"
+    line = f"no service answers at {address}; is `make run` running, with the same GUARDIAN_PORT?"
     _fails(1, line, "--url", address, module=demo, **environ)
 
 

@@ -7,6 +7,7 @@ background task which breaks ends the process is shown on the tasks' holder itse
 from __future__ import annotations
 
 import asyncio
+import json
 import signal
 import socket
 from functools import partial
@@ -78,6 +79,17 @@ def test_a_database_that_is_not_there_is_one_line(
     web.wait_for('error: the database: database "nowhere" does not exist')
     assert web.process.wait(30) == 1
     assert not any("Traceback" in line for line in web.lines)
+
+
+def test_it_says_where_it_listens(
+    database_url: str, nats_url: str, stream_name: str, started: list[Command]
+) -> None:
+    """Under honcho, which gives it a port of its own, nothing told which."""
+    web = _web(started, database_url, nats_url, stream_name)
+    said = json.loads(web.wait_for('"event":"listening"'))
+    port = int(said["address"].rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port)):
+        assert web.end(signal.SIGTERM) == 0
 
 
 @pytest.mark.parametrize(

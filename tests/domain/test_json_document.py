@@ -96,6 +96,8 @@ def test_text_that_is_nearly_json_never_breaks_the_parser(text: str) -> None:
         ('{"a": -Infinity}', "-Infinity is not a JSON number", "/a"),
         ('{"a": [1e999]}', "a number beyond the range of a double", "/a/0"),
         ("[-1e400]", "a number beyond the range of a double", "/0"),
+        ("[0, -0.0, 0E-999, 1e-400]", "a number beyond the range of a double", "/3"),
+        ('{"a": -0.003E-400}', "a number beyond the range of a double", "/a"),
         ("9223372036854775808", "an integer beyond 64 bits", ""),
         ("[-9223372036854775809]", "an integer beyond 64 bits", "/0"),
         ("1" * 5000, "an integer beyond 64 bits", ""),
@@ -135,6 +137,7 @@ def test_what_is_not_json_is_refused_with_line_and_column(
     with pytest.raises(MalformedJson) as caught:
         parse_json(raw)
     assert (caught.value.line, caught.value.column) == (line, column)
+    assert str(caught.value).count(" at ") == 1
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])

@@ -53,7 +53,7 @@ IF_NEW = Parameter("If-None-Match", {"const": "*"}, "Only if there is no such co
 IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
     {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    "Sent again, the request answers what it answered.",
+    "Sent again, the request answers what it answered, with `Idempotency-Replayed: true`.",
     "header",
 )
 DRY_RUN = Parameter("dry_run", BOOLEAN, "Everything but the act itself: what would happen.")

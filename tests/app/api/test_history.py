@@ -197,7 +197,10 @@ async def test_the_content_that_matches_is_found_page_by_page(
     assert int(narrowed.headers["Guardian-Position"]) >= done.json["position"]
     assert keys(await admin("GET", f'{configs}?match={{"tags":["t7"]}}')) == ["b.07"]
     assert keys(await admin("GET", f"{configs}?match=7")) == []
-    assert (await admin("GET", f"{configs}?match={{")).json["type"] == "/problems/malformed-json"
+    broken = await admin("GET", f"{configs}?match={{")
+    assert broken.json["type"] == "/problems/malformed-json"
+    assert broken.json["detail"].startswith("match: ")
+    assert "body" not in broken.json["title"]
     assert (await admin("GET", f'{configs}?match="%5Cu0000"')).status == 422
     assert (await admin("GET", f"{configs}?match=7&position=1")).status == 400
 

@@ -27,7 +27,9 @@ async def test_every_address_that_is_not_the_apis_answers_with_the_page(service:
 
 
 async def test_the_apis_addresses_stay_problems(service: Service) -> None:
-    for path in ("/v1/nothing", "/assets/nothing.js", "/assets/..%2Findex.html"):
+    # A page with 200 would be taken for the config by who put an address together wrongly.
+    mistaken = ("//v1/projects", "/V1/projects", "/v1", "/healthz/", "/v1/projects/")
+    for path in ("/v1/nothing", "/assets/nothing.js", "/assets/..%2Findex.html", *mistaken):
         answer = await service.anonymous("GET", path)
         assert answer.status == 404, path
         assert answer.headers["Content-Type"] == "application/problem+json"

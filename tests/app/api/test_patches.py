@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import orjson
@@ -219,3 +220,28 @@ async def test_a_patch_that_is_old_when_it_is_worked_out_until_its_time_is_over_
     assert (refused.status, refused.json["type"]) == (503, "/problems/unavailable")
     assert "again and again" in refused.json["detail"]
     assert "mine" not in (await admin("GET", path)).json["content"]
+
+
+@pytest.mark.parametrize(
+    ("step", "detail"),
+    [
+        ({"op": "test", "path": "/a", "value": 2}, "there is another value than the one it tests"),
+        ({"op": "test", "path": "/none", "value": 2}, "member 'none' is not there"),
+        ({"op": "add", "path": "/none/x", "value": 2}, "member 'none' is not there"),
+        ({"op": "replace", "path": "/none", "value": 2}, "can't replace a non-existent object"),
+        ({"op": "copy", "from": "/none", "path": "/b"}, "member 'none' is not there"),
+        ({"op": "add", "path": "/a/x/y", "value": 2}, "its path leads into what is no object or"),
+        ("x", "must be an object"),
+    ],
+)
+async def test_a_patch_that_fails_is_told_without_the_content(
+    admin: Client, configs: str, step: object, detail: str
+) -> None:
+    body = {"content": {"a": 1, "secret": "hush"}, "version": 0}
+    await admin("PUT", f"{configs}/k", json=body)
+    headers = {"Content-Type": "application/json-patch+json"}
+    answer = await admin("PATCH", f"{configs}/k", data=json.dumps([step]), headers=headers)
+    assert answer.status == 422
+    assert answer.json["detail"].startswith(f"operation 0: {detail}")
+    assert b"hush" not in answer.body
+    assert b"class" not in answer.body
