@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -346,7 +347,8 @@ async def test_what_is_too_expensive_is_refused_while_others_go_on(
 ) -> None:
     path = await new_schema(admin, schema)
     quiet = id_of(await new_schema(admin, LIMITS))
-    other, _ = await service.project(admin, "other")
+    neighbour = await service.user(admin, "neighbour")  # whoever shares the bombs' share waits
+    other, _ = await service.project(neighbour, "other")
     hostile = asyncio.create_task(
         asked_until_told(lambda: put(admin, configs, "a", content, schema_id=id_of(path)))
     )
@@ -355,7 +357,8 @@ async def test_what_is_too_expensive_is_refused_while_others_go_on(
     )
     done = 0
     while not (hostile.done() and asked.done()):
-        answer = await put(admin, f"{other}/configs", f"k{done}", {}, schema_id=quiet)
+        write = partial(put, neighbour, f"{other}/configs", f"k{done}", {}, schema_id=quiet)
+        answer = await asked_until_told(write)
         assert answer.status == 201, answer.body
         done += 1
     assert done
