@@ -13,7 +13,7 @@ PUBLISH_TIMEOUT_S = 5.0
 LONGEST_WAIT_S = 60.0
 """Nobody waits longer; then those who still do are told, and the barrier's task ends."""
 
-Waiter = asyncio.Future[None]
+Waiter = asyncio.Future[int]
 
 
 class SharedBarrier:
@@ -33,8 +33,18 @@ class SharedBarrier:
         self._nothing_new_up_to = 0
         """Up to here the log holds nothing but barriers that the model does not hold."""
 
-    async def wait(self, timeout_s: float) -> None:
-        """Return when the read model has caught up. Raises Unavailable after `timeout_s`."""
+    async def applied(self, timeout_s: float) -> None:
+        """As `wait`, and the read model is at the barrier: no position that was told before the
+        call is as high. For that the projector must run."""
+        position = await self.wait(timeout_s)
+        try:
+            await self._model.wait_for(position, timeout_s)
+        except TimeoutError:
+            raise Unavailable("no projector applies the log") from None
+
+    async def wait(self, timeout_s: float) -> int:
+        """Return when the read model has caught up; the barrier's position, which it need not have
+        reached itself. Raises Unavailable after `timeout_s`."""
         loop = asyncio.get_running_loop()
         waiter: Waiter = loop.create_future()
         self._waiting.append(waiter)
@@ -43,9 +53,9 @@ class SharedBarrier:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         # By hand, because reads come here: asyncio.timeout() takes five times as long (4 µs).
-        alarm = loop.call_later(timeout_s, _tell, [waiter], TimeoutError())
+        alarm = loop.call_later(timeout_s, _fail, [waiter], TimeoutError())
         try:
-            await waiter
+            return await waiter
         except TimeoutError:
             raise Unavailable("this process could not catch up with the log in time") from None
         except LogUnavailable as error:
@@ -60,7 +70,7 @@ class SharedBarrier:
             try:
                 position = await self._log.barrier(timeout=PUBLISH_TIMEOUT_S)
             except LogError as error:
-                _tell(group, error)
+                _fail(group, error)
                 return
         # All that was committed before the barrier is at `before` or earlier, so neither the
         # barrier itself need be applied, nor those of ours directly before it.
@@ -69,18 +79,16 @@ class SharedBarrier:
             try:
                 await self._model.wait_for(before, LONGEST_WAIT_S)
             except TimeoutError as error:
-                _tell(group, error)
+                _fail(group, error)
                 return
         self._nothing_new_up_to = max(self._nothing_new_up_to, position)
-        _tell(group)
+        for waiter in group:
+            if not waiter.done():  # it waited no longer
+                waiter.set_result(position)
 
 
-def _tell(group: list[Waiter], error: Exception | None = None) -> None:
+def _fail(group: list[Waiter], error: Exception) -> None:
     for waiter in group:
-        if waiter.done():  # it waited no longer
-            continue
-        if error is None:
-            waiter.set_result(None)
-        else:
+        if not waiter.done():
             waiter.set_exception(error)
             waiter.exception()  # it is nobody's fault if its waiter leaves just now

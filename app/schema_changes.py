@@ -192,7 +192,9 @@ class SchemaChanges:
             ):
                 await self._lock(connection, schema_ids)
                 if schema_ids:
-                    await self._barrier.wait(BARRIER_TIMEOUT_S)
+                    # Applied, not only waited for: a deletion is noted with a position, and every
+                    # rehearsal that knew the schema must name a lower one (migration 021).
+                    await self._barrier.applied(BARRIER_TIMEOUT_S)
                 yield connection
         finally:
             self._slots.release()

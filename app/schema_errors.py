@@ -46,6 +46,18 @@ class UnknownSchema(ServiceError):
         self.key = key
 
 
+class SchemaGone(ServiceError):
+    """A config would have been bound to a schema that was deleted since that was rehearsed."""
+
+    def __init__(self, schema_id: str, key: str) -> None:
+        super().__init__(
+            f"config {key!r} would be bound to the schema {schema_id} again, which was deleted"
+            " since; nothing was changed"
+        )
+        self.schema_id = schema_id
+        self.key = key
+
+
 class SchemaMoved(ServiceError):
     """Another change of the schema came first."""
 

@@ -42,6 +42,8 @@ GRANT INSERT, UPDATE, DELETE ON
     config_schemas, idempotency_keys
     TO guardian_web;
 GRANT INSERT ON config_schema_versions TO guardian_web;
+-- A trigger writes what of config_schemas is deleted.
+GRANT INSERT, UPDATE ON deleted_schemas TO guardian_web;
 
 -- The owner alone writes retired_skips (guardian log begin-anew).
 

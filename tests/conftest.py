@@ -14,6 +14,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from app.embedded.postgres import Postgres
@@ -22,6 +23,15 @@ from app.embedded.raft import RaftGroup
 from tests.support.broker import ADDRESS_VARIABLE, CONTROLLER_VARIABLE, Broker
 from tests.support.leaks import LogCollector, collected_logs
 from tests.support.servers import PostgresAddress, RaftAddress, ask
+
+# How long an example takes is the machine's, which runs other tests beside: no test hangs on it.
+hypothesis.settings.register_profile(
+    "no clock",
+    parent=hypothesis.settings.default,
+    deadline=None,
+    suppress_health_check=[hypothesis.HealthCheck.too_slow],
+)
+hypothesis.settings.load_profile("no clock")
 
 _BROKER = pytest.StashKey[Broker]()
 

@@ -117,6 +117,12 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
         "There is no such schema for this project",
         lambda e: {"schema_id": e.schema_id, "key": e.key},
     ),
+    schema_errors.SchemaGone: Problem(
+        "version-conflict",
+        409,
+        "Another change came first",
+        lambda e: {"schema_id": e.schema_id, "key": e.key},
+    ),
     schema_errors.SchemaMoved: Problem(
         "version-conflict",
         409,

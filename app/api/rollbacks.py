@@ -27,6 +27,7 @@ from app.api.writes import (
 )
 from app.changes import Change, Expected, Keep
 from app.errors import InvalidParameter, NotFound, TooManyChanges
+from app.schema_errors import SchemaGone
 from app.services import SERVICES, Services
 from app.tables.history import (
     Moment,
@@ -34,6 +35,7 @@ from app.tables.history import (
     configs_at,
     existing_schemas,
     moment_at_position,
+    schema_deleted_behind,
     versions_of_config,
 )
 from domain.errors import ConfigNotFound, Conflict, RevisionNotFound, VersionConflict
@@ -114,7 +116,7 @@ async def roll_back_project(request: web.Request) -> web.Response:
     await reach(request, looked_at or 0)
 
     async def plan() -> Sequence[Change]:
-        changes = await _as_it_stood(services, access, moment)
+        changes = await _as_it_stood(services, access, moment, looked_at)
         # Afterwards: what comes while the plan is made may be in it.
         if looked_at is not None:
             await _require_unchanged(services, access, looked_at)
@@ -123,8 +125,11 @@ async def roll_back_project(request: web.Request) -> web.Response:
     return await write(request, access, plan, comment, answer=set_answer, rehearsed=set_rehearsed)
 
 
-async def _as_it_stood(services: Services, access: Access, moment: Moment) -> Sequence[Change]:
-    """What makes the project of now that of the moment. Raises TooManyChanges."""
+async def _as_it_stood(
+    services: Services, access: Access, moment: Moment, looked_at: int | None
+) -> Sequence[Change]:
+    """What makes the project of now that of the moment. Raises TooManyChanges; SchemaGone if a
+    binding cannot come back that could at the position `looked_at`."""
     keys_behind = await changed_keys(
         services.pool, access.project_id, moment, services.reader.here()
     )
@@ -135,6 +140,8 @@ async def _as_it_stood(services: Services, access: Access, moment: Moment) -> Se
         then = await configs_at(services.pool, access.project_id, keys, moment)
         now = await _newest_of(services, access, keys)
         schemas = await _schemas(services, then.values())
+        if looked_at is not None:
+            await _require_schemas(services, then.values(), schemas, looked_at)
         changes += [
             change
             for key in keys
@@ -143,6 +150,17 @@ async def _as_it_stood(services: Services, access: Access, moment: Moment) -> Se
         if len(changes) > MAX_ROLLED_BACK:
             raise TooManyChanges(MAX_ROLLED_BACK)
     return changes
+
+
+async def _require_schemas(
+    services: Services, then: Iterable[RecordedRevision], there: set[str], position: int
+) -> None:
+    """Raises SchemaGone if a schema of these that is not there was deleted behind `position`."""
+    gone = {
+        r.schema_id: r.key for r in then if r.schema_id is not None and r.schema_id not in there
+    }
+    if gone and (found := await schema_deleted_behind(services.pool, gone, position)) is not None:
+        raise SchemaGone(found, gone[found])
 
 
 async def _require_unchanged(services: Services, access: Access, position: int) -> None:

@@ -145,6 +145,7 @@ def set_rehearsed(prospects: Sequence[Prospect], patches: Sequence[Patch]) -> di
             "version": prospect.version,
             "deleted": prospect.change.delete,
             "to_version": prospect.change.to_version,
+            "schema_id": prospect.schema_id,
             "patch": patch,
         }
         for prospect, patch in zip(prospects, patches, strict=True)

@@ -281,3 +281,16 @@ async def existing_schemas(pool: asyncpg.Pool, schema_ids: Collection[str]) -> s
         "SELECT id FROM config_schemas WHERE id = ANY($1::text[])", list(schema_ids)
     )
     return {row["id"] for row in rows}
+
+
+async def schema_deleted_behind(
+    pool: asyncpg.Pool, schema_ids: Collection[str], position: int
+) -> str | None:
+    """One of these schemas that was deleted behind a position; None if none was."""
+    found: str | None = await pool.fetchval(
+        "SELECT id FROM deleted_schemas WHERE id = ANY($1::text[]) AND position > $2"
+        " ORDER BY id LIMIT 1",
+        list(schema_ids),
+        position,
+    )
+    return found

@@ -246,6 +246,7 @@ SCHEMAS: dict[str, Json] = {
                         "op": {"enum": ["put", "delete"]},
                         **_CHANGED,
                         "to_version": nullable(VERSION),
+                        "schema_id": nullable(ID),
                         "patch": PATCH,
                     }
                 )

@@ -226,7 +226,8 @@ _CHANGES = (
         ),
         "Either `position` or `at`. What was made since is deleted, what was deleted lives again."
         " With `unchanged_since`, the `position` of a rehearsal, it is done as it was rehearsed:"
-        " 409 lists what changed since (200 configs at most).",
+        " 409 lists what changed since (200 configs at most), or names a `schema_id` that was"
+        " deleted since and the `key` that it would be bound to again.",
         parameters=(p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(
             {

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from app.services import SERVICES
+from projections.projector import Projector
 from tests.app.api.test_history import put
+from tests.app.api.test_projects import make_user
 from tests.support.service import Client, Service
 
 
@@ -64,3 +67,86 @@ async def test_a_rehearsal_names_a_position_that_nothing_it_saw_is_missing_behin
     as_shown = {**then, "unchanged_since": shown["position"]}
     refused = await admin("POST", path, json=as_shown)
     assert (refused.status, refused.json["conflicts"][0]["key"]) == (409, "made")
+
+
+async def unbound(
+    admin: Client, configs: str, maker: Client | None = None
+) -> tuple[str, dict[str, int]]:
+    """A schema that nothing is bound to any more, and a moment at which `limit` was."""
+    body = {"name": "numbers", "schema": {"type": "integer"}}
+    schema_id = (await (maker or admin)("POST", "/v1/schemas", json=body)).json["id"]
+    bound = await put(admin, f"{configs}/limit", 1, schema_id=schema_id)
+    await put(admin, f"{configs}/limit", 2, 1, schema_id=None)
+    return schema_id, {"position": bound.json["position"]}
+
+
+async def test_a_schema_that_is_deleted_behind_the_rehearsal_takes_no_binding_away_unseen(
+    service: Service, admin: Client, configs: str
+) -> None:
+    # The roll back was done all the same, and the config that the rehearsal bound was free.
+    path = f"{configs.removesuffix('/configs')}/rollback"
+    schema_id, then = await unbound(admin, configs)
+    shown = (await admin("POST", f"{path}?dry_run=true", json=then)).json
+    assert [line["schema_id"] for line in shown["changes"]] == [schema_id]
+    assert (await admin("DELETE", f"/v1/schemas/{schema_id}")).status == 200
+    as_shown = {**then, "unchanged_since": shown["position"]}
+    for query in ("", "?dry_run=true"):
+        refused = await admin("POST", path + query, json=as_shown)
+        assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+        assert (refused.json["schema_id"], refused.json["key"]) == (schema_id, "limit")
+    shown = (await admin("POST", f"{path}?dry_run=true", json=then)).json
+    assert [line["schema_id"] for line in shown["changes"]] == [None]
+    done = await admin("POST", path, json={**then, "unchanged_since": shown["position"]})
+    assert done.status == 200, done.body
+    back = (await admin("GET", f"{configs}/limit")).json
+    assert (back["content"], back["schema_id"]) == (1, None)
+
+
+async def test_a_binding_that_alone_would_come_back_is_refused_too_when_its_schema_goes(
+    service: Service, admin: Client, configs: str
+) -> None:
+    # The content is as it was: without the schema there would be nothing to do, and 200 for it.
+    path = f"{configs.removesuffix('/configs')}/rollback"
+    schema_id, then = await unbound(admin, configs)
+    await put(admin, f"{configs}/limit", 1, 2)
+    shown = (await admin("POST", f"{path}?dry_run=true", json=then)).json
+    assert [(line["key"], line["patch"]) for line in shown["changes"]] == [("limit", [])]
+    assert (await admin("DELETE", f"/v1/schemas/{schema_id}")).status == 200
+    as_shown = {**then, "unchanged_since": shown["position"]}
+    refused = await admin("POST", path, json=as_shown)
+    assert refused.status == 409, refused.body
+    assert refused.json["schema_id"] == schema_id
+
+
+async def test_a_deletion_is_behind_every_rehearsal_that_knew_the_schema(
+    service: Service, admin: Client, configs: str
+) -> None:
+    # Method: the projector comes when the deletion's barrier is in the log already.
+    path = f"{configs.removesuffix('/configs')}/rollback"
+    schema_id, then = await unbound(admin, configs)
+    shown = (await admin("POST", f"{path}?dry_run=true", json=then)).json
+    service.projector_task.cancel()
+    await asyncio.gather(service.projector_task, return_exceptions=True)
+    deletion = asyncio.create_task(admin("DELETE", f"/v1/schemas/{schema_id}"))
+    while (await service.log.status()).last_position == shown["position"]:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    projector = Projector(service.log, service.settings.require_database_url())
+    service.projector_task = asyncio.create_task(projector.run())
+    assert (await deletion).status == 200
+    refused = await admin("POST", path, json={**then, "unchanged_since": shown["position"]})
+    assert refused.status == 409, refused.body
+    service.projector_task.cancel()
+
+
+async def test_a_schema_that_goes_with_its_owner_is_missed_too(
+    service: Service, admin: Client, configs: str
+) -> None:
+    path = f"{configs.removesuffix('/configs')}/rollback"
+    user_id, user = await make_user(service, admin, "ann")
+    schema_id, then = await unbound(admin, configs, maker=user)
+    shown = (await admin("POST", f"{path}?dry_run=true", json=then)).json
+    assert (await admin("DELETE", f"/v1/users/{user_id}")).status == 200
+    as_shown = {**then, "unchanged_since": shown["position"]}
+    refused = await admin("POST", path, json=as_shown)
+    assert refused.status == 409, refused.body
+    assert refused.json["schema_id"] == schema_id

@@ -23,6 +23,7 @@ from consensus import jetstream_publisher
 from consensus.jetstream import JetStreamLog
 from tests.app.api.test_schemas import id_of, new_schema
 from tests.support.service import Answer, Client, Service, run_web
+from tests.support.waiting import until as wait_until
 
 WAITING = """
 SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND classid = $1 AND NOT granted
@@ -183,14 +184,21 @@ async def test_a_write_that_waited_behind_another_is_not_sent_once_its_locks_are
         else:
             pending.sent += 1
 
+    append, appending = log.append, list[str]()
+
+    async def noticed(change_id: str, *args: Any, **kwargs: Any) -> int:
+        appending.append(change_id)
+        return await append(change_id, *args, **kwargs)
+
+    monkeypatch.setattr(log, "append", noticed)
     monkeypatch.setattr(log._publisher, "_send", lost)
     monkeypatch.setattr(jetstream_publisher, "_ANSWER_TIMEOUT_S", 0.2)
-    two.services.writer._timeout_s = 3.0
-    other = asyncio.create_task(two.put(two.first, "other", 2))
-    await asyncio.sleep(0.1)
-    bound = asyncio.create_task(two.put(two.first, "bound", 9))
-    await asyncio.sleep(2.0)
-    later = asyncio.create_task(two.put(two.first, "later", 2))
+    writes = []
+    for key, n, timeout_s in (("other", 2, 3.0), ("bound", 9, 3.0), ("later", 2, 60.0)):
+        two.services.writer._timeout_s = timeout_s
+        writes.append(asyncio.create_task(two.put(two.first, key, n)))
+        await wait_until(lambda: len(appending) == len(writes))
+    other, bound, later = writes
     assert (await bound).status == 202
     assert (await two.second("PUT", path, json={"schema": UP_TO[5]})).status == 200
     hears = True
