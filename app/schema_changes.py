@@ -193,7 +193,7 @@ class SchemaChanges:
                 await self._lock(connection, schema_ids)
                 if schema_ids:
                     # Applied, not only waited for: a deletion is noted with a position, and every
-                    # rehearsal that knew the schema must name a lower one (migration 021).
+                    # rehearsal that knew the schema must name a lower one (migration 022).
                     await self._barrier.applied(BARRIER_TIMEOUT_S)
                 yield connection
         finally:
