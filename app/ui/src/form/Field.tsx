@@ -31,8 +31,10 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 export function Field(props: FieldProps) {
   const { context, path, schema, value } = props;
   const choices = asList(schema.enum);
-  if (choices.length > 0) return <Choice {...props} choices={choices} />;
   const kind = kindOfValue(value) ?? kindOfSchema(schema);
+  // A control that is switched off is too pale to be read.
+  if (context.readOnly && (choices.length > 0 || kind === "boolean")) return <Plain {...props} />;
+  if (choices.length > 0) return <Choice {...props} choices={choices} />;
   const expected = kindOfSchema(schema);
   switch (kind) {
     case "object":
@@ -59,7 +61,6 @@ export function Field(props: FieldProps) {
             label={props.label}
             description={asText(schema.description)}
             checked={value === true}
-            disabled={context.readOnly}
             error={messagesOf(props)}
             {...placeOf(props)}
             onChange={(event) => context.set(path, event.currentTarget.checked)}
@@ -197,12 +198,20 @@ function Line({
   );
 }
 
+function nameOf(value: Json): string {
+  return withCodes(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+function Plain({ schema, value, label, ...props }: FieldProps) {
+  const description = asText(schema.description);
+  return <TextInput label={label} description={description} value={value === undefined ? "" : nameOf(value)} readOnly {...placeOf({ schema, value, label, ...props })} />;
+}
+
 function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
-  const name = (value: Json): string => withCodes(typeof value === "string" ? value : JSON.stringify(value));
   const current = props.value === undefined ? null : JSON.stringify(props.value);
-  const data = choices.map((each) => ({ value: JSON.stringify(each), label: name(each) }));
+  const data = choices.map((each) => ({ value: JSON.stringify(each), label: nameOf(each) }));
   if (current !== null && !data.some((each) => each.value === current)) {
-    data.push({ value: current, label: `${name(props.value as Json)} (not allowed)` });
+    data.push({ value: current, label: `${nameOf(props.value as Json)} (not allowed)` });
   }
   return (
     <Removable {...props}>
@@ -212,7 +221,6 @@ function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
         withAsterisk={props.required && !props.top}
         data={data}
         value={current}
-        disabled={props.context.readOnly}
         allowDeselect={false}
         searchable={data.length > 8}
         error={messagesOf(props)}

@@ -82,7 +82,7 @@ export function FormView({
     return (
       <div className="form">
         <Notice tone="warn" boxed>
-          The text is not JSON at the moment, so it cannot be shown as fields.{" "}
+          The text is not JSON at the moment, or has a name twice, so it cannot be shown as fields.{" "}
           <button type="button" className="link" onClick={onShowText}>
             Go to the text
           </button>

@@ -53,6 +53,7 @@ export function ReviewDialog({
   // Once it is sent the version moves on, and there is nothing left to ask.
   const verdict = useRehearsal(project, edit, !busy && !overtaken, onConflict);
   const [error, setError] = useState<unknown>(null);
+  const lost = error !== null && asProblem(error).status === 0;
   const open = useOpen();
   // A key that was deleted goes on counting: only the service knows which version comes next.
   const version = verdict.data?.version ?? draft.baseVersion + 1;
@@ -100,7 +101,8 @@ export function ReviewDialog({
         <SchemaLine live={live} draft={draft} />
         {overtaken ? (
           <Notice tone="warn" boxed live>
-            {behind ? `Version ${live.version} came in` : "The config was deleted"} while you reviewed. Nothing was committed, and what you typed is kept.
+            {behind ? `Version ${live.version} came in` : "The config was deleted"} while you reviewed.{" "}
+            {lost ? "It may be your own commit, whose answer was lost: look at it." : "Nothing was committed, and what you typed is kept."}
           </Notice>
         ) : (
           <Said
