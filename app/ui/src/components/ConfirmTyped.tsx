@@ -61,7 +61,7 @@ export function ConfirmTyped({
         <TextInput
           label={
             <>
-              Type <code>{name}</code> to go on
+              Type <code style={{ whiteSpace: "break-spaces" }}>{name}</code> to go on
             </>
           }
           value={typed}

@@ -3,8 +3,9 @@
  * that number formats, order and whatever the form cannot show stay as they are.
  */
 import { Button } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
 import { applyEdits, modify, type JSONPath } from "jsonc-parser";
-import { useImperativeHandle, useMemo, useRef, type Ref } from "react";
+import { useEffect, useImperativeHandle, useMemo, useRef, type Ref } from "react";
 import { Notice } from "../components/basics";
 import type { Issue } from "../lib/ijson";
 import { isObject, tryParse, type Json } from "../lib/json";
@@ -25,6 +26,45 @@ const FORMAT = { formattingOptions: { insertSpaces: true, tabSize: 2, eol: "\n" 
 
 export function editAt(text: string, path: JSONPath, value: Json | undefined, insert = false): string {
   return applyEdits(text, modify(text, path, value, { ...FORMAT, isArrayInsertion: insert }));
+}
+
+const REMOVED = "removed-field";
+
+/** A group goes with one click, and the form has no history of its own. */
+function useRemoval(text: string, onChange: (text: string) => void) {
+  const removed = useRef<string | null>(null);
+  const change = useRef(onChange);
+  useEffect(() => {
+    change.current = onChange;
+  });
+  useEffect(() => {
+    // With another change it would take that one back, too.
+    if (removed.current !== null && text !== removed.current) notifications.hide(REMOVED);
+  }, [text]);
+  useEffect(() => () => void notifications.hide(REMOVED), []);
+  return (path: JSONPath, label: string) => {
+    const after = editAt(text, path, undefined);
+    removed.current = after;
+    onChange(after);
+    const undo = () => {
+      notifications.hide(REMOVED);
+      change.current(text);
+    };
+    notifications.hide(REMOVED);
+    notifications.show({
+      id: REMOVED,
+      color: "accent",
+      autoClose: 20_000,
+      message: (
+        <span className="break">
+          {label} is removed.{" "}
+          <button type="button" className="link" onClick={undo}>
+            Undo
+          </button>
+        </span>
+      ),
+    });
+  };
 }
 
 /** Goes to the field of a pointer; false: there is none. */
@@ -68,6 +108,7 @@ export function FormView({
     },
   }));
 
+  const remove = useRemoval(text, onChange);
   const parsed = useMemo(() => tryParse(text), [text]);
   const messages = useMemo(() => {
     const byPointer = new Map<string, string[]>();
@@ -109,6 +150,7 @@ export function FormView({
     refuse,
     set: (path, value) => onChange(editAt(text, path, value)),
     insert: (path, value) => onChange(editAt(text, path, value, true)),
+    remove,
   };
   return (
     <div ref={form} className="form" role="group" aria-label="The document as a form" data-pointer="">
