@@ -247,3 +247,16 @@ def test_a_viewer_can_read_every_field_and_is_led_into_no_dead_end(
     expect(person.page.get_by_role("textbox", name="Key", exact=True)).to_have_count(0)
     person.open(f"/p/{project}/access")
     expect(person.page.get_by_text("Only admins and the owner see the other")).to_be_visible()
+
+
+def test_a_name_that_cannot_be_typed_is_confirmed_by_its_codes(admin: Api, ana: Open) -> None:
+    project = admin.make_project("Shop\u202e  of\u200bana")
+    person = ana(f"/p/{project}/settings")
+    person.expected_statuses.add(404)
+    person.button("Delete project…").click()
+    dialog = person.page.get_by_role("dialog")
+    asked = dialog.get_by_label(re.compile("^Type "))
+    expect(dialog.locator("label code")).to_have_text(r"Shop\u202e  of\u200bana")
+    asked.fill(r"Shop\u202e  of\u200bana")
+    dialog.get_by_role("button", name="Delete this project").click()
+    expect(person.page).to_have_url(re.compile("/projects$"))

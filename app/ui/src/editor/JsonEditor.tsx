@@ -155,7 +155,10 @@ export function JsonEditor({
       effects: parts.current.access.reconfigure([
         EditorState.readOnly.of(readOnly),
         EditorView.editable.of(true),
-        EditorView.contentAttributes.of({ "aria-readonly": String(readOnly) }),
+        EditorView.contentAttributes.of({
+          "aria-readonly": String(readOnly),
+          ...(readOnly ? {} : { "aria-description": "Tab indents. Escape, then Tab, leaves the editor." }),
+        }),
       ]),
     });
   }, [readOnly]);

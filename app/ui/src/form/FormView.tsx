@@ -3,9 +3,8 @@
  * that number formats, order and whatever the form cannot show stay as they are.
  */
 import { Button } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { applyEdits, modify, type JSONPath } from "jsonc-parser";
-import { useEffect, useImperativeHandle, useMemo, useRef, type Ref } from "react";
+import { useImperativeHandle, useMemo, useRef, useState, type Ref } from "react";
 import { Notice } from "../components/basics";
 import type { Issue } from "../lib/ijson";
 import { isObject, tryParse, type Json } from "../lib/json";
@@ -28,44 +27,7 @@ export function editAt(text: string, path: JSONPath, value: Json | undefined, in
   return applyEdits(text, modify(text, path, value, { ...FORMAT, isArrayInsertion: insert }));
 }
 
-const REMOVED = "removed-field";
-
-/** A group goes with one click, and the form has no history of its own. */
-function useRemoval(text: string, onChange: (text: string) => void) {
-  const removed = useRef<string | null>(null);
-  const change = useRef(onChange);
-  useEffect(() => {
-    change.current = onChange;
-  });
-  useEffect(() => {
-    // With another change it would take that one back, too.
-    if (removed.current !== null && text !== removed.current) notifications.hide(REMOVED);
-  }, [text]);
-  useEffect(() => () => void notifications.hide(REMOVED), []);
-  return (path: JSONPath, label: string) => {
-    const after = editAt(text, path, undefined);
-    removed.current = after;
-    onChange(after);
-    const undo = () => {
-      notifications.hide(REMOVED);
-      change.current(text);
-    };
-    notifications.hide(REMOVED);
-    notifications.show({
-      id: REMOVED,
-      color: "accent",
-      autoClose: 20_000,
-      message: (
-        <span className="break">
-          {label} is removed.{" "}
-          <button type="button" className="link" onClick={undo}>
-            Undo
-          </button>
-        </span>
-      ),
-    });
-  };
-}
+type Removal = { before: string; after: string; label: string };
 
 /** Goes to the field of a pointer; false: there is none. */
 export type FormHandle = { jump: (pointer: string) => boolean };
@@ -108,7 +70,8 @@ export function FormView({
     },
   }));
 
-  const remove = useRemoval(text, onChange);
+  // A group goes with one click, and the form has no history of its own.
+  const [removal, setRemoval] = useState<Removal | null>(null);
   const parsed = useMemo(() => tryParse(text), [text]);
   const messages = useMemo(() => {
     const byPointer = new Map<string, string[]>();
@@ -150,7 +113,11 @@ export function FormView({
     refuse,
     set: (path, value) => onChange(editAt(text, path, value)),
     insert: (path, value) => onChange(editAt(text, path, value, true)),
-    remove,
+    remove: (path, label) => {
+      const after = editAt(text, path, undefined);
+      setRemoval({ before: text, after, label });
+      onChange(after);
+    },
   };
   return (
     <div ref={form} className="form" role="group" aria-label="The document as a form" data-pointer="">
@@ -164,6 +131,26 @@ export function FormView({
         <Button variant="default" onClick={() => onChange("{}")}>
           Begin with an object
         </Button>
+      )}
+      {/* With another change it would take that one back, too. */}
+      {removal !== null && removal.after === text && (
+        <div className="form-undo" role="status">
+          <span className="break">{removal.label} is removed.</span>
+          {/* The button that removed it took the focus along. */}
+          <Button
+            key={removal.after}
+            autoFocus
+            size="compact-xs"
+            variant="default"
+            onClick={() => {
+              onChange(removal.before);
+              if (form.current) focusableOnce(form.current);
+              form.current?.focus({ preventScroll: true });
+            }}
+          >
+            Undo
+          </Button>
+        </div>
       )}
     </div>
   );
