@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.browser.running import RunningService
 from tests.browser.support import Api, Person
@@ -181,3 +181,38 @@ def test_a_review_that_was_opened_while_the_service_is_away_goes_on_when_it_is_b
     person.button("Commit version 2").click()
     expect(dialog).to_have_count(0)
     assert admin.content(project, "limit") == {"daily": 2}
+
+
+@pytest.mark.parametrize("answers_lost", [1, 5])
+def test_a_commit_whose_answer_is_lost_is_sent_again_and_done_once(
+    admin: Api, project: str, ana: Open, answers_lost: int
+) -> None:
+    # Its own version, told by the watch, was once said to be somebody else's: nothing committed.
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    person.expected_texts.append("net::ERR_FAILED")
+    person.type_document('{"daily": 2}')
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("The service would accept this")
+
+    sent: list[str] = []
+
+    def lose(route: Route) -> None:
+        if route.request.method != "PUT" or len(sent) == answers_lost:
+            route.continue_()
+        else:
+            sent.append(route.fetch().text())
+            route.abort()
+
+    person.page.route("**/configs/limit", lose)
+    person.button("Commit version 2").click()
+    expect(dialog).to_contain_text("cannot say yet whether it is committed")
+    expect(dialog).not_to_contain_text("came in")
+    if answers_lost == 1:
+        expect(dialog).to_have_count(0)
+        expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    else:
+        expect(dialog).to_contain_text("Whether it was done is not known")
+        expect(dialog).to_contain_text("It may be your own commit")
+    assert admin("GET", f"/v1/projects/{project}/configs/limit")["version"] == 2

@@ -174,3 +174,56 @@ def test_fields_stand_in_the_documents_order_and_an_edit_keeps_it(
     assert list(committed.items()) == [
         ("c", 3), ("x", 9), ("10", 1), ("b", 72), ("d", 4), ("a", 1)
     ]  # fmt: skip
+
+
+def test_a_group_that_was_removed_comes_back_to_its_place(
+    admin: Api, project: str, ana: Open
+) -> None:
+    content = {"a": 1, "limits": {"eu": {"daily": 1}, "us": {}}, "z": 1}
+    admin.put(project, "limit", content)
+    person = ana(f"/p/{project}/configs/limit?view=form")
+    group = _form(person).get_by_role("group", name="limits")
+    # At its name: below its fields it would look like a part of the last one.
+    remove = group.get_by_role("button", name="Remove limits")
+    place, first = remove.bounding_box(), group.get_by_role("textbox").first.bounding_box()
+    assert place
+    assert first
+    assert place["y"] < first["y"]
+    remove.click()
+    expect(group).to_have_count(0)
+    person.shot("form-removed")
+    assert person.axe() == []
+    expect(person.button("Undo")).to_be_focused()
+    person.page.keyboard.press("Enter")
+    expect(group).to_be_visible()
+    expect(_form(person)).to_be_focused()
+    expect(person.page.get_by_text("Nothing changed")).to_be_visible()
+    # With another change the undo would take that one back, too: it is not offered any more.
+    remove.click()
+    _form(person).get_by_role("textbox", name="z", exact=True).fill("2")
+    expect(person.button("Undo")).to_have_count(0)
+
+
+def test_a_new_field_is_of_the_kind_that_is_chosen_and_text_does_not_pass_for_a_number(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"a": "5000"})
+    person = ana(f"/p/{project}/configs/limit?view=form")
+    form = _form(person)
+    expect(form.get_by_role("textbox", name="a", exact=True)).to_have_accessible_description(
+        'This is text, in quotes: "5000"'
+    )
+    for name, kind in (("n", "Number"), ("b", "Yes or no"), ("g", "Group"), ("l", "List")):
+        form.get_by_label("Kind of the new field").last.click()
+        person.page.get_by_role("option", name=kind).click()
+        form.get_by_label("Name of a new field").last.fill(name)
+        form.get_by_role("button", name="Add field").last.click()
+        expect(form.locator(f'[data-pointer="/{name}"]')).to_be_visible()
+    form.get_by_role("textbox", name="n", exact=True).fill("5000")
+    person.shot("form-kinds")
+    assert person.axe() == []
+    person.button("Review version 2").click()
+    person.button("Commit version 2").click()
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+    expected = {"a": "5000", "n": 5000, "b": False, "g": {}, "l": []}
+    assert admin.content(project, "limit") == expected

@@ -130,6 +130,11 @@ def test_a_whole_project_goes_back_only_after_its_name_is_typed(
     expect(dialog.get_by_role("list", name="What would change")).to_contain_text("c")
     act = dialog.get_by_role("button", name="Roll back 2 configs")
     expect(act).to_be_disabled()
+    # Nothing is rolled back unseen: what it does to the content is one click away.
+    dialog.get_by_role("button", name="What changes in a").click()
+    diff = dialog.get_by_test_id("diff")
+    expect(diff.locator(".cm-merge-a")).to_contain_text("2")
+    expect(diff.locator(".cm-merge-b")).to_contain_text("1")
     dialog.get_by_label(re.compile("^Type ")).fill(name)
     person.shot("project-rollback")
     act.click()
@@ -146,6 +151,8 @@ def test_now_is_the_end_of_the_slider_however_young_the_project(
     made = admin("GET", f"/v1/projects/{project}/configs/limit")["updated_at"]
     person.page.clock.set_fixed_time(datetime.fromisoformat(made) + timedelta(milliseconds=300))
     person.open(f"/p/{project}/history")
+    # The slider's ends are where the feed has them, once it has come.
+    expect(person.page.get_by_role("group", name="Changes, newest first")).to_be_visible()
     expect(person.page.get_by_text("now", exact=True)).to_be_visible()
     thumb = person.page.get_by_role("slider", name="Moment")
     end = thumb.get_attribute("aria-valuemax")

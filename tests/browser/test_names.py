@@ -45,7 +45,7 @@ def test_one_value_is_changed_and_every_name_stays_in_its_place(
     person.shot("names-editor")
     person.button("Review version 2").click()
     dialog = person.page.get_by_role("dialog")
-    expect(dialog.locator(".cm-deletedLine, .cm-deletedChunk")).to_have_count(1)
+    expect(dialog.locator(".cm-merge-a .cm-changedLine")).to_have_count(1)
     person.shot("names-review")
     person.button("Commit version 2").click()
     expect(dialog).to_have_count(0)
@@ -72,7 +72,7 @@ def test_the_form_and_the_history_show_names_in_the_documents_order(
     person = ana(f"/p/{project}/configs/limits?view=form")
     form = person.page.get_by_role("group", name="The document as a form")
     expect(form.get_by_role("textbox", name="region")).to_be_visible()
-    labels = form.locator("label, legend").all_inner_texts()
+    labels = form.locator("label, .group-head").all_inner_texts()
     assert labels == ["region", "10", "limit", "2", "2", "limit", "1"]
     person.shot("names-form")
     form.get_by_role("textbox", name="region").fill("asia")

@@ -180,3 +180,83 @@ def test_an_empty_project_says_what_to_do_first_on_a_phone(project: str, ana: Op
     person = ana(f"/p/{project}/configs", viewport={"width": 390, "height": 800})
     person.button("Make the first config").click()
     expect(person.page.get_by_role("textbox", name="Key", exact=True)).to_be_focused()
+
+
+def test_a_name_that_is_there_twice_is_dropped_by_nothing(
+    admin: Api, project: str, ana: Open
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    twice = '{"daily": 2, "daily": 3}'
+    person.type_document(twice)
+    expect(person.page.get_by_role("list", name="Problems")).to_contain_text("twice")
+    person.button("Format").click()
+    expect(person.editor()).to_have_text(twice)
+    person.page.get_by_text("Form", exact=True).click()
+    expect(person.page.get_by_text("has a name twice")).to_be_visible()
+    expect(person.page.get_by_role("textbox", name="daily")).to_have_count(0)
+
+
+@pytest.mark.parametrize("dialog", ["review", "merge"])
+def test_an_address_of_a_dialog_opens_none_when_typing_begins(
+    admin: Api, project: str, ana: Open, dialog: str
+) -> None:
+    # Two tabs share a draft: when one commits it, the other one's review has nothing to show.
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit?{dialog}")
+    expect(person.page).to_have_url(re.compile("limit$"))
+    person.type_document('{"daily": 2}')
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+    expect(person.page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_the_keys_of_the_review_say_why_there_is_none(admin: Api, project: str, ana: Open) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.editor()).to_be_visible()
+    person.page.keyboard.press("ControlOrMeta+s")
+    expect(person.page.get_by_role("alert")).to_have_text("Nothing has changed")
+
+
+def test_a_viewer_can_read_every_field_and_is_led_into_no_dead_end(
+    admin: Api, project: str, someone: Callable[..., Person]
+) -> None:
+    admin.make_user(f"viewer-{project}@example.org", "a password that is long")
+    users = admin("GET", "/v1/users?limit=500")["items"]
+    user = next(each["id"] for each in users if each["email"].startswith(f"viewer-{project}"))
+    admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "viewer"})
+    choices = {"currency": {"enum": ["EUR", "USD"]}, "on": {"type": "boolean"}}
+    schema = admin.make_schema("c", {"properties": choices, "required": ["on"]}, project)
+    admin.put(project, "limit", {"currency": "USD", "on": True}, schema_id=schema)
+    person = someone()
+    person.sign_in(
+        f"/p/{project}/configs/limit?view=form",
+        f"viewer-{project}@example.org",
+        "a password that is long",
+    )
+    form = person.page.get_by_role("group", name="The document as a form")
+    for name, value in (("currency", "USD"), ("on", "true")):
+        field = form.get_by_role("textbox", name=name)
+        expect(field).to_have_value(value)
+        expect(field).to_be_enabled()
+        expect(field).not_to_be_editable()
+    person.shot("viewer-form")
+    assert person.axe() == []
+    person.open(f"/p/{project}/configs?new=web")
+    expect(person.page.get_by_text("No config is open")).to_be_visible()
+    expect(person.page.get_by_role("textbox", name="Key", exact=True)).to_have_count(0)
+    person.open(f"/p/{project}/access")
+    expect(person.page.get_by_text("Only admins and the owner see the other")).to_be_visible()
+
+
+def test_a_name_that_cannot_be_typed_is_confirmed_by_its_codes(admin: Api, ana: Open) -> None:
+    project = admin.make_project("Shop\u202e  of\u200bana")
+    person = ana(f"/p/{project}/settings")
+    person.expected_statuses.add(404)
+    person.button("Delete project…").click()
+    dialog = person.page.get_by_role("dialog")
+    asked = dialog.get_by_label(re.compile("^Type "))
+    expect(dialog.locator("label code")).to_have_text(r"Shop\u202e  of\u200bana")
+    asked.fill(r"Shop\u202e  of\u200bana")
+    dialog.get_by_role("button", name="Delete this project").click()
+    expect(person.page).to_have_url(re.compile("/projects$"))

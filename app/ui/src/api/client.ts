@@ -44,8 +44,16 @@ export async function authorized(
     return await send(method, path, options);
   } catch (error) {
     if (error instanceof Problem || (error instanceof DOMException && error.name === "AbortError")) throw error;
-    throw new Problem(0, "The service cannot be reached", "Nothing was changed by this. Trying again may help.", null, {});
+    throw new Problem(0, "The service cannot be reached", outcomeOf(method, path, options), null, {});
   }
+}
+
+/** The line may have broken before the service heard of it, or before its answer came. */
+function outcomeOf(method: string, path: string, { headers }: RequestOptions): string {
+  if (method === "GET" || path.includes("dry_run=true")) return "Nothing was changed by this.";
+  return headers?.["Idempotency-Key"]
+    ? "Whether it was done is not known. To send it again from here is safe: it is done once."
+    : "Whether it was done is not known: look, before you send it again.";
 }
 
 export async function request<T>(

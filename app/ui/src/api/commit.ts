@@ -47,6 +47,9 @@ async function asOurs<T>(project: string, keys: readonly string[], act: () => Pr
 }
 
 const ASK_AGAIN_MS = 700;
+const MOST_SENDS = 5;
+/** The line broke, or a proxy lost the service: the change may be committed, or not. */
+const ANSWER_LOST = [0, 502, 504];
 const GIVE_UP_MS = 60_000;
 
 /** One id for each act, however often it is sent. (randomUUID needs a secure context.) */
@@ -109,6 +112,22 @@ function rejected({ conflicts = [] }: Pending): Problem {
   });
 }
 
+/** Under its key a change is done once, however often it is sent: so it is sent until there is an answer. */
+async function untilAnswered<T>(send: () => Promise<T>, again: boolean, sends = 1): Promise<T> {
+  try {
+    return await send();
+  } catch (error) {
+    if (!again || sends === MOST_SENDS || !ANSWER_LOST.includes(asProblem(error).status)) throw error;
+  }
+  withoutOutcome.set(withoutOutcome.get() + 1);
+  try {
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS * sends));
+    return await untilAnswered(send, again, sends + 1);
+  } finally {
+    withoutOutcome.set(withoutOutcome.get() - 1);
+  }
+}
+
 async function write<T>(
   method: string,
   path: string,
@@ -116,7 +135,7 @@ async function write<T>(
   headers: Record<string, string>,
   read: (found: Pending) => T,
 ): Promise<Answer<T>> {
-  const answer = await request<T>(method, path, { rawBody, headers });
+  const answer = await untilAnswered(() => request<T>(method, path, { rawBody, headers }), "Idempotency-Key" in headers);
   const pending = answer.data as { location?: string; change_id?: string; id?: string } | null;
   const id = pending?.change_id ?? pending?.id;
   return settled(answer, answer.location ?? (id ? url`/v1/changes/${id}` : null), read);

@@ -1,5 +1,6 @@
 import { Button, TextInput } from "@mantine/core";
 import { useState, type ReactNode } from "react";
+import { withCodes } from "../lib/hidden";
 import { Dialog } from "./Dialog";
 import { Failure } from "./basics";
 
@@ -10,6 +11,7 @@ export function ConfirmTyped({
   act,
   impossible = false,
   shown,
+  size = "lg",
   children,
   onConfirm,
   onClose,
@@ -23,6 +25,7 @@ export function ConfirmTyped({
   impossible?: boolean;
   /** Names what is shown, once it is; when that becomes something else, the name is to be typed again. */
   shown?: string;
+  size?: string;
   children: ReactNode;
   /** false: it was not done, and `children` say why; the dialog stays. */
   onConfirm: () => Promise<void | boolean>;
@@ -34,6 +37,8 @@ export function ConfirmTyped({
     setTypedFor(shown);
     if (typedFor !== undefined) setTyped("");
   }
+  // A name may hold what is not seen, and cannot be typed either: it is shown, and taken, by its codes.
+  const named = typed === name || typed === withCodes(name);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const confirm = async () => {
@@ -49,19 +54,19 @@ export function ConfirmTyped({
     }
   };
   return (
-    <Dialog onClose={onClose} title={title} size="lg">
+    <Dialog onClose={onClose} title={title} size={size}>
       <form
         className="stack"
         onSubmit={(event) => {
           event.preventDefault();
-          if (typed === name && !busy && !impossible) void confirm();
+          if (named && !busy && !impossible) void confirm();
         }}
       >
         {children}
         <TextInput
           label={
             <>
-              Type <code>{name}</code> to go on
+              Type <code style={{ whiteSpace: "break-spaces" }}>{withCodes(name)}</code> to go on
             </>
           }
           value={typed}
@@ -71,7 +76,7 @@ export function ConfirmTyped({
         />
         {error !== null && <Failure error={error} />}
         <div className="row">
-          <Button type="submit" color="red" disabled={typed !== name || impossible} loading={busy}>
+          <Button type="submit" color="red" disabled={!named || impossible} loading={busy}>
             {act}
           </Button>
           <Button variant="default" onClick={onClose}>

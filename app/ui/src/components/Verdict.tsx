@@ -43,12 +43,12 @@ export function Lines({ title, lines }: { title: string; lines: React.ReactNode[
   );
 }
 
-/** Shown after a 202: the change may be committed, and must not be taken for lost. */
+/** Shown after a 202 or a lost answer: the change may be committed, and must not be taken for lost. */
 export function StillAsking() {
   if (useStore(withoutOutcome) === 0) return null;
   return (
     <Notice tone="warn" boxed live>
-      The service has the change and cannot say yet whether it is committed. Asking again by itself; nothing is sent twice.
+      The service cannot say yet whether it is committed. Asking again by itself; nothing is done twice.
     </Notice>
   );
 }

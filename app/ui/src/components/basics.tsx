@@ -101,7 +101,7 @@ export function Failure({ error, retry }: { error: unknown; retry?: () => void }
   const problem = asProblem(error);
   const advice =
     problem.status === 0 || problem.status === 503
-      ? "Nothing was lost. Wait a moment and try again."
+      ? "Nothing that you typed is lost. Wait a moment and try again."
       : problem.status === 404
         ? "It may have been removed, or it is not yours to see."
         : problem.status === 403

@@ -125,10 +125,12 @@ export function JsonEditor({
 
   useLayoutEffect(() => {
     changed.current = onChange;
+  });
+  useLayoutEffect(() => {
     const editor = view.current;
     if (!editor || editor.state.doc.toString() === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
-  }, [value, onChange]);
+  }, [value]);
 
   const madeOn = useRef(base);
   // After the effect that brings the text of that version in.
@@ -153,7 +155,10 @@ export function JsonEditor({
       effects: parts.current.access.reconfigure([
         EditorState.readOnly.of(readOnly),
         EditorView.editable.of(true),
-        EditorView.contentAttributes.of({ "aria-readonly": String(readOnly) }),
+        EditorView.contentAttributes.of({
+          "aria-readonly": String(readOnly),
+          ...(readOnly ? {} : { "aria-description": "Tab indents. Escape, then Tab, leaves the editor." }),
+        }),
       ]),
     });
   }, [readOnly]);

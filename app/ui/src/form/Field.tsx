@@ -3,6 +3,7 @@ import { IconPlus, IconTrash } from "@tabler/icons-react";
 import { useEffect, useState, type ReactNode } from "react";
 import { hasHidden, withCodes } from "../lib/hidden";
 import { formatJson, isObject, parseJson, pointerOf, tryParse, type Json, type JsonObject } from "../lib/json";
+import { AddField } from "./AddField";
 import { asList, asObject, kindOfSchema, kindOfValue, resolve, starter, text as asText } from "./schema";
 
 export type Path = (string | number)[];
@@ -14,6 +15,7 @@ export type FormContext = {
   refuse: (pointer: string, why: string | null) => void;
   set: (path: Path, value: Json | undefined) => void;
   insert: (path: Path, value: Json) => void;
+  remove: (path: Path, label: string) => void;
 };
 export type FieldProps = {
   context: FormContext;
@@ -31,8 +33,10 @@ const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 export function Field(props: FieldProps) {
   const { context, path, schema, value } = props;
   const choices = asList(schema.enum);
-  if (choices.length > 0) return <Choice {...props} choices={choices} />;
   const kind = kindOfValue(value) ?? kindOfSchema(schema);
+  // A control that is switched off is too pale to be read.
+  if (context.readOnly && (choices.length > 0 || kind === "boolean")) return <Plain {...props} />;
+  if (choices.length > 0) return <Choice {...props} choices={choices} />;
   const expected = kindOfSchema(schema);
   switch (kind) {
     case "object":
@@ -59,7 +63,6 @@ export function Field(props: FieldProps) {
             label={props.label}
             description={asText(schema.description)}
             checked={value === true}
-            disabled={context.readOnly}
             error={messagesOf(props)}
             {...placeOf(props)}
             onChange={(event) => context.set(path, event.currentTarget.checked)}
@@ -106,7 +109,7 @@ function useRefusal({ context: { refuse }, path }: FieldProps, why: string | nul
 function Remove({ context, path, label, required, top }: FieldProps) {
   if (context.readOnly || top || required) return null;
   return (
-    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Remove ${label}`} onClick={() => context.set(path, undefined)}>
+    <ActionIcon variant="subtle" color="gray" size="lg" aria-label={`Remove ${label}`} onClick={() => context.remove(path, label)}>
       <IconTrash size={15} />
     </ActionIcon>
   );
@@ -147,7 +150,13 @@ function TextField({ text, ...props }: FieldProps & { text: string }) {
       {...props}
       shown={text}
       onText={(next) => context.set(path, next)}
-      hint={hasHidden(text) ? "It holds characters that are not seen; the JSON view shows them." : undefined}
+      hint={
+        hasHidden(text)
+          ? "It holds characters that are not seen; the JSON view shows them."
+          : kindOfSchema(props.schema) === "any" && (NUMBER.test(text) || /^(true|false|null)$/.test(text))
+            ? `This is text, in quotes: "${text}"`
+            : undefined
+      }
     />
   );
 }
@@ -197,12 +206,20 @@ function Line({
   );
 }
 
+function nameOf(value: Json): string {
+  return withCodes(typeof value === "string" ? value : JSON.stringify(value));
+}
+
+function Plain({ schema, value, label, ...props }: FieldProps) {
+  const description = asText(schema.description);
+  return <TextInput label={label} description={description} value={value === undefined ? "" : nameOf(value)} readOnly {...placeOf({ schema, value, label, ...props })} />;
+}
+
 function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
-  const name = (value: Json): string => withCodes(typeof value === "string" ? value : JSON.stringify(value));
   const current = props.value === undefined ? null : JSON.stringify(props.value);
-  const data = choices.map((each) => ({ value: JSON.stringify(each), label: name(each) }));
+  const data = choices.map((each) => ({ value: JSON.stringify(each), label: nameOf(each) }));
   if (current !== null && !data.some((each) => each.value === current)) {
-    data.push({ value: current, label: `${name(props.value as Json)} (not allowed)` });
+    data.push({ value: current, label: `${nameOf(props.value as Json)} (not allowed)` });
   }
   return (
     <Removable {...props}>
@@ -212,7 +229,6 @@ function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
         withAsterisk={props.required && !props.top}
         data={data}
         value={current}
-        disabled={props.context.readOnly}
         allowDeselect={false}
         searchable={data.length > 8}
         error={messagesOf(props)}
@@ -262,8 +278,9 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
   const names = [...present, ...Object.keys(known).filter((name) => !present.includes(name) && required.has(name))];
   const absent = Object.keys(known).filter((name) => !present.includes(name) && !required.has(name));
   const rest = schema.additionalProperties;
+  const others = resolve(context.root, isObject(rest) ? rest : undefined);
   const fields = names.map((name) => {
-    const sub = resolve(context.root, Object.hasOwn(known, name) ? known[name] : isObject(rest) ? rest : undefined);
+    const sub = Object.hasOwn(known, name) ? resolve(context.root, known[name]) : others;
     return (
       <Field
         key={name}
@@ -289,9 +306,10 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
         <AddField
           absent={absent}
           free={rest !== false}
+          ofKind={kindOfSchema(others) === "any"}
           taken={present}
-          onAdd={(name) =>
-            context.set([...path, name], starter(context.root, resolve(context.root, known[name] ?? (isObject(rest) ? rest : { type: "string" }))))
+          onAdd={(name, begin) =>
+            context.set([...path, name], begin ?? starter(context.root, Object.hasOwn(known, name) ? resolve(context.root, known[name]) : others))
           }
         />
       )}
@@ -302,35 +320,6 @@ function ObjectField({ value, ...props }: FieldProps & { value: JsonObject }) {
     <Group {...props} value={value}>
       {body}
     </Group>
-  );
-}
-
-function AddField({ absent, free, taken, onAdd }: { absent: string[]; free: boolean; taken: string[]; onAdd: (name: string) => void }) {
-  const [name, setName] = useState("");
-  return (
-    <div className="row wrap">
-      {absent.map((each) => (
-        <Button key={each} size="compact-xs" variant="default" leftSection={<IconPlus size={12} />} onClick={() => onAdd(each)}>
-          {each}
-        </Button>
-      ))}
-      {free && (
-        <div className="row">
-          <TextInput size="xs" aria-label="Name of a new field" placeholder="new field" value={name} onChange={(event) => setName(event.currentTarget.value)} w={140} />
-          <Button
-            size="compact-xs"
-            variant="default"
-            disabled={name === "" || taken.includes(name)}
-            onClick={() => {
-              onAdd(name);
-              setName("");
-            }}
-          >
-            Add field
-          </Button>
-        </div>
-      )}
-    </div>
   );
 }
 

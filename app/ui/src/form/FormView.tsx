@@ -4,7 +4,7 @@
  */
 import { Button } from "@mantine/core";
 import { applyEdits, modify, type JSONPath } from "jsonc-parser";
-import { useImperativeHandle, useMemo, useRef, type Ref } from "react";
+import { useImperativeHandle, useMemo, useRef, useState, type Ref } from "react";
 import { Notice } from "../components/basics";
 import type { Issue } from "../lib/ijson";
 import { isObject, tryParse, type Json } from "../lib/json";
@@ -26,6 +26,8 @@ const FORMAT = { formattingOptions: { insertSpaces: true, tabSize: 2, eol: "\n" 
 export function editAt(text: string, path: JSONPath, value: Json | undefined, insert = false): string {
   return applyEdits(text, modify(text, path, value, { ...FORMAT, isArrayInsertion: insert }));
 }
+
+type Removal = { before: string; after: string; label: string };
 
 /** Goes to the field of a pointer; false: there is none. */
 export type FormHandle = { jump: (pointer: string) => boolean };
@@ -68,6 +70,8 @@ export function FormView({
     },
   }));
 
+  // A group goes with one click, and the form has no history of its own.
+  const [removal, setRemoval] = useState<Removal | null>(null);
   const parsed = useMemo(() => tryParse(text), [text]);
   const messages = useMemo(() => {
     const byPointer = new Map<string, string[]>();
@@ -82,7 +86,7 @@ export function FormView({
     return (
       <div className="form">
         <Notice tone="warn" boxed>
-          The text is not JSON at the moment, so it cannot be shown as fields.{" "}
+          The text is not JSON at the moment, or has a name twice, so it cannot be shown as fields.{" "}
           <button type="button" className="link" onClick={onShowText}>
             Go to the text
           </button>
@@ -109,6 +113,11 @@ export function FormView({
     refuse,
     set: (path, value) => onChange(editAt(text, path, value)),
     insert: (path, value) => onChange(editAt(text, path, value, true)),
+    remove: (path, label) => {
+      const after = editAt(text, path, undefined);
+      setRemoval({ before: text, after, label });
+      onChange(after);
+    },
   };
   return (
     <div ref={form} className="form" role="group" aria-label="The document as a form" data-pointer="">
@@ -122,6 +131,26 @@ export function FormView({
         <Button variant="default" onClick={() => onChange("{}")}>
           Begin with an object
         </Button>
+      )}
+      {/* With another change it would take that one back, too. */}
+      {removal !== null && removal.after === text && (
+        <div className="form-undo" role="status">
+          <span className="break">{removal.label} is removed.</span>
+          {/* The button that removed it took the focus along. */}
+          <Button
+            key={removal.after}
+            autoFocus
+            size="compact-xs"
+            variant="default"
+            onClick={() => {
+              onChange(removal.before);
+              if (form.current) focusableOnce(form.current);
+              form.current?.focus({ preventScroll: true });
+            }}
+          >
+            Undo
+          </Button>
+        </div>
       )}
     </div>
   );

@@ -25,13 +25,23 @@ function exact(value: Json, source: string): Json {
 }
 
 export function parseJson<T = Json>(text: string): T {
+  return read(text).value as T;
+}
+
+/** `twins`: a name is there twice in an object, which holds the last one only. */
+function read(text: string): { value: Json; twins: boolean } {
   // `visit` forgives what is not JSON; this does not.
   JSON.parse(text);
   type Inner = Json[] | Map<string, Json>;
   const around: { inner: Inner; name: string }[] = [];
   let inner: Inner = [];
   let name = "";
-  const add = (value: Json): void => void (inner instanceof Map ? inner.set(name, value) : inner.push(value));
+  let twins = false;
+  const add = (value: Json): void => {
+    if (!(inner instanceof Map)) return void inner.push(value);
+    twins ||= inner.has(name);
+    inner.set(name, value);
+  };
   const begin = (next: Inner): void => {
     around.push({ inner, name });
     inner = next;
@@ -48,7 +58,7 @@ export function parseJson<T = Json>(text: string): T {
     onArrayEnd: () => end(inner as Json[]),
     onLiteralValue: (value: Json, offset, length) => add(exact(value, text.slice(offset, offset + length))),
   });
-  return (inner as Json[])[0] as T;
+  return { value: (inner as Json[])[0] as Json, twins };
 }
 
 /**
@@ -77,10 +87,11 @@ export function formatJson(value: Json): string {
   return withCodes(JSON.stringify(value, null, 2));
 }
 
-/** Parses, or gives null where the text is not JSON. */
+/** Parses, or gives null where the text is not JSON, or more than a value can hold. */
 export function tryParse(text: string): { value: Json } | null {
   try {
-    return { value: parseJson(text) };
+    const { value, twins } = read(text);
+    return twins ? null : { value };
   } catch {
     return null;
   }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import type { Config } from "../api/types";
 import { editAt } from "../form/FormView";
 import { resolve, starter } from "../form/schema";
-import { formatJson, isObject, parseJson, type JsonObject } from "./json";
+import { formatJson, formatted, isObject, parseJson, tryParse, type JsonObject } from "./json";
 import { merge3 } from "./merge3";
 import { search } from "./search";
 
@@ -33,6 +33,12 @@ describe("names stand where the document has them", () => {
     expect(() => parseJson('{"10":1,"2":}')).toThrow(SyntaxError);
     expect(() => parseJson('{"10":1,"2":2,}')).toThrow(SyntaxError);
     expect(() => parseJson('{"10":1 /* no */}')).toThrow(SyntaxError);
+  });
+
+  it("but not of a text that says one twice: Format, the form and a merge would drop what the first says", () => {
+    expect(tryParse('{"a":1,"b":{"c":1,"c":2}}')).toBeNull();
+    expect(formatted('{"a":1,"a":2}')).toBe('{"a":1,"a":2}');
+    expect(tryParse('{"a":{"b":1},"b":[{"b":1},{"b":1}]}')).not.toBeNull();
   });
 
   it("when one of them is there twice: where the first is, with what the last says", () => {

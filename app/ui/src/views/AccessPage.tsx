@@ -23,7 +23,7 @@ export function AccessPage() {
         </div>
         {access.known && !access.canManage && (
           <Notice tone="info" boxed>
-            Your role here is {access.role ?? "viewer"}: you can look; an admin or the owner changes members and keys.
+            Your role here is {access.role ?? "viewer"}: an admin or the owner changes members and keys.
           </Notice>
         )}
         <MembersPanel project={project} canManage={access.canManage} />

@@ -247,7 +247,7 @@ function CommitPanel({
     : chosen.length === 0
       ? "Nothing is ticked"
       : !parsed
-        ? "One of the edits is not JSON yet"
+        ? "One of the edits is not JSON yet, or has a name twice"
         : held
           ? whyHeld(held, live.has(held.key))
           : rehearsal.isPending

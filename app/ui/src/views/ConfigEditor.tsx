@@ -22,6 +22,7 @@ import { ConfigHead } from "./ConfigHead";
 import { dropDraft } from "./drop";
 import { ConfigMerge } from "./MergeDialog";
 import { NewsBar } from "./NewsBar";
+import { notYet } from "./notYet";
 import { ReviewDialog } from "./ReviewDialog";
 import { useAnew } from "./useAnew";
 
@@ -60,6 +61,10 @@ export function ConfigEditor(props: Props) {
   const drop = () => (dropDraft(user, project, configKey), setRound(round + 1));
   const reviewing = search.has("review");
   const merging = search.has("merge");
+  // An address that is shared or left behind by another tab: the next letter must not open a dialog.
+  useEffect(() => {
+    if (!draft && (reviewing || merging)) address({ review: null, merge: null }, true);
+  }, [draft, reviewing, merging, address]);
   // The version of a commit that is on its way is no news, even if the watch tells of it first.
   const [sending, setSending] = useState(false);
   const behind = !sending && draft !== null && live !== null && live.version > draft.baseVersion;
@@ -93,10 +98,10 @@ export function ConfigEditor(props: Props) {
 
   const reason = whyNot(readOnlyReason, draft, behind, live, issues, checked === text);
   const nextVersion = (live?.version ?? 0) + 1;
-  const review = () => reason === null && address({ review: "" });
+  const review = () => reason === null && (address({ review: "" }), true);
   useHotkeys({
     e: () => (form ? undefined : editor.current?.focus()),
-    "mod+s": review,
+    "mod+s": () => review() || notYet(reason),
   });
   useEffect(() => {
     const listener = (event: KeyboardEvent) => {

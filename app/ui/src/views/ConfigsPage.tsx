@@ -30,8 +30,9 @@ export function ConfigsPage() {
   const drafts = useDrafts(me.data?.id ?? "", project);
   const edited = useMemo(() => new Set(drafts.map((each) => each.key)), [drafts]);
   const shown = useDeferredValue(filter);
-  const making = search.has("new");
   const canMake = access.canEdit && at === null;
+  // An address may be shared with somebody who may only read.
+  const making = search.has("new") && (canMake || !access.known);
 
   useHotkeys({ n: () => canMake && address({ new: "" }) });
 

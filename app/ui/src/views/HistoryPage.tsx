@@ -115,7 +115,7 @@ function ChainState({ project }: { project: string }) {
           <>
             {chain.data.intact ? <Badge tone="good">intact</Badge> : <Badge tone="bad">broken</Badge>}
             <span className="muted">
-              {chain.data.revisions.toLocaleString()} revisions
+              {chain.data.revisions === 1 ? "1 revision" : `${chain.data.revisions.toLocaleString()} revisions`}
               {chain.dataUpdatedAt > 0 && (
                 <>
                   , checked <Time iso={new Date(chain.dataUpdatedAt).toISOString()} />

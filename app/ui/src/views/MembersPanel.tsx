@@ -63,6 +63,7 @@ export function MembersPanel({ project, canManage }: { project: string; canManag
             <Badge tone="info">owner</Badge>
           </li>
         )}
+        {!canManage && <li className="muted">Only admins and the owner see the other members.</li>}
         {roles.data?.map((role) => {
           const name = role.email ?? role.user_id;
           const owner = role.user_id === detail.data?.owner_user_id;

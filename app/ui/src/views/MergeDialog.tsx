@@ -148,7 +148,7 @@ function Merge({
         </div>
       ) : (
         <Notice tone="warn" boxed>
-          Your text is not JSON at the moment, so it cannot be merged field by field. Bring over by hand what you need.
+          Your text is not JSON at the moment, or has a name twice, so it cannot be merged field by field. Bring over by hand what you need.
         </Notice>
       )}
       {merged && merged.conflicts.length > 0 && (

@@ -10,8 +10,8 @@ import { ConfirmTyped } from "../components/ConfirmTyped";
 import { Loading, Notice } from "../components/basics";
 import { Refusal, StillAsking } from "../components/Verdict";
 import { exactTime, momentMs } from "../lib/time";
+import { PlannedChanges, type Line } from "./PlannedChanges";
 
-type Line = { op?: string; key: string; version: number; deleted?: boolean };
 type Plan = { changes: Line[]; position: number };
 
 /** The whole project as it stood, as one change set: shown first, named by hand, then made as it was shown. */
@@ -57,6 +57,7 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
     <ConfirmTyped
       title={`Roll ${name} back to ${when}`}
       name={name}
+      size="min(64rem, 96vw)"
       act={`Roll back ${count === 1 ? "1 config" : `${count} configs`}`}
       impossible={!plan.data || plan.isFetching || count === 0}
       shown={plan.data && JSON.stringify(plan.data.changes)}
@@ -80,16 +81,7 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
           <Notice tone="warn" boxed>
             Together, or not at all, these configs change. Nothing of the history is lost: each gets one more version.
           </Notice>
-          <ul className="list panel" style={{ maxHeight: "14rem", overflow: "auto" }} aria-label="What would change">
-            {plan.data.changes.map((line) => (
-              <li key={line.key}>
-                <code className="grow break">{line.key}</code>
-                <span className="muted">
-                  {line.deleted || line.op === "delete" ? "is deleted" : "gets its old content"}, version {line.version}
-                </span>
-              </li>
-            ))}
-          </ul>
+          <PlannedChanges project={project} at={at} lines={plan.data.changes} />
         </>
       )}
       <StillAsking />

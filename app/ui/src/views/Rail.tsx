@@ -88,7 +88,7 @@ function Item({
       {icon}
       <span>{label}</span>
       {count > 0 && (
-        <span className="badge warn end" title={`${count} edits not committed yet`}>
+        <span className="badge warn end" title={count === 1 ? "1 edit not committed yet" : `${count} edits not committed yet`}>
           {count}
           <span className="visually-hidden"> not committed</span>
         </span>

@@ -52,7 +52,11 @@ export function ReviewDialog({
   const overtaken = behind || gone;
   // Once it is sent the version moves on, and there is nothing left to ask.
   const verdict = useRehearsal(project, edit, !busy && !overtaken, onConflict);
+  // Not at each letter of the comment: a document may be large.
+  const before = useMemo(() => (live ? formatJson(live.content) : ""), [live]);
+  const after = useMemo(() => (edit.op === "delete" ? "" : formatted(edit.text)), [edit]);
   const [error, setError] = useState<unknown>(null);
+  const lost = error !== null && asProblem(error).status === 0;
   const open = useOpen();
   // A key that was deleted goes on counting: only the service knows which version comes next.
   const version = verdict.data?.version ?? draft.baseVersion + 1;
@@ -92,15 +96,16 @@ export function ReviewDialog({
     <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Review ${configKey}`} closeLabel="Close the review">
       <div className="stack">
         <DiffView
-          before={live ? formatJson(live.content) : ""}
-          after={draft.op === "delete" ? "" : formatted(draft.text)}
+          before={before}
+          after={after}
           beforeLabel={live ? `live, version ${live.version}` : "nothing yet"}
           afterLabel={draft.op === "delete" ? "deleted" : behind ? `yours, made on version ${draft.baseVersion}` : `yours, version ${version}`}
         />
         <SchemaLine live={live} draft={draft} />
         {overtaken ? (
           <Notice tone="warn" boxed live>
-            {behind ? `Version ${live.version} came in` : "The config was deleted"} while you reviewed. Nothing was committed, and what you typed is kept.
+            {behind ? `Version ${live.version} came in` : "The config was deleted"} while you reviewed.{" "}
+            {lost ? "It may be your own commit, whose answer was lost: look at it." : "Nothing was committed, and what you typed is kept."}
           </Notice>
         ) : (
           <Said

@@ -76,7 +76,10 @@ export function RollbackDialog({
 
   return (
     <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Roll back ${configKey} to version ${toVersion}`}>
-      {looked === null || current === undefined || old.isPending ? (
+      {old.error ? (
+        // Without it the difference would be one to an empty document.
+        <Failure error={old.error} retry={() => void old.refetch()} />
+      ) : looked === null || current === undefined || old.isPending ? (
         <Loading rows={6} />
       ) : (
         <div className="stack">

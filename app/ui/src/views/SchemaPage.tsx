@@ -16,6 +16,7 @@ import { findIssues } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
 import { dropDraft } from "./drop";
 import { MergeDialog } from "./MergeDialog";
+import { notYet } from "./notYet";
 import { SchemaReview } from "./SchemaReview";
 import { useAccess } from "./useCurrentProject";
 
@@ -66,8 +67,12 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
     else save({ op: "put", text: next, baseVersion, comment: "", savedAt: new Date().toISOString() });
   };
   const drop = () => dropDraft(user, SCHEMA_DRAFTS, schema.id, schema.name);
-  const review = () => reason === null && address({ review: "" });
-  useHotkeys({ "mod+s": review });
+  const review = () => reason === null && (address({ review: "" }), true);
+  useHotkeys({ "mod+s": () => review() || notYet(reason) });
+  // An address that is shared or left behind by another tab: the next letter must not open a dialog.
+  useEffect(() => {
+    if (!draft && (search.has("review") || search.has("merge"))) address({ review: null, merge: null }, true);
+  }, [draft, search, address]);
 
   return (
     <>

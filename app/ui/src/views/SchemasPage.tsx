@@ -68,7 +68,7 @@ export function SchemasPage() {
                     </Link>
                     <Badge tone="info">version {each.version}</Badge>
                     <Badge>{each.project_id ? "this project" : "shared by all"}</Badge>
-                    <span className="muted">{uses.get(each.id) ?? 0} configs here</span>
+                    <span className="muted">{uses.get(each.id) === 1 ? "1 config here" : `${uses.get(each.id) ?? 0} configs here`}</span>
                     {(each.updated_at ?? each.created_at) && (
                       <span className="muted only-wide">
                         <Time iso={each.updated_at ?? each.created_at ?? ""} />

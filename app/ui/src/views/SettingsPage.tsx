@@ -103,10 +103,10 @@ export function SettingsPage() {
           <Notice tone="bad" boxed>
             {configs.data
               ? configs.data.items.length === 1
-                ? "1 config is"
-                : `${configs.data.items.length.toLocaleString()} configs are`
-              : "Its configs are"}{" "}
-            removed with their history. Every program that reads them is refused at once. This cannot be taken back here.
+                ? "1 config is removed with its history."
+                : `${configs.data.items.length.toLocaleString()} configs are removed with their history.`
+              : "Its configs are removed with their history."}{" "}
+            Every program that reads them is refused at once. This cannot be taken back here.
           </Notice>
         </ConfirmTyped>
       )}
