@@ -82,10 +82,11 @@ class ConfigReader:
                 return held
             here = self.here()
             found = await configs_at(self._pool, project_id, missing, here)
+            # What changed meanwhile, found or held before, is in the model in its new version.
+            # Looked up first: to make room for what was found, that version may go at once.
+            newest = {key: each for key in keys if (each := model.get(project_id, key)) is not None}
             if model.keep(found.values(), here.sequence):
-                # What changed meanwhile, found or held before, is in the model in its new version.
-                newest = ((key, model.get(project_id, key)) for key in keys)
-                return held | found | {key: each for key, each in newest if each is not None}
+                return held | found | newest
             held.clear()
 
     def here(self) -> Moment:

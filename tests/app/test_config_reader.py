@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from app import config_reader
@@ -80,7 +80,17 @@ class Table:
         return found
 
 
+A_NEW_VERSION_MAKES_ROOM: list[Any] = [
+    *(("commit", key) for key in "aabcb"),
+    ("follow", 4),
+    ("ask", {"a", "b", "c"}),
+    ("follow", 1),
+]
+"""The new version of `b` falls out in the moment when what was found of `a` is taken in."""
+
+
 @given(steps=STEPS)
+@example(steps=A_NEW_VERSION_MAKES_ROOM)
 @settings(deadline=None)
 def test_what_is_read_is_the_newest_where_the_model_stands(steps: list[Any]) -> None:
     with pytest.MonkeyPatch.context() as patch:
