@@ -25,9 +25,7 @@ from app.api.client_address import is_https
 from app.api.entity_tags import etag
 from app.api.middleware import STRICT_TRANSPORT, fixed_headers, request_id_for
 from app.api.reads import NO_BARRIER
-from app.api.requests import (
-    POSITION_HEADER,
-)
+from app.api.requests import POSITION_HEADER
 from app.api.views import config_body
 from app.config_reader import READ_TIMEOUT_S
 from app.errors import TooManyRequests, Unavailable

@@ -10,12 +10,7 @@ from aiohttp import web
 from app.access.principal import Application
 from app.api.access import Access
 from app.api.entity_tags import parse_etags
-from app.api.requests import (
-    header_of,
-    query_integer,
-    query_time,
-    still_allowed,
-)
+from app.api.requests import header_of, query_integer, query_time, still_allowed
 from app.config_reader import READ_TIMEOUT_S, Consistency
 from app.errors import InvalidParameter, Unavailable
 from app.services import SERVICES

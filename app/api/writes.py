@@ -12,12 +12,7 @@ from app.api.access import Access
 from app.api.entity_tags import etag
 from app.api.idempotency import once
 from app.api.reads import TIMEOUT, reach
-from app.api.requests import (
-    POSITION_HEADER,
-    TENANT,
-    json_response,
-    query_boolean,
-)
+from app.api.requests import POSITION_HEADER, TENANT, json_response, query_boolean
 from app.api.views import config_body
 from app.changes import Change, ChangeIds, Committed, Plan, Prospect
 from app.diffs import Patch
