@@ -85,6 +85,11 @@ class Settings:
         return (self.public_url or "").startswith("https://")
 
     @property
+    def logs_requests(self) -> bool:
+        """Whether each request's line is wanted."""
+        return self.log_level in ("debug", "info")
+
+    @property
     def nats_servers(self) -> list[str]:
         """`nats_url` as a list; raises SettingsError when it is not set."""
         return [url.strip() for url in self.require_nats_url().split(",")]

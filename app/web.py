@@ -120,7 +120,7 @@ def create_app(settings: Settings) -> web.Application:
         client_max_size=settings.max_content_bytes + BODY_OVERHEAD_BYTES,
     )
     app.add_routes(all_routes())
-    install(app)
+    install(app, settings)
 
     async def lifespan(app: web.Application) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:

@@ -10,21 +10,18 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping
-from http import HTTPStatus
+from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
 import structlog
-from aiohttp import HttpVersion11, web
-from aiohttp.abc import AbstractStreamWriter
-from aiohttp.helpers import rfc822_formatted_time
+from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from app.access.principal import Application
-from app.api.client_address import is_https
 from app.api.entity_tags import etag
-from app.api.middleware import STRICT_TRANSPORT, fixed_headers, request_id_for
+from app.api.middleware import READY, request_id_for
 from app.api.reads import NO_BARRIER
+from app.api.ready import Ready, can_be_ready
 from app.api.requests import POSITION_HEADER
 from app.api.views import config_body
 from app.config_reader import READ_TIMEOUT_S
@@ -37,7 +34,6 @@ Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 _CONFIG = "/v1/projects/{project}/configs/{key}"
 _ENDS: tuple[list[str], ...] = ([], ["content"])
 _LINEARIZABLE = "consistency=linearizable"
-_STRICT = "".join(f"{name}: {value}\r\n" for name, value in STRICT_TRANSPORT.items())
 _OURS = re.compile(r'"[1-9][0-9]{0,17}"', re.ASCII)
 """One version's entity tag as we write them: no list, no `*`, nothing weak."""
 
@@ -54,48 +50,14 @@ class _Asked(NamedTuple):
     """Whether the content alone is asked for."""
 
 
-class _Ready(web.StreamResponse):
-    """An answer whose bytes are ready, to one of many requests on an HTTP/1.1 connection.
-
-    aiohttp puts the headers of each answer together anew, which takes it a third of such a read;
-    here they are always the same but for four.
-    """
-
-    def __init__(self, status: int, message: bytes) -> None:
-        super().__init__(status=status)
-        self._message = message
-        self._keep_alive = True
-
-    async def prepare(self, request: BaseRequest) -> AbstractStreamWriter:
-        """Send it; a client that does not read is waited for."""
-        writer = request._payload_writer
-        await writer.write(self._message)
-        await writer.drain()
-        return writer
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing is left to be sent."""
-
-
-def _head(status: HTTPStatus, headers: Mapping[str, str]) -> bytes:
-    """Status line and headers without the empty line that ends them."""
-    lines = [f"HTTP/1.1 {status.value} {status.phrase}"]
-    lines += [f"{name}: {value}" for name, value in headers.items()]
-    return "".join(f"{line}\r\n" for line in lines).encode("ascii")
-
-
 class HotReads:
     """A server's request handler: answers what it can at once, and hands on all else."""
 
     def __init__(self, app: web.Application, otherwise: Handler) -> None:
         self._services = services = app[SERVICES]
         self._otherwise = otherwise
-        headers = fixed_headers(services.settings)
-        self._head_304 = _head(HTTPStatus.NOT_MODIFIED, headers)
-        headers["Content-Type"] = "application/json"
-        self._head_200 = _head(HTTPStatus.OK, headers)
-        self._tls_depends = bool(services.settings.trusted_proxies)
-        self._logs = services.settings.log_level in ("debug", "info")
+        self._ready = app[READY]
+        self._logs = services.settings.logs_requests
 
     def __call__(self, request: BaseRequest) -> Awaitable[web.StreamResponse]:
         """Answer one request."""
@@ -120,7 +82,7 @@ class HotReads:
                 return await self._otherwise(request)
         return self._from_memory(request, asked, start) or await self._otherwise(request)
 
-    def _from_memory(self, request: BaseRequest, asked: _Asked, start: float) -> _Ready | None:
+    def _from_memory(self, request: BaseRequest, asked: _Asked, start: float) -> Ready | None:
         revision = self._live(asked)
         if revision is None:
             return None
@@ -135,21 +97,15 @@ class HotReads:
             return None
         services.upkeep.used(application)
         request_id = request_id_for(request.headers)
+        own = f"ETag: {tag}\r\n{POSITION_HEADER}: {services.model.position}\r\n"
         if given == tag:
-            status, head, body, length = 304, self._head_304, b"", ""
+            status, body = 304, None
         else:
-            content = revision.content if bare else config_body(revision)
-            assert content is not None, "a live config has a content"
-            body = content
-            status, head, length = 200, self._head_200, f"Content-Length: {len(body)}\r\n"
-        strict = _STRICT if self._tls_depends and is_https(request, services.settings) else ""
-        own = (
-            f"ETag: {tag}\r\n{POSITION_HEADER}: {services.model.position}\r\n"
-            f"X-Request-Id: {request_id}\r\nDate: {rfc822_formatted_time()}\r\n"
-            f"{length}{strict}\r\n"
-        )
+            status, body = 200, revision.content if bare else config_body(revision)
+            assert body is not None, "a live config has a content"
+            own += "Content-Type: application/json\r\n"
         self._report(application, bare, status, start, request_id)
-        return _Ready(status, b"".join((head, own.encode("ascii"), body)))
+        return self._ready.make(request, status, own, request_id, body)
 
     @staticmethod
     def _names_another(request: BaseRequest, given: str) -> bool:
@@ -171,13 +127,11 @@ class HotReads:
         parts = path.split("/")
         if (
             plain is None
-            or not request.keep_alive
-            or request.version != HttpVersion11
+            or not can_be_ready(request)
             or len(parts) < 6
             or parts[4] != "configs"
             or "Authorization" in headers
             or "Guardian-Min-Position" in headers
-            or "Origin" in headers
             or "Expect" in headers
         ):
             return None

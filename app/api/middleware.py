@@ -22,6 +22,7 @@ from app.api.access import CALLER, PROJECT
 from app.api.client_address import is_https
 from app.api.errors import REQUEST_ID, Handler, problem_of
 from app.api.pages import index, is_address_of_page
+from app.api.ready import STRICT_TRANSPORT, ReadyAnswers
 from app.api.requests import storable
 from app.errors import NotFound, Unavailable
 from app.services import SERVICES
@@ -63,7 +64,8 @@ _SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "private, no-cache",
 }
-STRICT_TRANSPORT = {"Strict-Transport-Security": "max-age=31536000"}
+READY = web.AppKey("ready", ReadyAnswers)
+"""Set by `install`."""
 
 logger = structlog.get_logger(__name__)
 
@@ -87,7 +89,7 @@ async def observed(request: web.Request, handler: Handler) -> web.StreamResponse
     try:
         response = _preflight(request) or await _answer(request, handler, route)
         status = response.status
-        return response
+        return request.app[READY].of(request, response, request_id)
     except web.HTTPException as error:
         status = error.status
         raise
@@ -146,6 +148,8 @@ async def _in_time(answer: Awaitable[web.StreamResponse], seconds: float) -> web
 
 
 def _log(request: web.Request, route: str, status: int, seconds: float) -> None:
+    if not request.app[SERVICES].settings.logs_requests:
+        return
     who: dict[str, str] = {}
     principal = request.get(CALLER)
     if isinstance(principal, Application):
@@ -221,6 +225,7 @@ def _allowed_origin(request: web.Request) -> str | None:
     return origin if origin in request.app[SERVICES].settings.cors_origins else None
 
 
-def install(app: web.Application) -> None:
+def install(app: web.Application, settings: Settings) -> None:
     """Have every answer of `app` completed."""
+    app[READY] = ReadyAnswers(settings, fixed_headers(settings))
     app.on_response_prepare.append(complete_headers)

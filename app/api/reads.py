@@ -79,9 +79,12 @@ async def reach(request: web.Request, at_least: int = 0) -> None:
     Raises InvalidParameter, Unavailable.
     """
     at_least = max(at_least, _min_position(request))
+    timeout_s = timeout_of(request)
+    if not at_least:
+        return
     reader = request.app[SERVICES].reader
     waits = at_least > reader.model.position
-    await reader.prepare(Consistency.STALE, at_least or None, timeout_of(request))
+    await reader.prepare(Consistency.STALE, at_least, timeout_s)
     if waits:
         await still_allowed(request)
 

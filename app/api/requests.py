@@ -60,9 +60,11 @@ async def read_body(request: web.Request, *accepted: str, limit_bytes: int | Non
     The limit is the application's unless a route that takes more says so. What it can be refused
     for by its headers, it is refused for before it is read.
     """
-    charset = (request.charset or "utf-8").lower()
-    if request.content_type not in accepted or charset not in UTF_8:
-        raise UnsupportedMediaType(request.headers.get("Content-Type"), accepted)
+    given = request.headers.get("Content-Type")
+    if given not in accepted:  # most are just that, and it is not worth taking them apart
+        charset = (request.charset or "utf-8").lower()
+        if request.content_type not in accepted or charset not in UTF_8:
+            raise UnsupportedMediaType(given, accepted)
     coding = coding_of(request)
     if limit_bytes is None:
         limit_bytes, source = request._client_max_size, request

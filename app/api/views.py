@@ -35,7 +35,7 @@ def config_body(revision: RecordedRevision) -> bytes:
     if revision.body is None:
         body = trimmed(orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z))
         # A revision never changes, so neither does this; it is the one field set later.
-        object.__setattr__(revision, "body", body)
+        revision.body = body
         return body
     return revision.body
 
