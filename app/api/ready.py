@@ -81,21 +81,19 @@ class ReadyAnswers:
         """The same answer, ready if it can be."""
         if (
             type(response) is not web.Response
-            or response.status in _EMPTY
             or request.method == "HEAD"
             or not can_be_ready(request)
             or response.keep_alive is False
             or response.cookies
         ):
             return response
-        body = response.body
-        own = ""
-        for name, value in response.headers.items():
-            if name not in _OWN:
-                return response
-            if not value.isprintable():
-                return response  # aiohttp refuses what would be a header more
-            own += f"{name}: {value}\r\n"
-        if not isinstance(body, bytes):
+        status, body = response.status, response.body
+        if not isinstance(body, bytes) or status in _EMPTY:
             return response
-        return self.make(request, response.status, own, request_id, body)
+        own = []
+        for name, value in response.headers.items():
+            # aiohttp refuses what would be a header more.
+            if name not in _OWN or not value.isprintable():
+                return response
+            own.append(f"{name}: {value}\r\n")
+        return self.make(request, status, "".join(own), request_id, body)

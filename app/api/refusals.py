@@ -141,6 +141,12 @@ class Connection(web.RequestHandler):
             self._last_body.set_exception(web.RequestPayloadError("the framing is broken"))
             self._lingering_time = 0.0  # what comes is no body: it is not read to its end either
 
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """As aiohttp's, where reading was paused: it has the parser look for the rest of nothing
+        behind every body, which takes as long as to parse the headers."""
+        if self._reading_paused:
+            super().resume_reading(resume_parser)
+
     def handle_error(
         self,
         request: web.BaseRequest,
