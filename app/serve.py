@@ -11,6 +11,7 @@ from aiohttp import web
 
 from app.api.hot_reads import HotReads
 from app.api.past import MAX_MATCH_CHARS
+from app.api.plain_routes import PlainRoutes
 from app.api.refusals import Refusals, Server
 from app.api.watch import MAX_KEYS
 from app.settings import Settings, SettingsError
@@ -32,13 +33,14 @@ logger = structlog.get_logger(__name__)
 
 
 class _Runner(web.AppRunner):
-    """aiohttp's, with our server: hot reads before the application, and problems before both."""
+    """aiohttp's, with our server: hot reads and plain routes before the application, and problems
+    before all."""
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()
         refusals = Refusals(self.app)
         return Server(
-            HotReads(self.app, refusals.behind(made.request_handler)),
+            HotReads(self.app, PlainRoutes(self.app, refusals.behind(made.request_handler))),
             refusals,
             request_factory=made.request_factory,
             **self._kwargs,

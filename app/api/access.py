@@ -12,7 +12,7 @@ from functools import partial
 from aiohttp import web
 
 from app.access.principal import Application, Permission, Principal, Role, User
-from app.api.requests import ASK_AGAIN, TENANT, storable
+from app.api.requests import ASK_AGAIN, TENANT
 from app.errors import NotAllowed, NotFound, NotSignedIn
 from app.services import SERVICES
 
@@ -98,8 +98,6 @@ async def project_access(request: web.Request, permission: Permission) -> Access
     """
     principal = await caller(request)
     project_id = request.match_info["project"]
-    if not storable(project_id):
-        raise NotFound("there is no such project")
     role = await request.app[SERVICES].directory.role_in(principal, project_id)
     if role is None:
         raise NotFound("there is no such project")

@@ -41,6 +41,8 @@ from app.services import SERVICES
 from domain.errors import ConfigNotFound
 from projections.read_model import RecordedRevision
 
+CONFIG = "/v1/projects/{project}/configs/{key}"
+
 
 async def get_config(request: web.Request) -> web.Response:
     """One config at its newest version, or as it stood."""
@@ -188,12 +190,11 @@ def expected_version(request: web.Request, body: Members, how: str) -> int | Exp
 
 def routes() -> list[web.RouteDef]:
     """This module's routes."""
-    one = "/v1/projects/{project}/configs/{key}"
     return [
         # Side by side these are one resource of aiohttp's, and the first that it tries.
-        web.put(one, put_config),
-        web.get(one, get_config),
-        web.delete(one, delete_config),
-        web.get(one + "/content", get_content),
+        web.put(CONFIG, put_config),
+        web.get(CONFIG, get_config),
+        web.delete(CONFIG, delete_config),
+        web.get(CONFIG + "/content", get_content),
         web.get("/v1/projects/{project}/configs", list_configs),
     ]

@@ -18,6 +18,7 @@ from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
 from app.access.principal import Application
+from app.api.configs import CONFIG
 from app.api.entity_tags import etag
 from app.api.middleware import READY, request_id_for
 from app.api.reads import NO_BARRIER
@@ -31,7 +32,6 @@ from projections.read_model import RecordedRevision
 
 Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
-_CONFIG = "/v1/projects/{project}/configs/{key}"
 _ENDS: tuple[list[str], ...] = ([], ["content"])
 _LINEARIZABLE = "consistency=linearizable"
 _OURS = re.compile(r'"[1-9][0-9]{0,17}"', re.ASCII)
@@ -148,7 +148,7 @@ class HotReads:
     def _report(
         self, application: Application, bare: bool, status: int, start: float, request_id: str
     ) -> None:
-        route = _CONFIG + "/content" if bare else _CONFIG
+        route = CONFIG + "/content" if bare else CONFIG
         seconds = time.perf_counter() - start
         self._services.metrics.answered("GET", route, status, seconds, stream=False)
         if self._logs:
