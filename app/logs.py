@@ -10,7 +10,8 @@ import logging
 import sys
 import traceback
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from datetime import UTC, datetime
+from typing import Any, BinaryIO, TextIO
 
 import orjson
 import structlog
@@ -22,18 +23,20 @@ MAX_FRAMES = 30
 def configure_logs(level: str) -> None:
     """Set up structlog, and the libraries' loggers behind it, at `level` (a name)."""
     number = logging.getLevelNamesMapping()[level.upper()]
-    structlog.configure(**structlog_settings(number, sys.stderr), cache_logger_on_first_use=True)
+    structlog.configure(
+        **structlog_settings(number, sys.stderr.buffer), cache_logger_on_first_use=True
+    )
     root = logging.getLogger()
     root.handlers[:] = [library_handler(sys.stderr)]
     root.setLevel(max(number, logging.WARNING))
 
 
-def structlog_settings(level: int, stream: TextIO) -> dict[str, Any]:
+def structlog_settings(level: int, stream: BinaryIO) -> dict[str, Any]:
     """What `structlog.configure` takes for our own events."""
     return {
         "processors": [*_shared(), structlog.processors.JSONRenderer(_as_json)],
         "wrapper_class": structlog.make_filtering_bound_logger(level),
-        "logger_factory": structlog.PrintLoggerFactory(stream),
+        "logger_factory": structlog.BytesLoggerFactory(stream),
     }
 
 
@@ -42,23 +45,35 @@ def library_handler(stream: TextIO) -> logging.Handler:
     handler = logging.StreamHandler(stream)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            processor=structlog.processors.JSONRenderer(_as_json), foreign_pre_chain=_shared()
+            processor=structlog.processors.JSONRenderer(_as_text), foreign_pre_chain=_shared()
         )
     )
     return handler
 
 
-def _as_json(event: Any, **_: object) -> str:
-    return orjson.dumps(event, default=repr).decode()
+def _as_json(event: Any, **_: object) -> bytes:
+    return orjson.dumps(event, default=repr, option=orjson.OPT_UTC_Z)
+
+
+def _as_text(event: Any, **_: object) -> str:
+    return _as_json(event).decode()
 
 
 def _shared() -> list[Any]:
     return [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_time,
         describe_exception,
     ]
+
+
+def _add_time(
+    _logger: object, _method: str, event: MutableMapping[str, Any]
+) -> MutableMapping[str, Any]:
+    """As the library's TimeStamper; to make its text with the rest of the line is quicker."""
+    event["timestamp"] = datetime.now(UTC)
+    return event
 
 
 def describe_exception(

@@ -10,8 +10,8 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from io import StringIO
-from typing import Any
+from io import RawIOBase, StringIO
+from typing import Any, BinaryIO, cast
 
 import orjson
 import structlog
@@ -37,6 +37,16 @@ FORMS = (
     re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}"),
     re.compile(r"\$argon2"),
 )
+
+
+class _Bytes(RawIOBase):
+    """Takes bytes for a stream of text."""
+
+    def __init__(self, stream: StringIO) -> None:
+        self._stream = stream
+
+    def write(self, data: Any) -> int:
+        return self._stream.write(bytes(data).decode())
 
 
 class LogCollector:
@@ -94,7 +104,9 @@ def collected_logs(*, noting: bool) -> Iterator[LogCollector]:
     global current
     collector = LogCollector()
     current = collector if noting else None
-    structlog.configure(**structlog_settings(logging.DEBUG, collector.stream))
+    structlog.configure(
+        **structlog_settings(logging.DEBUG, cast(BinaryIO, _Bytes(collector.stream)))
+    )
     handler = library_handler(collector.stream)
     root = logging.getLogger()
     root.addHandler(handler)
