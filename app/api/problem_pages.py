@@ -107,7 +107,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         ("Read it, look whether your change still makes sense, and send it with the new version."),
     ),
     "duplicate": (
-        "Something of this name is there already.",
+        (
+            "Something of this name is there already, or was made by the same request before: then"
+            " the detail names it."
+        ),
         "Take another name, or change what is there.",
     ),
     "in-use": (
