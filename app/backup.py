@@ -180,6 +180,14 @@ async def _find_log(settings: Settings, manifest: Manifest, *, database_only: bo
             f"there is a stream {name} already, and it was made {forms[0]} groups, the backup's"
             f" {forms[1]}: see docs/RUNBOOK.md, Backup and restore"
         )
+    # The database that it was begun behind may have ended within a message: so far the last one
+    # counts as held.
+    if manifest.checkpoint <= there.begun_behind - there.position_step:
+        raise StreamExists(
+            f"there is a stream {name} already, and it was begun anew behind position"
+            f" {there.begun_behind}, where the backup's database ends at {manifest.checkpoint}:"
+            " what was between is in neither (docs/RUNBOOK.md, Backup and restore)"
+        )
     await _compare_with_dump(settings, manifest)
     if database_only:
         return True

@@ -17,7 +17,16 @@ import structlog
 import uuid_utils
 
 from app.barrier import SharedBarrier
-from app.changes import Change, ChangeIds, Committed, Expected, Keep, Plan, Prospect
+from app.changes import (
+    Change,
+    ChangeIds,
+    Committed,
+    Expected,
+    Keep,
+    Plan,
+    PlanForVersion,
+    Prospect,
+)
 from app.config_reader import ConfigReader
 from app.errors import (
     ChangeSetTooLarge,
@@ -184,7 +193,7 @@ class ChangeWriter:
             conflicts = [found for p in prospects if (found := _conflict(p)) is not None]
             if not conflicts:
                 return prospects
-            if not callable(changes):
+            if not _is_blind(changes):
                 raise VersionConflict(conflicts)
             # A plan whose configs changed while it was made is made again.
             if asyncio.get_running_loop().time() >= deadline:
@@ -263,7 +272,9 @@ class ChangeWriter:
 
 def _is_blind(changes: Sequence[Change] | Plan) -> bool:
     """Whether the caller left it to us which version the changes are made for."""
-    return callable(changes) or all(c.expected is Expected.ANYTHING for c in changes)
+    if callable(changes):
+        return not isinstance(changes, PlanForVersion)
+    return all(change.expected is Expected.ANYTHING for change in changes)
 
 
 def _prospect(change: Change, before: RecordedRevision | None) -> Prospect:

@@ -45,6 +45,19 @@ class Change:
 Plan = Callable[[], Awaitable[Sequence[Change]]]
 """Changes that are worked out from the newest state, and again when another change came first."""
 
+
+@dataclass(frozen=True, slots=True)
+class PlanForVersion:
+    """A plan for the one version that its caller named: as versions never go back, another change
+    that came first is a conflict for good."""
+
+    work: Plan
+
+    async def __call__(self) -> Sequence[Change]:
+        """As the plan."""
+        return await self.work()
+
+
 ChangeIds = Callable[[int], str]
 """The id of the n-th attempt (0, 1, …): the same whichever process gets the request."""
 

@@ -6,6 +6,7 @@ value: some are secrets (kept out of `repr`). docs/SETTINGS.md describes every v
 
 from __future__ import annotations
 
+import difflib
 import ipaddress
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+PREFIX = "GUARDIAN_"
 MIN_SECRET_KEY_CHARS = 32
 MAX_PORT = 65_535
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -109,7 +111,28 @@ class Settings:
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Settings from `environ`; an empty value counts as not set. Raises SettingsError."""
-    read = _Reader(environ)
+    return _load(_Reader(environ))
+
+
+def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """What is set, begins like a variable of ours and is none; each with the nearest that is one.
+
+    Nothing to refuse: an older release beside a newer environment, or one that was rolled back,
+    must start.
+    """
+    empty = _Reader({})
+    _load(empty)
+    nearest = {name.removeprefix(PREFIX): name for name in empty.asked}
+    unknown: dict[str, str | None] = {}
+    for name, value in sorted(environ.items()):
+        given = name.upper()
+        if given.startswith(PREFIX) and name not in empty.asked and value.strip():
+            close = difflib.get_close_matches(given.removeprefix(PREFIX), nearest, 1)
+            unknown[name] = nearest[close[0]] if close else None
+    return unknown
+
+
+def _load(read: _Reader) -> Settings:
     settings = Settings(
         database_url=read.urls("DATABASE_URL", ("postgres", "postgresql")),
         nats_url=read.urls("NATS_URL", ("nats", "tls", "ws", "wss")),
@@ -159,8 +182,11 @@ class _Reader:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
+        self.asked: set[str] = set()
+        """The variables that were read, set or not."""
 
     def text(self, variable: str) -> str | None:
+        self.asked.add(variable)
         return self._environ.get(variable, "").strip() or None
 
     def whole(self, variable: str, default: int, lowest: int, highest: int) -> int:

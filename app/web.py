@@ -42,7 +42,7 @@ from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
 from consensus.jetstream import JetStreamLog
 from consensus.log import Log
-from projections.database import DATABASE_AWAY, session_name
+from projections.database import DATABASE_AWAY, Reminder, place_of, session_name
 from projections.follower import Follower
 from projections.read_model import ReadModel
 
@@ -92,6 +92,7 @@ async def connect_pool(
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s
+    reminder = Reminder()
     while True:
         try:
             return await asyncpg.create_pool(
@@ -107,9 +108,11 @@ async def connect_pool(
         except DATABASE_AWAY as error:
             if loop.time() >= deadline:
                 raise Unavailable(
-                    f"cannot connect to PostgreSQL within {timeout_s:g} s: {error!r}"
+                    f"cannot connect to PostgreSQL at {place_of(dsn)} within {timeout_s:g} s:"
+                    f" {error!r}"
                 ) from error
-            logger.warning("database_awaited", error=repr(error))
+            if reminder.is_due(loop.time()):
+                logger.warning("database_awaited", database=place_of(dsn), error=repr(error))
             await asyncio.sleep(START_RETRY_S)
 
 

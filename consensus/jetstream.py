@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import ssl
 from collections.abc import Sequence
 from datetime import datetime
@@ -43,6 +44,8 @@ from consensus.log import (
     Member,
 )
 
+logger = logging.getLogger(__name__)
+
 BARRIER_TTL_S: Final = 60
 """How long a barrier stays: longer than any request waits for one, so that a reader which
 is late still meets it."""
@@ -55,6 +58,9 @@ _NO_MESSAGE_FOUND: Final = 10037
 _PAUSE_S: Final = 0.1
 _FIRST_QUESTION_S: Final = 0.25
 """A stream without a leader answers nothing, later neither: what was asked meanwhile is lost."""
+_FIRST_TOLD_S: Final = 1.0
+"""How long a group without a leader is waited for before that is told; then after twice as long
+each."""
 _DEFAULT_ACCOUNT: Final = "$G"
 
 
@@ -292,7 +298,8 @@ async def _await_stream(
 ) -> api.StreamInfo:
     """`ensure_stream`, asked again while the group elects its leaders."""
     loop = asyncio.get_running_loop()
-    patience = _FIRST_QUESTION_S
+    patience, pause = _FIRST_QUESTION_S, _FIRST_TOLD_S
+    tell_at = loop.time() + pause
     while True:
         try:
             return await ensure_stream(connection.jetstream(patience), stream, replicas)
@@ -301,5 +308,10 @@ async def _await_stream(
                 raise LogError(f"the servers refuse the stream {stream!r}: {error}") from error
             if loop.time() + _PAUSE_S >= deadline:
                 raise LogUnavailable(f"the Raft group is not ready: {error}") from error
+            if loop.time() >= tell_at:
+                hosts = ", ".join(connection.servers)
+                logger.warning("nats: %r at %s is not ready yet: %s", stream, hosts, error)
+                pause *= 2
+                tell_at = loop.time() + pause
         patience = min(2 * patience, API_TIMEOUT_S)
         await asyncio.sleep(_PAUSE_S)

@@ -36,6 +36,8 @@ _REPLACE_WAIT_S: Final = 1.0
 _LOOK_EVERY_S: Final = 1.0
 """How soon an end is noticed that the client does not tell."""
 _CONNECT_TIMEOUT_S: Final = 2
+_FIRST_TOLD_S: Final = 1.0
+"""How long a first connection is waited for before that is told; then after twice as long each."""
 _PING_INTERVAL_S: Final = 2
 """With two outstanding pings a connection that hangs is given up after 6 s."""
 
@@ -186,8 +188,7 @@ class Connection:
         self._refused = loop.create_future()
         making = asyncio.create_task(self._make_client())
         try:
-            either: set[asyncio.Future[Any]] = {making, self._refused}
-            await asyncio.wait(either, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            await self._await_first({making, self._refused}, loop.time() + timeout)
             if making.done():
                 try:
                     await making
@@ -204,8 +205,25 @@ class Connection:
                 making.cancel()
                 await asyncio.gather(making, return_exceptions=True)
         self._closing = True
-        hosts = ", ".join(self.servers)
-        raise LogUnavailable(f"cannot connect to NATS at {hosts} within {timeout:g} s: {text}")
+        raise LogUnavailable(
+            f"cannot connect to NATS at {self._hosts} within {timeout:g} s: {text}"
+        )
+
+    async def _await_first(self, either: set[asyncio.Future[Any]], deadline: float) -> None:
+        """Until one of them is done, or the deadline; tells what it waits for, less and less."""
+        loop, pause = asyncio.get_running_loop(), _FIRST_TOLD_S
+        while (left := deadline - loop.time()) > 0:
+            done, _ = await asyncio.wait(
+                either, timeout=min(pause, left), return_when=asyncio.FIRST_COMPLETED
+            )
+            if done or loop.time() >= deadline:
+                return
+            logger.warning("nats: no connection to %s yet: %s", self._hosts, self._last_error)
+            pause *= 2
+
+    @property
+    def _hosts(self) -> str:
+        return ", ".join(self.servers)
 
     async def wait_up(self, deadline: float | None = None) -> bool:
         """Wait for a connection; False when closed, or when the loop's clock passes `deadline`."""
@@ -317,7 +335,7 @@ class Connection:
             self._refused.set_result("the server refuses our credentials")
 
     def _mark_lost(self) -> None:
-        logger.warning("nats: the connection is lost: %s", self._last_error)
+        logger.warning("nats: the connection to %s is lost: %s", self._hosts, self._last_error)
         self._up.clear()
         self._changed()
 

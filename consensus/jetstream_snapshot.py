@@ -66,6 +66,10 @@ class StreamEnd:
     """The first change set behind that position; None if only barriers come there."""
     groups: bool
     """Whether its messages hold groups of entries; if not, its positions count messages."""
+    position_step: int
+    """How far apart the last positions of two messages are."""
+    begun_behind: int
+    """Nothing up to this position was ever in it; 0 unless it was begun anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,8 +210,15 @@ async def stream_end(access: Access, stream: str, position: int) -> StreamEnd | 
         raise LogUnavailable(f"the Raft group does not answer: {error!r}") from error
     finally:
         await connection.close()
-    change = None if number is None else layout.position(number)
-    return StreamEnd(layout.position(int(info["state"]["last_seq"])), change, layout.groups)
+    # Where it was told to begin: its first message of now is a later one, as barriers expire.
+    begun = int(info["config"].get("first_seq") or 1)
+    return StreamEnd(
+        layout.position(int(info["state"]["last_seq"])),
+        None if number is None else layout.position(number),
+        layout.groups,
+        layout.room,
+        layout.position(begun - 1),
+    )
 
 
 def _layout(config: dict[str, Any]) -> Layout:

@@ -39,7 +39,7 @@ REVOKE SELECT ON schema_migrations FROM guardian_web;
 GRANT INSERT, UPDATE, DELETE ON
     users, refresh_tokens, login_attempts,
     projects, roles, api_keys,
-    config_schemas, idempotency_keys
+    config_schemas, idempotency_keys, creation_keys
     TO guardian_web;
 GRANT INSERT ON config_schema_versions TO guardian_web;
 -- A trigger writes what of config_schemas is deleted.

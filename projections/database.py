@@ -1,4 +1,5 @@
-"""What it looks like when PostgreSQL is away: everybody who lives longer waits it out.
+"""What it looks like when PostgreSQL is away, and what is told of it: everybody who lives longer
+waits it out.
 
 One list for all, so that no fault ends one kind of process and is survived by another.
 """
@@ -6,7 +7,9 @@ One list for all, so that no fault ends one kind of process and is survived by a
 from __future__ import annotations
 
 import os
+import re
 import socket
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
@@ -29,6 +32,46 @@ DATABASE_AWAY = (
 
 UNDONE_TRY_AGAIN = (asyncpg.TransactionRollbackError,)
 """A deadlock or a serialization failure: the transaction was certainly undone."""
+
+
+_ENDS_WITH_PORT = re.compile(r":[0-9]+$")
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 60.0
+
+
+class Reminder:
+    """When to tell again of what goes on being away: at once, then after pauses that double."""
+
+    def __init__(self) -> None:
+        self._next_at = float("-inf")
+        self._pause_s = FIRST_PAUSE_S
+
+    def is_due(self, now: float) -> bool:
+        """Whether to tell now, in seconds of a clock that never goes back."""
+        if now < self._next_at:
+            return False
+        self._next_at = now + self._pause_s
+        self._pause_s = min(2 * self._pause_s, LONGEST_PAUSE_S)
+        return True
+
+    def over(self) -> None:
+        """It was there meanwhile: the next time is told at once."""
+        self._next_at, self._pause_s = float("-inf"), FIRST_PAUSE_S
+
+
+def place_of(url: str) -> str:
+    """Where a database's URL leads, as `host:port/database`; never its user or password."""
+    parts = urlsplit(url)
+    if "@" in parts.path + parts.query + parts.fragment:
+        return "the URL's"  # of a password that is not percent-encoded, any part may be a rest
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    port = query.get("port", "5432")
+    hosts = unquote(parts.netloc.rpartition("@")[2]) or query.get("host", "localhost")
+    places = [
+        host if _ENDS_WITH_PORT.search(host) else f"{host}:{port}" for host in hosts.split(",")
+    ]
+    database = unquote(parts.path.removeprefix("/")) or query.get("dbname", "")
+    return f"{','.join(places)}/{database}"
 
 
 def session_name(of: str) -> str:

@@ -17,7 +17,7 @@ import structlog
 
 from domain.errors import BrokenInvariant, Conflict
 from projections.checkpoint import CHANNEL, Checkpoint, read_checkpoint
-from projections.database import DATABASE_AWAY, session_name
+from projections.database import DATABASE_AWAY, Reminder, place_of, session_name
 from projections.read_model import ReadModel, Rejected
 from projections.recorded import COLUMNS, from_row
 from projections.revisions import Connection
@@ -99,14 +99,22 @@ class Follower:
 
     async def run(self) -> None:
         """Follow until cancelled; while the database is away the model stays as it is."""
-        failures = 0
+        failures, reminder = 0, Reminder()
         while True:
             try:
                 await self._follow()
             except DATABASE_AWAY as error:
                 failures = 0 if self._model.live else failures + 1
                 delay = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)]
-                logger.warning("follower_interrupted", error=repr(error), retry_in_s=delay)
+                if self._model.live:
+                    reminder.over()
+                if reminder.is_due(asyncio.get_running_loop().time()):
+                    logger.warning(
+                        "follower_interrupted",
+                        database=place_of(self._dsn),
+                        error=repr(error),
+                        retry_in_s=delay,
+                    )
                 self._model.live = False
                 await asyncio.sleep(delay)
             finally:

@@ -18,7 +18,13 @@ from domain.errors import BrokenInvariant, UndecodableEntry
 from projections.apply import PLANNED_ONCE, BrokenChain, apply_batch
 from projections.batch import DecodedEntry, decode_entry
 from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
-from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN, session_name
+from projections.database import (
+    DATABASE_AWAY,
+    UNDONE_TRY_AGAIN,
+    Reminder,
+    place_of,
+    session_name,
+)
 from projections.halts import Halt, clear_halt, read_halt, record_halt
 from projections.halts import ProjectorHalted as ProjectorHalted
 from projections.log_check import compare_with_log
@@ -72,14 +78,22 @@ class Projector:
 
     async def run(self) -> None:
         """Run for ever. Raises ProjectorHalted; waits out a database or log that is away."""
-        failures = 0
+        failures, reminder = 0, Reminder()
         while True:
             try:
                 await self._run_on_one_connection()
             except (*DATABASE_AWAY, *UNDONE_TRY_AGAIN, LogUnavailable) as error:
                 delay = RETRY_DELAYS_S[min(failures, len(RETRY_DELAYS_S) - 1)]
                 failures = 0 if self.active.is_set() else failures + 1
-                logger.warning("projector_interrupted", error=repr(error), retry_in_s=delay)
+                if self.active.is_set():
+                    reminder.over()
+                if reminder.is_due(asyncio.get_running_loop().time()):
+                    logger.warning(
+                        "projector_interrupted",
+                        database=place_of(self._dsn),
+                        error=repr(error),
+                        retry_in_s=delay,
+                    )
                 await asyncio.sleep(delay)
             finally:
                 self.active.clear()

@@ -12,13 +12,15 @@ import asyncpg
 import structlog
 
 from app.access.principal import Application
-from app.tables import idempotency, keys, sessions, throttle
+from app.tables import creations, idempotency, keys, sessions, throttle
 from projections.database import DATABASE_AWAY, UNDONE_TRY_AGAIN
 
 FLUSH_INTERVAL_S = 30.0
 SWEEP_EVERY_FLUSHES = 120
 MAX_USES = 100_000
-POSTPONED = (*DATABASE_AWAY, *UNDONE_TRY_AGAIN)
+_NOT_YET = (asyncpg.InsufficientPrivilegeError, asyncpg.UndefinedTableError)
+"""In an upgrade a new table, or the rights to it (db/grants.sql), may come a little later."""
+POSTPONED = (*DATABASE_AWAY, *UNDONE_TRY_AGAIN, *_NOT_YET)
 """The processes note the uses of the same keys, each in its own order: they may deadlock."""
 
 logger = structlog.get_logger(__name__)
@@ -74,3 +76,4 @@ class Upkeep:
             await throttle.forget_full(connection)
         await sessions.forget_expired(self._pool)
         await idempotency.forget_old(self._pool)
+        await creations.forget_old(self._pool)

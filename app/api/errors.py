@@ -30,16 +30,61 @@ REQUEST_ID: web.RequestKey[str] = web.RequestKey("request_id", str)
 """Set by the middleware (app.api.middleware)."""
 
 
+TITLES: Mapping[str, str] = {
+    "malformed-json": "This is not JSON",
+    "not-i-json": "The document is not I-JSON",
+    "invalid-key": "The config key is not in the grammar",
+    "content-too-large": "The content or the body is too large",
+    "version-conflict": "Another change came first",
+    "patch-failed": "The patch cannot be applied",
+    "config-not-found": "There is no such config",
+    "revision-not-found": "There is no such version",
+    "invalid-schema": "The schema cannot be used",
+    "schema-too-expensive": "Checking it takes too much",
+    "too-many-requests": "Too many requests",
+    "unavailable": "Something that this needs is away",
+    "schema-violation": "A content does not hold to its schema",
+    "unknown-schema": "There is no such schema for this project",
+    "schema-in-use": "Configs are bound to the schema",
+    "schema-would-break": "Live configs would break the new version",
+    "invalid-parameter": "A parameter cannot be used",
+    "change-set-too-large": "The change set is too large",
+    "too-many-changes": "Too many configs would change at once",
+    "idempotency-key-reused": "The Idempotency-Key belongs to another request",
+    "request-timeout": "The body did not come in time",
+    "unsupported-media-type": "The content type or coding is not taken here",
+    "malformed-request": "The request cannot be read",
+    "not-signed-in": "The credentials are missing or not valid",
+    "not-allowed": "Your role is too low",
+    "cross-site-request": "Another site's page sent this request",
+    "last-superuser": "There must be a superuser",
+    "in-use": "Others still use it",
+    "not-found": "It is not there, or not there for you",
+    "duplicate": "It is there already",
+    "version-required": "A change needs the version that it was made for",
+    "password-refused": "The password cannot be used",
+    "outcome-pending": "Committed or not known yet",
+    "internal-error": "Something broke in the service",
+    "method-not-allowed": "The method is not taken here",
+    "expectation-failed": "The expectation is not met here",
+}
+"""One for each slug, whatever was refused (RFC 9457 section 3.1.3): the detail tells more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """One kind of refusal: its slug names its page, /problems/<slug>."""
 
     slug: str
     status: int
-    title: str
     members: Callable[[Any], dict[str, Any]] = lambda _: {}
     """Extension members that the caller needs to act."""
     headers: Callable[[Any], dict[str, str]] = lambda _: {}
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return TITLES[self.slug]
 
 
 def _conflict_members(error: domain_errors.VersionConflict) -> dict[str, Any]:
@@ -68,163 +113,110 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
     domain_errors.MalformedJson: Problem(
         "malformed-json",
         400,
-        "This is not JSON",
         lambda e: {"line": e.line, "column": e.column},
     ),
-    domain_errors.NotIJson: Problem(
-        "not-i-json", 422, "The document is not I-JSON", lambda e: {"pointer": e.pointer}
-    ),
-    domain_errors.InvalidKey: Problem(
-        "invalid-key", 400, "The config key is not in the grammar", lambda e: {"key": e.key[:220]}
-    ),
+    domain_errors.NotIJson: Problem("not-i-json", 422, lambda e: {"pointer": e.pointer}),
+    domain_errors.InvalidKey: Problem("invalid-key", 400, lambda e: {"key": e.key[:220]}),
     domain_errors.ContentTooLarge: Problem(
         "content-too-large",
         413,
-        "The content is too large",
         lambda e: {"limit_bytes": e.limit_bytes},
     ),
-    domain_errors.VersionConflict: Problem(
-        "version-conflict", 409, "Another change came first", _conflict_members
-    ),
-    domain_errors.PatchFailed: Problem(
-        "patch-failed", 422, "The patch cannot be applied", lambda e: {"index": e.index}
-    ),
-    domain_errors.ConfigNotFound: Problem(
-        "config-not-found", 404, "There is no such config", lambda e: {"key": e.key}
-    ),
+    domain_errors.VersionConflict: Problem("version-conflict", 409, _conflict_members),
+    domain_errors.PatchFailed: Problem("patch-failed", 422, lambda e: {"index": e.index}),
+    domain_errors.ConfigNotFound: Problem("config-not-found", 404, lambda e: {"key": e.key}),
     domain_errors.RevisionNotFound: Problem(
         "revision-not-found",
         404,
-        "There is no such version",
         lambda e: {"key": e.key, "version": e.version},
     ),
-    InvalidSchema: Problem(
-        "invalid-schema", 422, "The schema cannot be used", lambda e: {"pointer": e.pointer}
-    ),
-    SchemaTooExpensive: Problem("schema-too-expensive", 422, "Checking it takes too much"),
-    ValidationBusy: Problem(
-        "too-many-requests", 429, "Too much waits to be checked", headers=_retry_after
-    ),
-    ValidatorsUnavailable: Problem(
-        "unavailable", 503, "Contents cannot be checked now", headers=_retry_after
-    ),
-    schema_errors.SchemaViolated: Problem(
-        "schema-violation", 422, "A content does not hold to its schema", _violations
-    ),
+    InvalidSchema: Problem("invalid-schema", 422, lambda e: {"pointer": e.pointer}),
+    SchemaTooExpensive: Problem("schema-too-expensive", 422),
+    ValidationBusy: Problem("too-many-requests", 429, headers=_retry_after),
+    ValidatorsUnavailable: Problem("unavailable", 503, headers=_retry_after),
+    schema_errors.SchemaViolated: Problem("schema-violation", 422, _violations),
     schema_errors.UnknownSchema: Problem(
         "unknown-schema",
         422,
-        "There is no such schema for this project",
         lambda e: {"schema_id": e.schema_id, "key": e.key},
     ),
     schema_errors.SchemaGone: Problem(
         "version-conflict",
         409,
-        "Another change came first",
         lambda e: {"schema_id": e.schema_id, "key": e.key},
     ),
     schema_errors.SchemaMoved: Problem(
         "version-conflict",
         409,
-        "Another change came first",
         lambda e: {"current_version": e.current_version},
     ),
-    schema_errors.SchemaInUse: Problem(
-        "schema-in-use", 409, "Configs are bound to the schema", _in_use
-    ),
+    schema_errors.SchemaInUse: Problem("schema-in-use", 409, _in_use),
     schema_errors.SchemaWouldBreak: Problem(
         "schema-would-break",
         409,
-        "Live configs would break the new version",
         lambda e: breakage_view(e.breakage),
     ),
-    errors.InvalidParameter: Problem(
-        "invalid-parameter", 400, "A parameter cannot be used", lambda e: {"parameter": e.name}
-    ),
+    errors.InvalidParameter: Problem("invalid-parameter", 400, lambda e: {"parameter": e.name}),
     errors.BodyTooLarge: Problem(
         "content-too-large",
         413,
-        "The body is too large",
         lambda e: {"limit_bytes": e.limit_bytes},
     ),
     errors.ChangeSetTooLarge: Problem(
         "change-set-too-large",
         413,
-        "The change set is too large",
         lambda e: {"limit_bytes": e.limit_bytes},
     ),
     errors.TooManyChanges: Problem(
         "too-many-changes",
         422,
-        "Too many configs would change at once",
         lambda e: {"limit": e.limit},
     ),
-    errors.IdempotencyKeyReused: Problem(
-        "idempotency-key-reused", 422, "The Idempotency-Key belongs to another request"
-    ),
-    errors.BodyTooSlow: Problem("request-timeout", 408, "The body did not come in time"),
+    errors.IdempotencyKeyReused: Problem("idempotency-key-reused", 422),
+    errors.BodyTooSlow: Problem("request-timeout", 408),
     errors.UnsupportedMediaType: Problem(
         "unsupported-media-type",
         415,
-        "The content type is not taken here",
         lambda e: {"accepted": list(e.accepted)},
     ),
     errors.UnsupportedContentCoding: Problem(
         "unsupported-media-type",
         415,
-        "The content coding is not taken here",
         lambda e: {"accepted": list(e.accepted)},
         lambda e: {"Accept-Encoding": ", ".join(e.accepted)},
     ),
-    errors.MalformedBody: Problem("malformed-request", 400, "The body cannot be read"),
+    errors.MalformedBody: Problem("malformed-request", 400),
     errors.NotSignedIn: Problem(
         "not-signed-in",
         401,
-        "Credentials are needed",
         headers=lambda _: {"WWW-Authenticate": 'Bearer realm="config-guardian"'},
     ),
     CredentialsRefused: Problem(
         "not-signed-in",
         401,
-        "The credentials are not valid",
         headers=lambda _: {"WWW-Authenticate": 'Bearer realm="config-guardian"'},
     ),
-    errors.NotAllowed: Problem(
-        "not-allowed", 403, "Your role is too low", lambda e: {"needed_role": e.needed}
-    ),
-    errors.CrossSiteRequest: Problem(
-        "cross-site-request", 403, "Another site's page sent this request"
-    ),
-    errors.LastSuperuser: Problem("last-superuser", 409, "There must be a superuser"),
-    errors.InUse: Problem("in-use", 409, "Others still use it"),
-    errors.NotFound: Problem("not-found", 404, "It is not there, or not there for you"),
-    errors.Duplicate: Problem("duplicate", 409, "It is there already"),
-    errors.VersionRequired: Problem(
-        "version-required", 428, "A change needs the version that it was made for"
-    ),
-    errors.Unavailable: Problem(
-        "unavailable", 503, "Something that this needs is away", headers=_retry_after
-    ),
-    errors.TooManyRequests: Problem(
-        "too-many-requests", 429, "Asked too often", headers=_retry_after
-    ),
-    PasswordRefused: Problem("password-refused", 422, "The password cannot be used"),
-    PasswordsBusy: Problem(
-        "too-many-requests", 429, "Too many sign-ins at once", headers=_retry_after
-    ),
+    errors.NotAllowed: Problem("not-allowed", 403, lambda e: {"needed_role": e.needed}),
+    errors.CrossSiteRequest: Problem("cross-site-request", 403),
+    errors.LastSuperuser: Problem("last-superuser", 409),
+    errors.InUse: Problem("in-use", 409),
+    errors.NotFound: Problem("not-found", 404),
+    errors.Duplicate: Problem("duplicate", 409),
+    errors.VersionRequired: Problem("version-required", 428),
+    errors.Unavailable: Problem("unavailable", 503, headers=_retry_after),
+    errors.TooManyRequests: Problem("too-many-requests", 429, headers=_retry_after),
+    PasswordRefused: Problem("password-refused", 422),
+    PasswordsBusy: Problem("too-many-requests", 429, headers=_retry_after),
     errors.OutcomePending: Problem(
         "outcome-pending",
         202,
-        "Committed or not known yet",
         lambda e: {"id": e.change_id, "change": "pending"},
         _pending_headers,
     ),
 }
 
-_DATABASE_PROBLEM = Problem(
-    "unavailable", 503, "Something that this needs is away", headers=_retry_after
-)
-BUG = Problem("internal-error", 500, "Something broke in the service")
+_DATABASE_PROBLEM = Problem("unavailable", 503, headers=_retry_after)
+BUG = Problem("internal-error", 500)
 
 
 _HTTP_SLUGS = {
@@ -283,14 +275,13 @@ def _from_exception(request: web.Request, error: Exception) -> web.Response:
 
 def _from_http(request: web.Request, error: web.HTTPException) -> web.Response:
     slug = _HTTP_SLUGS.get(error.status, "malformed-request")
-    title, detail = error.reason, error.text or error.reason
+    detail = error.text or error.reason
     if isinstance(error, web.HTTPNotFound):
-        title = PROBLEMS[errors.NotFound].title
         detail = "nothing is at this address; /docs lists what there is"
     elif isinstance(error, web.HTTPMethodNotAllowed):
         allowed = ", ".join(sorted(error.allowed_methods))
         detail = f"{request.method[:16]} is not taken here; {allowed} are"
-    response = problem_response(request, Problem(slug, error.status, title), detail)
+    response = problem_response(request, Problem(slug, error.status), detail)
     if "Allow" in error.headers:
         response.headers["Allow"] = error.headers["Allow"]
     return response

@@ -1,8 +1,11 @@
 """`Idempotency-Key`: a write that is sent again is done once and answered as before.
 
-What makes it safe is the id of the change set: it follows from the project, the caller, the key
-and the request, so the log and the projector see that two are one, also when two processes
+A change of configs is safe by the id of its change set: it follows from the project, the caller,
+the key and the request, so the log and the projector see that two are one, also when two processes
 get the same request at the same moment. The table only keeps the answers.
+
+What is made outside of the log: key and thing are written in one transaction. Must never keep a
+secret: where an answer showed one, the second is refused and says what was made.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from app.api.access import Access
 from app.api.errors import PROBLEMS, problem_response
 from app.api.requests import BODY, header_of
 from app.changes import ChangeIds
-from app.errors import IdempotencyKeyReused, InvalidParameter
+from app.errors import Duplicate, IdempotencyKeyReused, InvalidParameter
 from app.services import SERVICES
+from app.tables import creations
 from app.tables.idempotency import Answered, Name, claim, remember
 from domain.errors import VersionConflict
 from projections.database import DATABASE_AWAY
+from projections.revisions import Connection
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
@@ -37,6 +42,8 @@ _PRECONDITIONS = ("If-Match", "If-None-Match", "Content-Type")
 _FINAL_REFUSALS = (404, 409, 413, 422)
 """Sent again, these get the same answer; whatever may pass by itself (503, 202) is tried again."""
 
+Create = Callable[["asyncpg.Pool | Connection"], Awaitable[web.Response]]
+"""Makes one thing in the database, and gives the answer."""
 Write = Callable[[ChangeIds | None], Awaitable[tuple[web.Response, bool]]]
 """Gives the answer, and whether the log decided it."""
 logger = structlog.get_logger(__name__)
@@ -47,21 +54,16 @@ async def once(request: web.Request, access: Access, write: Write) -> web.Respon
 
     Raises what `write` raises, IdempotencyKeyReused, InvalidParameter.
     """
-    key = header_of(request, HEADER)
+    key = _key_of(request)
     if key is None:
         return (await write(None))[0]
-    if not _KEY.fullmatch(key):
-        raise InvalidParameter(HEADER, "must have 1 to 255 visible ASCII characters")
     services = request.app[SERVICES]
     name = Name(access.project_id, _caller(access.principal), key)
     digest = _digest(request)
     ids = _ids(name, digest)
     async with services.turns.of(name):
         first, answered = await claim(services.pool, name, digest, ids(0))
-        if first != digest:
-            raise IdempotencyKeyReused(
-                f"{HEADER} {key!r} was sent before with another request; use a new one"
-            )
+        _require_same(key, first, digest)
         if answered is not None:
             return web.Response(
                 status=answered.status,
@@ -71,6 +73,68 @@ async def once(request: web.Request, access: Access, write: Write) -> web.Respon
         response, decided = await _answer(request, write, ids)
         await _keep(services.pool, name, response, decided)
         return response
+
+
+async def create_once(
+    request: web.Request, user: User, create: Create, *, shows_secret: bool = False
+) -> web.Response:
+    """The answer of `create`, or what it answered when this request was sent before.
+
+    A refusal is not kept: sent again, the request is tried again. Raises what `create` raises,
+    IdempotencyKeyReused, InvalidParameter; Duplicate for an answer that showed a secret.
+    """
+    services, key = request.app[SERVICES], _key_of(request)
+    if key is None:
+        return await create(services.pool)
+    digest = _digest(request)
+    # Who waits for their turn holds no connection.
+    async with (
+        services.turns.of(Name("", _caller(user), key)),
+        services.pool.acquire() as connection,
+        connection.transaction(),
+    ):
+        made = await creations.claim(connection, user.user_id, key, digest)
+        if made is not None:
+            _require_same(key, made.request_digest, digest)
+            return _again(made)
+        response = await create(connection)
+        body = response.body
+        assert isinstance(body, bytes)
+        kept = creations.Made(
+            digest, response.status, _kept_headers(response), None if shows_secret else body
+        )
+        await creations.remember(connection, user.user_id, key, kept)
+        return response
+
+
+def _again(made: creations.Made) -> web.Response:
+    if made.body is None:
+        what = f" and made {made.headers['Location']}" if "Location" in made.headers else ""
+        raise Duplicate(
+            f"this was done before, under the same {HEADER}{what}; the key was shown that once and"
+            " is kept nowhere: POST …/api-key makes another one"
+        )
+    headers = {**made.headers, REPLAYED: "true"}
+    return web.Response(status=made.status, body=made.body, headers=headers)
+
+
+def _key_of(request: web.Request) -> str | None:
+    key = header_of(request, HEADER)
+    if key is not None and not _KEY.fullmatch(key):
+        raise InvalidParameter(HEADER, "must have 1 to 255 visible ASCII characters")
+    return key
+
+
+def _require_same(key: str, first: str, digest: str) -> None:
+    if first != digest:
+        raise IdempotencyKeyReused(
+            f"{HEADER} {key!r} was sent before with another request; use a new one"
+        )
+
+
+def _kept_headers(response: web.Response) -> dict[str, str]:
+    found = response.headers
+    return {header: found[header] for header in _KEPT_HEADERS if header in found}
 
 
 async def _answer(request: web.Request, write: Write, ids: ChangeIds) -> tuple[web.Response, bool]:
@@ -87,11 +151,9 @@ async def _answer(request: web.Request, write: Write, ids: ChangeIds) -> tuple[w
 async def _keep(pool: asyncpg.Pool, name: Name, response: web.Response, decided: bool) -> None:
     body = response.body
     assert isinstance(body, bytes)
-    headers = {
-        header: response.headers[header] for header in _KEPT_HEADERS if header in response.headers
-    }
+    answered = Answered(response.status, _kept_headers(response), body)
     try:
-        await remember(pool, name, Answered(response.status, headers, body), decided=decided)
+        await remember(pool, name, answered, decided=decided)
     except DATABASE_AWAY as error:
         # The change is made and its caller is told; sent again, its id finds the outcome.
         logger.warning("answer_not_kept", error=repr(error))

@@ -18,7 +18,7 @@ from app.api.configs import FOR_WHAT_IS_THERE, expected_version
 from app.api.reads import config_key
 from app.api.requests import BODY, Members, check_query, query_text, read_json
 from app.api.writes import MAX_COMMENT_CHARS, PARAMETERS, content_answer, content_rehearsed, write
-from app.changes import Change, Expected
+from app.changes import Change, Expected, PlanForVersion
 from app.errors import InvalidParameter
 from app.services import SERVICES
 from domain.errors import ConfigNotFound, Conflict, VersionConflict
@@ -64,7 +64,7 @@ async def patch_config(request: web.Request) -> web.Response:
     return await write(
         request,
         access,
-        plan,
+        PlanForVersion(plan) if isinstance(expected, int) else plan,
         query_text(request, "comment", longest=MAX_COMMENT_CHARS),
         answer=lambda committed: content_answer(request, committed),
         rehearsed=content_rehearsed,

@@ -7,7 +7,7 @@ from html import escape
 
 from aiohttp import web
 
-from app.api.errors import PROBLEM_STATUSES
+from app.api.errors import PROBLEM_STATUSES, TITLES
 from app.api.html import html_page
 from app.errors import NotFound
 
@@ -107,7 +107,10 @@ TEXTS: dict[str, tuple[str, str]] = {
         ("Read it, look whether your change still makes sense, and send it with the new version."),
     ),
     "duplicate": (
-        "Something of this name is there already.",
+        (
+            "Something of this name is there already, or was made by the same request before: then"
+            " the detail names it."
+        ),
         "Take another name, or change what is there.",
     ),
     "in-use": (
@@ -252,9 +255,10 @@ async def all_problems(request: web.Request) -> web.Response:
 
 def _section(slug: str, level: str) -> str:
     means, act = TEXTS[slug]
+    title, status = escape(TITLES[slug]), PROBLEM_STATUSES[slug]
     return (
         f'<{level}><a href="/problems/{escape(slug)}">{escape(slug)}</a></{level}>'
-        f"<p>Status <code>{PROBLEM_STATUSES[slug]}</code>. {means}</p><p>{act}</p>"
+        f"<p><strong>{title}</strong> (status <code>{status}</code>). {means}</p><p>{act}</p>"
     )
 
 

@@ -9,9 +9,11 @@ import uuid_utils
 from aiohttp import web
 
 from app.access.api_keys import generate_api_key
-from app.access.principal import Permission
+from app.access.principal import Permission, User
 from app.api.access import project_access, signed_in_user
+from app.api.idempotency import create_once
 from app.api.requests import (
+    BODY,
     Members,
     check_query,
     json_response,
@@ -35,15 +37,19 @@ async def create_project(request: web.Request) -> web.Response:
     user = await signed_in_user(request)
     check_query(request)
     name = name_of(await read_object(request, "name"))
-    key = generate_api_key()
-    row = await projects.insert_project(
-        request.app[SERVICES].pool, str(uuid_utils.uuid7()), name, user.user_id, key.hash
-    )
-    return json_response(
-        {**_view(row), "role": "owner", "api_key": key.plain},
-        201,
-        {"Location": f"/v1/projects/{row['id']}", "Cache-Control": "no-store"},
-    )
+
+    async def create(source: projects.Source) -> web.Response:
+        key = generate_api_key()
+        row = await projects.insert_project(
+            source, str(uuid_utils.uuid7()), name, user.user_id, key.hash
+        )
+        return json_response(
+            {**_view(row), "role": "owner", "api_key": key.plain},
+            201,
+            {"Location": f"/v1/projects/{row['id']}", "Cache-Control": "no-store"},
+        )
+
+    return await create_once(request, user, create, shows_secret=True)
 
 
 async def list_projects(request: web.Request) -> web.Response:
@@ -102,25 +108,29 @@ async def replace_key(request: web.Request) -> web.Response:
     """A new key of the project; the old one ends now, or after a grace."""
     access = await project_access(request, Permission.MANAGE)
     check_query(request)
-    services = request.app[SERVICES]
-    body = (
-        await read_object(request, "grace_seconds")
-        if request.can_read_body
-        else Members({}, ("grace_seconds",))
-    )
+    assert isinstance(access.principal, User)  # no application may manage
+    if request.can_read_body:
+        body = await read_object(request, "grace_seconds")
+    else:
+        body, request[BODY] = Members({}, ("grace_seconds",)), b""
     grace_s = body.integer("grace_seconds", 0)
     if grace_s > MAX_GRACE_S:
         raise InvalidParameter("grace_seconds", f"must be {MAX_GRACE_S} or less")
-    key = generate_api_key()
-    ends_at = await projects.replace_key(
-        services.pool, access.project_id, key.hash, timedelta(seconds=grace_s)
-    )
-    services.directory.invalidate()
-    return json_response(
-        {"api_key": key.plain, "previous_expires_at": ends_at},
-        201,
-        {"Cache-Control": "no-store"},
-    )
+
+    async def create(source: projects.Source) -> web.Response:
+        key = generate_api_key()
+        ends_at = await projects.replace_key(
+            source, access.project_id, key.hash, timedelta(seconds=grace_s)
+        )
+        return json_response(
+            {"api_key": key.plain, "previous_expires_at": ends_at},
+            201,
+            {"Cache-Control": "no-store"},
+        )
+
+    answer = await create_once(request, access.principal, create, shows_secret=True)
+    request.app[SERVICES].directory.invalidate()
+    return answer
 
 
 def name_of(body: Members, longest: int = 200) -> str:

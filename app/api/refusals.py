@@ -23,8 +23,8 @@ from app.services import SERVICES
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
-NOT_HTTP = Problem("malformed-request", 400, "The request is not HTTP")
-EXPECTATION_FAILED = Problem("expectation-failed", 417, "The expectation is not met here")
+NOT_HTTP = Problem("malformed-request", 400)
+EXPECTATION_FAILED = Problem("expectation-failed", 417)
 
 logger = structlog.get_logger("app.api.middleware")
 

@@ -25,7 +25,7 @@ from app.api.writes import (
     set_rehearsed,
     write,
 )
-from app.changes import Change, Expected, Keep
+from app.changes import Change, Expected, Keep, PlanForVersion
 from app.errors import InvalidParameter, NotFound, TooManyChanges
 from app.schema_errors import SchemaGone
 from app.services import SERVICES, Services
@@ -86,7 +86,8 @@ async def roll_back_config(request: web.Request) -> web.Response:
     return await write(
         request,
         access,
-        plan,
+        # No live config, which 0 stands for, there may be again.
+        PlanForVersion(plan) if isinstance(expected, int) and expected > 0 else plan,
         comment,
         answer=lambda committed: content_answer(request, committed),
         rehearsed=content_rehearsed,

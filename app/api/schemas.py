@@ -14,6 +14,7 @@ from aiohttp import web
 from app.access.principal import Principal, Role, User
 from app.api.access import caller, signed_in_user
 from app.api.entity_tags import etag, parse_etags
+from app.api.idempotency import create_once
 from app.api.reads import not_modified
 from app.api.requests import (
     ASK_AGAIN,
@@ -76,13 +77,17 @@ async def create_schema(request: web.Request) -> web.Response:
         await _require_editor(request, user, project_id)
     services = request.app[SERVICES]
     await services.validators.check_schema(text, tenant=request[TENANT])
-    try:
-        schema = await schemas.insert_schema(
-            services.pool, str(uuid_utils.uuid7()), name, project_id, text, user.user_id
-        )
-    except asyncpg.ForeignKeyViolationError as error:
-        raise NotFound("there is no such project any more") from error
-    return _answer(schema, user, 201, {"Location": f"/v1/schemas/{schema.id}"})
+
+    async def create(source: schemas.Source) -> web.Response:
+        try:
+            schema = await schemas.insert_schema(
+                source, str(uuid_utils.uuid7()), name, project_id, text, user.user_id
+            )
+        except asyncpg.ForeignKeyViolationError as error:
+            raise NotFound("there is no such project any more") from error
+        return _answer(schema, user, 201, {"Location": f"/v1/schemas/{schema.id}"})
+
+    return await create_once(request, user, create)
 
 
 async def get_schema(request: web.Request) -> web.Response:

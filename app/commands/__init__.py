@@ -16,7 +16,7 @@ from typing import IO, Any
 
 import click
 
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import Settings, SettingsError, load_settings, unknown_variables
 
 
 class Failure(click.ClickException):
@@ -102,7 +102,13 @@ def _as_failure(error: Exception) -> Failure | None:
 
 
 def settings_of_environment() -> Settings:
-    """The settings of this process; a bad variable ends the command with exit code 2."""
+    """The settings of this process; a bad variable ends the command with exit code 2.
+
+    One that is not known is told first: it may be the reason why another is missing.
+    """
+    for name, nearest in unknown_variables(os.environ).items():
+        hint = f"; did you mean {nearest}?" if nearest else ""
+        click.echo(f"warning: {name}: no such setting, it does nothing{hint}", err=True)
     try:
         settings = load_settings(os.environ)
         if settings.database_url is not None:

@@ -27,9 +27,9 @@ _NOWHERE = "postgresql://u:hush@127.0.0.1:1/nowhere"
 
 def _fails(
     code: int, line: str, *arguments: str, module: str = "app.cli", end: str = "", **environ: str
-) -> None:
+) -> str:
     """The command ends with this code, and on standard error with one line that begins, and ends,
-    so."""
+    so. All of its standard error."""
     done = subprocess.run(
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
@@ -44,6 +44,7 @@ def _fails(
     assert told[0].endswith(end), told
     assert "Traceback" not in done.stderr
     assert "hush" not in done.stderr
+    return done.stderr
 
 
 @pytest.fixture
@@ -215,6 +216,24 @@ def test_a_bad_or_missing_variable(command: str) -> None:
     _fails(2, "GUARDIAN_PORT: must be a whole number", command, GUARDIAN_PORT="eighty")
     _fails(2, "DATABASE_URL: is not set", command)
     _fails(2, "NATS_URL: is not set", command, DATABASE_URL=_NOWHERE)
+
+
+@pytest.mark.parametrize("command", _STARTING)
+def test_a_variable_that_is_mistyped_is_told_and_refuses_nothing(command: str) -> None:
+    """It left a service without its limit, and nothing said so."""
+    told = _fails(
+        2,
+        "GUARDIAN_PORT: must be a whole number",  # behind it: a typo may be the reason
+        *_STARTING[command],
+        GUARDIAN_PORT="eighty",
+        GUARDIAN_REQUEST_PER_SECOND="hush",
+        GUARDIAN_OF_SOMETHING_ELSE="",
+    )
+    assert told.splitlines()[0] == (
+        "warning: GUARDIAN_REQUEST_PER_SECOND: no such setting, it does nothing;"
+        " did you mean GUARDIAN_REQUESTS_PER_SECOND?"
+    )
+    assert "GUARDIAN_OF_SOMETHING_ELSE" not in told
 
 
 def test_a_secret_key_that_web_refuses() -> None:

@@ -91,6 +91,9 @@ async def _use_everything(anonymous: Client) -> None:
     key = await done(admin, "POST", f"{project}/keys", {"name": "k", "role_level": "viewer"})
     await done(admin, "POST", f"{project}/api-key")
     schema = await done(admin, "POST", "/v1/schemas", {"name": "s", "schema": {"type": "integer"}})
+    again = {"json": {"name": "q"}, "headers": {"Idempotency-Key": "once"}}
+    for status in (201, 409):
+        assert (await admin("POST", "/v1/projects", **again)).status == status
     for version in (0, 1):
         body = {"content": version, "version": version, "schema_id": schema["id"]}
         await done(admin, "PUT", f"{project}/configs/a", body)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings, SettingsError, load_settings
+from app.settings import Settings, SettingsError, load_settings, unknown_variables
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -211,3 +211,28 @@ def test_only_settings_reads_variables_of_the_product() -> None:
         if "node_modules" not in path.parts and reading.search(path.read_text(encoding="utf-8"))
     ]
     assert places == []
+
+
+@pytest.mark.parametrize(
+    ("given", "nearest"),
+    [
+        ("GUARDIAN_REQUEST_PER_SECOND", "GUARDIAN_REQUESTS_PER_SECOND"),
+        ("GUARDIAN_REQUESTS_BURST", "GUARDIAN_REQUEST_BURST"),
+        ("GUARDIAN_DATABASE_URL", "DATABASE_URL"),
+        ("GUARDIAN_WEB_CONCURENCY", "WEB_CONCURRENCY"),
+        ("guardian_port", "GUARDIAN_PORT"),
+        ("GUARDIAN_SERVICE_XQZ", None),
+    ],
+)
+def test_a_variable_that_is_not_known_is_told_with_the_nearest(
+    given: str, nearest: str | None
+) -> None:
+    assert unknown_variables({given: "1", "PATH": "/bin", "GUARDIAN_HOST": "::1"}) == {
+        given: nearest
+    }
+
+
+def test_a_variable_that_is_known_or_empty_is_not_told() -> None:
+    environ = _Recorder()
+    load_settings(environ)
+    assert unknown_variables(dict.fromkeys(environ.asked, "1") | {"GUARDIAN_OLD": " "}) == {}

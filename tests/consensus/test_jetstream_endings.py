@@ -98,3 +98,52 @@ async def test_a_connection_that_nobody_keeps_ends_the_process() -> None:
     with pytest.raises(SystemExit, match="nobody keeps the connection"):
         _require_cancelled(keeping[0])
     _require_cancelled(keeping[1])
+
+
+async def test_who_waits_for_nats_says_for_which(
+    unused_tcp_port: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """For 30 s nothing was told at all."""
+    monkeypatch.setattr("consensus.jetstream_connection._FIRST_TOLD_S", 0.01, raising=False)
+    url = f"nats://user:hush@127.0.0.1:{unused_tcp_port}"
+    waiting = asyncio.create_task(JetStreamLog.connect([url], "log", timeout=TIMEOUT_S))
+
+    async def told() -> bool:
+        return f"no connection to nats://127.0.0.1:{unused_tcp_port} yet" in caplog.text
+
+    await eventually(told)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    assert "hush" not in caplog.text
+
+
+async def test_a_connection_that_is_lost_is_told_with_its_servers(
+    proxy: Proxy, log: JetStreamLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    proxy.cut()
+
+    async def told() -> bool:
+        return f"the connection to {proxy.url} is lost" in caplog.text
+
+    await eventually(told)
+    assert await append(log, b"1") == GROUP_ROOM
+
+
+async def test_who_waits_for_a_leader_says_of_which_group(
+    tmp_path: Path,
+    unused_tcp_port: int,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """One of a group that nobody else of is there answers nothing."""
+    monkeypatch.setattr("consensus.jetstream._FIRST_TOLD_S", 0.01, raising=False)
+    alone = {"name": "group", "listen": "127.0.0.1:-1", "routes": ["nats://127.0.0.1:1"]}
+    with lone_server(tmp_path, unused_tcp_port, server_name="one", cluster=alone) as url:
+        waiting = asyncio.create_task(JetStreamLog.connect([url], "log", timeout=TIMEOUT_S))
+
+        async def told() -> bool:
+            return f"'log' at {url} is not ready yet" in caplog.text
+
+        await eventually(told)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)

@@ -128,3 +128,38 @@ async def test_a_stream_of_the_same_form_that_lacks_what_the_dump_stands_on_is_r
         pass
     await publish_barriers(nats_url, settings.stream, 100)
     assert "is not what the backup's database was made from" in await refused(new, folder, *options)
+
+
+async def test_a_dump_without_a_change_is_refused_beside_a_log_that_was_begun_anew(
+    target: tuple[Settings, Settings], nats_url: str, short_path: Path
+) -> None:
+    """It holds no entry to compare: it was restored, and the projector went on behind the gap."""
+    settings, new = target
+    async with run_service(settings):
+        await publish_barriers(nats_url, settings.stream, 3)
+    await back_up(settings, before := short_path / "before")
+    path = await make_some(settings)
+    begin = ("log", "begin-anew", "--reason", "all disks lost", "--replace")
+    code, _, errors = await guardian(settings, *begin)
+    assert code == 0, errors
+    # Nothing of the new log is applied in this one either, and it stands where that begins.
+    await back_up(settings, after := short_path / "after")
+    await publish_barriers(nats_url, settings.stream, 3)
+    for options in ((), ("--database-only",)):
+        assert "begun anew behind position" in await refused(new, before, *options)
+    code, _, errors = await guardian(new, "restore", str(after), "--database-only")
+    assert code == 0, errors
+    assert await content_of(new, path) == 2
+
+
+async def test_a_dump_without_a_change_is_restored_beside_its_own_log(
+    target: tuple[Settings, Settings], nats_url: str, short_path: Path
+) -> None:
+    settings, new = target
+    async with run_service(settings):
+        await publish_barriers(nats_url, settings.stream, 3)
+    await back_up(settings, folder := short_path / "backup")
+    async with run_service(settings):
+        await publish_barriers(nats_url, settings.stream, 3)
+    code, _, errors = await guardian(new, "restore", str(folder), "--database-only")
+    assert code == 0, errors

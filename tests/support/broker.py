@@ -33,8 +33,8 @@ PREFIX = "guardian-tests-"
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4_000_000_000
 """So much is asked of it to be free; a run has used 230 MB (measured)."""
-ADDRESS_VARIABLE = "GUARDIAN_TEST_BROKER"
-CONTROLLER_VARIABLE = "GUARDIAN_TEST_CONTROLLER"
+ADDRESS_VARIABLE = "TEST_BROKER"
+CONTROLLER_VARIABLE = "TEST_CONTROLLER"
 
 
 class Broker:

@@ -160,6 +160,8 @@ _PROJECTS = (
         Needs.USER,
         {201: Answer("The project and its key.", ref("NewProject"), headers=("Location",))},
         body=json_body({"name": NAME}),
+        parameters=(p.IDEMPOTENCY_KEY_OF_A_SECRET,),
+        problems=("duplicate", "idempotency-key-reused"),
     ),
     Operation("GET", _ONE, "Projects", "One project", Needs.VIEWER, ok(ref("Project"))),
     Operation(
@@ -194,6 +196,8 @@ _PROJECTS = (
             optional=("grace_seconds",),
             required=False,
         ),
+        parameters=(p.IDEMPOTENCY_KEY_OF_A_SECRET,),
+        problems=("duplicate", "idempotency-key-reused"),
     ),
 )
 

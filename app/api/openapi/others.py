@@ -50,7 +50,13 @@ _SCHEMAS = (
             },
             optional=("project_id",),
         ),
-        problems=("invalid-schema", "schema-too-expensive", "not-found"),
+        parameters=(p.IDEMPOTENCY_KEY,),
+        problems=(
+            "invalid-schema",
+            "schema-too-expensive",
+            "not-found",
+            "idempotency-key-reused",
+        ),
     ),
     Operation(
         "GET",

@@ -56,6 +56,13 @@ IDEMPOTENCY_KEY = Parameter(
     "Sent again, the request answers what it answered, with `Idempotency-Replayed: true`.",
     "header",
 )
+IDEMPOTENCY_KEY_OF_A_SECRET = Parameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    "Sent again, the request is not done again: 409 `duplicate` names what it made, because the key"
+    " that it showed is kept nowhere.",
+    "header",
+)
 DRY_RUN = Parameter("dry_run", BOOLEAN, "Everything but the act itself: what would happen.")
 COMMENT = Parameter(
     "comment", {"type": "string", "minLength": 1, "maxLength": 2000}, "Why; kept with the version."

@@ -23,6 +23,8 @@ from tests.support.rows import insert_project, insert_user
         asyncpg.ReadOnlySQLTransactionError("a standby that is not promoted yet"),
         asyncpg.CannotConnectNowError("the database system is starting up"),
         ConnectionRefusedError("nobody listens"),
+        asyncpg.InsufficientPrivilegeError("a new table whose rights are not given yet"),
+        asyncpg.UndefinedTableError("a new table whose migration was not run yet"),
     ],
 )
 async def test_what_could_not_be_written_is_written_the_next_time(
@@ -74,9 +76,14 @@ async def test_old_answers_go_however_many_they_are(
             " SELECT 'p', 'c', g, '', '', now() - g * interval '4 hours'"
             " FROM generate_series(1, 100) AS g"
         )
+        await connection.execute(
+            "INSERT INTO creation_keys (user_id, key, request_digest, created_at)"
+            " SELECT 'u', g, '', now() - g * interval '4 hours' FROM generate_series(1, 100) AS g"
+        )
     finally:
         await connection.close()
     async with asyncpg.create_pool(database_url, min_size=1) as pool:
         await Upkeep(pool).sweep()
-        kept = await pool.fetchval("SELECT max(key::int) FROM idempotency_keys")
-    assert kept == 7 * 24 // 4 - 1
+        for table in ("idempotency_keys", "creation_keys"):
+            kept = await pool.fetchval(f"SELECT max(key::int) FROM {table}")
+            assert kept == 7 * 24 // 4 - 1

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import asyncpg
 import pytest
 
 from app import migrations
@@ -17,6 +18,7 @@ from app.embedded.postgres import Postgres
 from app.embedded.raft import RaftGroup
 from app.services import SERVICES
 from tests.app.api.test_watch import put, watch_of
+from tests.app.api.test_watch_ends import named_key
 from tests.support.service import Answer, Client, Service, run_service, run_web, settings_for
 from tests.support.sse import watching
 
@@ -262,3 +264,31 @@ async def test_without_a_quorum_reads_go_on_and_nothing_is_half_done(
         )
         assert answer.json["version"] > version
         assert service.app[SERVICES].model.live
+
+
+@pytest.mark.faults
+async def test_what_a_process_that_is_cut_off_did_not_hear_ends_when_it_hears_again(
+    private_postgres: Postgres, nats_url: str, stream_name: str
+) -> None:
+    """SECURITY.md says what a key that was revoked meanwhile still reads, and for how long."""
+    await migrations.up(private_postgres.url())
+    async with run_service(settings_for(private_postgres.url(), nats_url, stream_name)) as service:
+        admin = await service.anonymous.sign_in()
+        project, _ = await service.project(admin)
+        await put(admin, f"{project}/configs", "a", 1)
+        reader = await named_key(service, f"{project}/configs")
+        path = f"{project}/configs/a"
+        assert (await reader("GET", path)).status == 200
+        connection = await asyncpg.connect(private_postgres.url())
+        # Without its trigger: as if the notification were lost with the connection.
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE api_keys SET revoked_at = now()")
+        await connection.close()
+        private_postgres.child.kill()
+        assert (await until(503, lambda: reader("GET", path), 30)).json["type"].endswith("able")
+        assert (await reader("GET", f"{path}?consistency=stale")).json["content"] == 1
+        # Who was not known before cannot be asked for now, and nothing can be changed.
+        assert (await service.anonymous("GET", f"{path}?consistency=stale")).status == 401
+        assert (await admin("PUT", path, json={"content": 2, "version": 1})).status == 503
+        private_postgres.start()
+        await until(401, lambda: reader("GET", f"{path}?consistency=stale"), 60)

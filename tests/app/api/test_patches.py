@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -220,6 +221,66 @@ async def test_a_patch_that_is_old_when_it_is_worked_out_until_its_time_is_over_
     assert (refused.status, refused.json["type"]) == (503, "/problems/unavailable")
     assert "again and again" in refused.json["detail"]
     assert "mine" not in (await admin("GET", path)).json["content"]
+
+
+@pytest.mark.parametrize("what", ["patch", "roll back"])
+@pytest.mark.parametrize("when", ["in the log", "while it is worked out"])
+async def test_a_change_for_a_version_that_lost_when_its_time_was_over_is_told_of_the_conflict(
+    service: Service,
+    admin: Client,
+    configs: str,
+    monkeypatch: pytest.MonkeyPatch,
+    what: str,
+    when: str,
+) -> None:
+    """It was a 503, and to send it again is of no use: versions never go back."""
+    path = f"{configs}/a"
+    for version in (0, 1):
+        await admin("PUT", path, json={"content": {"n": version}, "version": version})
+    writer = service.app[SERVICES].writer
+    append, meet, is_ours = writer._log.append, writer._meet, True
+
+    async def overtake() -> None:
+        body = {"content": {"n": 2}, "version": 2}
+        assert (await admin("PUT", path, json=body)).status == 200
+
+    async def overtaken_in_the_log(message_id: str, data: bytes, *, timeout: float) -> int:
+        nonlocal is_ours
+        if is_ours:
+            is_ours = False
+            await overtake()
+        position = await append(message_id, data, timeout=timeout)
+        await writer._model.wait_for(position)
+        return position
+
+    async def overtaken_while_it_is_worked_out(
+        project_id: str, changes: Any, deadline: float
+    ) -> Any:
+        async def work() -> Any:
+            nonlocal is_ours
+            planned = await changes()
+            if is_ours:
+                is_ours = False
+                await overtake()
+            return planned
+
+        planned = callable(changes)
+        return await meet(project_id, replace(changes, work=work) if planned else changes, 0.0)
+
+    with monkeypatch.context() as patched:
+        if when == "in the log":
+            patched.setattr(writer._log, "append", overtaken_in_the_log)
+            patched.setattr(writer, "_timeout_s", 0.0)
+        else:
+            patched.setattr(writer, "_meet", overtaken_while_it_is_worked_out)
+        if what == "patch":
+            refused = await patch(admin, path, MERGE, {"mine": 1}, If_Match='"2"')
+        else:
+            body = {"to_version": 1, "version": 2}
+            refused = await admin("POST", f"{path}/rollback", json=body)
+    assert not is_ours
+    assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+    assert refused.json["current_version"] == 3
 
 
 @pytest.mark.parametrize(
