@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.services import SERVICES
+from app.tables.history import existing_schemas
 from projections.projector import Projector
 from tests.app.api.test_history import put
 from tests.app.api.test_projects import make_user
@@ -116,6 +117,32 @@ async def test_a_binding_that_alone_would_come_back_is_refused_too_when_its_sche
     refused = await admin("POST", path, json=as_shown)
     assert refused.status == 409, refused.body
     assert refused.json["schema_id"] == schema_id
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_schema_that_goes_while_a_roll_back_is_made_is_another_change_that_came_first(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    # It was 422, as if the caller had named a schema that is not there.
+    # Method: the schema is deleted when the plan has just seen it.
+    schema_id, then = await unbound(admin, configs)
+    await admin("DELETE", f"{configs}/limit", headers={"If-Match": '"2"'})
+
+    async def seen(*given: Any) -> set[str]:
+        found = await existing_schemas(*given)
+        await admin("DELETE", f"/v1/schemas/{schema_id}")
+        return found
+
+    monkeypatch.setattr("app.api.rollbacks.existing_schemas", seen)
+    path, body = f"{configs}/limit/rollback", {"to_version": 1, "version": 0}
+    if whole:
+        path, body = f"{configs.removesuffix('/configs')}/rollback", then
+    refused = await admin("POST", path, json=body)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+    assert (refused.json["schema_id"], refused.json["key"]) == (schema_id, "limit")
+    done = await admin("POST", path, json=body)
+    assert done.status in (200, 201), done.body
+    assert (await admin("GET", f"{configs}/limit")).json["schema_id"] is None
 
 
 async def test_a_deletion_is_behind_every_rehearsal_that_knew_the_schema(
