@@ -119,6 +119,47 @@ async def test_a_binding_that_alone_would_come_back_is_refused_too_when_its_sche
     assert refused.json["schema_id"] == schema_id
 
 
+async def test_a_deleted_config_comes_back_as_it_was_rehearsed_or_not_at_all(
+    service: Service, admin: Client, configs: str
+) -> None:
+    # Bound in the rehearsal, it came back free; and version 0 is there again after a whole life.
+    path = f"{configs}/limit"
+    schema_id, _ = await unbound(admin, configs)
+    await admin("DELETE", path, headers={"If-Match": '"2"'})
+    back = {"to_version": 1, "version": 0}
+
+    async def rehearsed() -> tuple[str | None, dict[str, int]]:
+        shown = (await admin("POST", f"{path}/rollback?dry_run=true", json=back)).json
+        return shown["schema_id"], {**back, "unchanged_since": shown["position"]}
+
+    bound_to, as_shown = await rehearsed()
+    assert bound_to == schema_id
+    assert (await admin("DELETE", f"/v1/schemas/{schema_id}")).status == 200
+    refused = await admin("POST", f"{path}/rollback", json=as_shown)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+    assert (refused.json["schema_id"], refused.json["key"]) == (schema_id, "limit")
+
+    bound_to, as_shown = await rehearsed()
+    assert bound_to is None
+    await put(admin, path, 7)
+    await admin("DELETE", path, headers={"If-Match": '"4"'})
+    refused = await admin("POST", f"{path}/rollback", json=as_shown)
+    assert refused.status == 409, refused.body
+    assert refused.json["conflicts"] == [
+        {"key": "limit", "expected_version": 0, "current_version": 5, "deleted": True}
+    ]
+
+    _, as_shown = await rehearsed()
+    keyed = {"Idempotency-Key": "as-shown"}
+    done = await admin("POST", f"{path}/rollback", json=as_shown, headers=keyed)
+    assert (done.status, done.json["content"]) == (200, 1)
+    # Its own change is not in its way when it is sent again.
+    again = await admin("POST", f"{path}/rollback", json=as_shown, headers=keyed)
+    assert again.body == done.body
+    to_come = {**back, "unchanged_since": done.json["position"] + 10**6}
+    assert (await admin("POST", f"{path}/rollback?timeout=0", json=to_come)).status == 503
+
+
 @pytest.mark.parametrize("whole", [True, False])
 async def test_a_schema_that_goes_while_a_roll_back_is_made_is_another_change_that_came_first(
     service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch, whole: bool
