@@ -47,7 +47,8 @@ class UnknownSchema(ServiceError):
 
 
 class SchemaGone(ServiceError):
-    """A config would have been bound to a schema that was deleted since that was rehearsed."""
+    """A roll back would have bound a config to a schema that was deleted since it was rehearsed or
+    planned."""
 
     def __init__(self, schema_id: str, key: str) -> None:
         super().__init__(

@@ -18,7 +18,7 @@ from typing import Final
 import asyncpg
 
 from app.changes import Prospect
-from app.schema_errors import KeyedViolation, SchemaViolated, UnknownSchema
+from app.schema_errors import KeyedViolation, SchemaGone, SchemaViolated, UnknownSchema
 from app.schema_leases import Lease, SchemaLeases
 from app.tables.schemas import find_schema
 from app.validation.pool import ValidationBusy, ValidatorPool
@@ -59,7 +59,7 @@ class SchemaGate:
         none in time) must be known at the end of the block. `deadline` is the loop's time,
         `tenant` whose share of the validators this takes.
 
-        Raises SchemaViolated with all violations, UnknownSchema, SchemaTooExpensive,
+        Raises SchemaViolated with all violations, UnknownSchema, SchemaGone, SchemaTooExpensive,
         InvalidSchema, ValidationBusy, ValidatorsUnavailable, or Unavailable.
         """
         bound = [each for each in prospects if not each.change.delete and each.schema_id]
@@ -93,7 +93,8 @@ class SchemaGate:
                     return
 
     async def _known(self, project_id: str, bound: Sequence[Prospect]) -> Mapping[str, SchemaText]:
-        """The schemas as this process knows them. Raises UnknownSchema."""
+        """The schemas as this process knows them. Raises UnknownSchema; SchemaGone where it was not
+        the caller who named the schema, but a roll back that saw it."""
         known: dict[str, SchemaText] = {}
         for prospect in bound:
             schema_id = prospect.schema_id
@@ -101,6 +102,8 @@ class SchemaGate:
             if schema_id in known:
                 continue
             schema = self._texts.get(schema_id) or await self._read(schema_id)
+            if schema is None and prospect.change.to_version is not None:
+                raise SchemaGone(schema_id, prospect.key)
             if schema is None or schema.project_id not in (None, project_id):
                 raise UnknownSchema(schema_id, prospect.key)
             known[schema_id] = schema

@@ -19,6 +19,7 @@ from app.config_reader import ConfigReader
 from app.diffs import Differ
 from app.long_poll import LongPolls
 from app.metrics import Metrics
+from app.project_deletions import ProjectDeletions
 from app.schema_changes import SchemaChanges
 from app.settings import Settings
 from app.tenant_places import TenantPlaces
@@ -53,6 +54,7 @@ class Services:
     parsers: ValidatorPool
     """Checks of large bodies, beside the validators: what is hostile there does not wait here."""
     schema_changes: SchemaChanges
+    project_deletions: ProjectDeletions
     writer: ChangeWriter
     reader: ConfigReader
     barrier: SharedBarrier

@@ -28,6 +28,7 @@ from app.diffs import Differ
 from app.errors import Unavailable
 from app.long_poll import LongPolls
 from app.metrics import MeteredLog, Metrics
+from app.project_deletions import ProjectDeletions
 from app.schema_changes import SchemaChanges
 from app.schema_gate import SchemaGate
 from app.schema_leases import SchemaLeases
@@ -172,6 +173,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     metrics.gauge("guardian_read_model_complete", "1: holds all.", lambda: model.complete)
     metrics.gauge("guardian_database_connections", "Of the pool.", pool.get_size)
     barrier = SharedBarrier(log, model)
+    project_deletions = ProjectDeletions(pool, barrier, directory)
+    background.start(project_deletions.run())
     validators = await stack.enter_async_context(ValidatorPool())
     parsers = await stack.enter_async_context(ValidatorPool())
     leases = SchemaLeases(dsn)
@@ -198,6 +201,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
         validators=validators,
         parsers=parsers,
         schema_changes=SchemaChanges(pool, barrier, validators),
+        project_deletions=project_deletions,
         writer=ChangeWriter(
             log, reader, barrier, pool, gate, max_content_bytes=settings.max_content_bytes
         ),

@@ -43,7 +43,8 @@ read. All they need is found by an index."""
 # of `configs`: a projection that somebody damaged must not change an outcome.
 GATHER = f"""
 SELECT
-    (SELECT array_agg(id) FROM projects WHERE id = ANY($1::text[])) AS projects,
+    (SELECT array_agg(id) FROM projects WHERE id = ANY($1::text[]) AND deleted_at IS NULL)
+        AS projects,
     (SELECT array_agg(id) FROM users WHERE id = ANY($2::text[])) AS users,
     (SELECT array_agg((k.project_id, k.key, r.version, r.event))
      FROM unnest($3::text[], $4::text[]) AS k (project_id, key)
@@ -150,7 +151,9 @@ async def _gather(connection: Connection, before: Checkpoint, touched: Touched) 
                 f"the hash chain of project {project_id} ends in {head_hash.hex()} at position"
                 f" {head_position}, but that revision is {found}"
             )
-        world.chains[project_id] = Chain(revisions, head_hash, head_position)
+        # One that is gone must not be remembered, though its rows may still be there.
+        if project_id in world.projects:
+            world.chains[project_id] = Chain(revisions, head_hash, head_position)
     for originator_id in world.heads:
         project_id, _ = split_config_id(originator_id)
         if project_id in world.projects and project_id not in world.chains:

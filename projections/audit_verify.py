@@ -28,7 +28,8 @@ PAGE = 100
 
 _PROJECTS = """
 SELECT p.id, coalesce(h.revisions, 0) AS revisions
-FROM projects p LEFT JOIN audit_heads h ON h.project_id = p.id ORDER BY p.id
+FROM projects p LEFT JOIN audit_heads h ON h.project_id = p.id
+WHERE p.deleted_at IS NULL ORDER BY p.id
 """
 _HEAD = """
 SELECT revisions, head_hash, head_position, head_sequence FROM audit_heads WHERE project_id = $1

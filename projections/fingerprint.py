@@ -1,7 +1,8 @@
 """What a database holds of the log, as one hash for each project and table.
 
 Two databases that applied the same entries have the same fingerprints. Must never cover what
-depends on the database alone: `sequence` has gaps where a project was deleted.
+depends on the database alone: `sequence` has gaps where a project was deleted, and of one that is
+gone some rows may still be there.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ async def fingerprints(connection: Connection) -> Fingerprints:
         # Names come from the catalogue, quoted by it.
         query = (
             f"SELECT project_id, md5(ROW({', '.join(columns)})::text) AS hash FROM {table}"  # noqa: S608
+            " WHERE project_id <> ALL(ARRAY(SELECT id FROM projects WHERE deleted_at IS NOT NULL))"
             f" ORDER BY project_id, {order}"
         )
         project, digest, rows = "", hashlib.sha256(), 0

@@ -50,6 +50,9 @@ class RecordedRevision:
     hash: Final[bytes]
     body: bytes | None = field(default=None, init=False, compare=False, repr=False)
     """The answer that `app.api.views.config_body` made of it, once it was asked for."""
+    key_id: str | None = field(default=None, init=False, compare=False, repr=False)
+    """The API key that made it, in a line of history; not kept in memory with every config."""
+    key_name: str | None = field(default=None, init=False, compare=False, repr=False)
     read: bool = field(default=False, init=False, compare=False, repr=False)
     """Whether it was read since the model last thought of dropping it."""
 

@@ -71,7 +71,7 @@ async def rebuild_configs(
         async with writer.transaction():
             # The projector cannot commit while we hold this row; it waits, and goes on.
             checkpoint = await read_checkpoint(writer, lock=True)
-            await writer.execute("SELECT 1 FROM projects FOR KEY SHARE")
+            await writer.execute("SELECT 1 FROM projects WHERE deleted_at IS NULL FOR KEY SHARE")
             await refresh_shadow(writer, project_id, started_at.last_sequence)
             differences, first = await compare_with_shadow(writer, project_id)
             if differences:

@@ -88,12 +88,13 @@ AND ((event = $2) <> (version = 1) OR event <> ALL($3::text[])) LIMIT 1
 """
 
 # What the live row of a shadow row must be: users and schemas that are gone are not referred to.
+# The rows of a project that is gone are nobody's: who touched them would wait for them to go.
 _EXPECTED = """
 SELECT s.project_id, s.key, s.version, s.content, c.id AS schema_id,
     CASE WHEN c.id IS NULL THEN NULL ELSE s.schema_version END AS schema_version,
     s.deleted, s.position, u.id AS updated_by_user_id, s.created_at, s.updated_at
 FROM configs_shadow s
-JOIN projects p ON p.id = s.project_id
+JOIN projects p ON p.id = s.project_id AND p.deleted_at IS NULL
 LEFT JOIN config_schemas c ON c.id = s.schema_id
 LEFT JOIN users u ON u.id = s.updated_by_user_id
 """
@@ -106,7 +107,9 @@ SELECT coalesce(e.project_id, l.project_id) AS project_id, coalesce(e.key, l.key
     count(*) OVER () AS differences
 FROM ({_EXPECTED}) AS e
 FULL JOIN (SELECT {", ".join(COLUMNS)} FROM configs
-           WHERE $1::text IS NULL OR project_id = $1) AS l
+           WHERE ($1::text IS NULL OR project_id = $1)
+               AND project_id <> ALL(ARRAY(SELECT id FROM projects WHERE deleted_at IS NOT NULL))
+          ) AS l
   ON l.project_id = e.project_id AND l.key = e.key
 WHERE e.key IS NULL OR l.key IS NULL OR {_DIFFER}
 ORDER BY 1, 2 LIMIT 1

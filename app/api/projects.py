@@ -28,8 +28,6 @@ from app.services import SERVICES
 from app.tables import projects
 
 MAX_GRACE_S = 30 * 24 * 3600
-DELETE_TIMEOUT_S = 300.0
-"""A deletion cascades over the whole history of the project."""
 
 
 async def create_project(request: web.Request) -> web.Response:
@@ -99,8 +97,7 @@ async def delete_project(request: web.Request) -> web.Response:
     if goes is None:
         raise NotFound("there is no such project")
     if not dry_run:
-        await projects.delete_project(services.pool, access.project_id, timeout=DELETE_TIMEOUT_S)
-        services.directory.invalidate()
+        await services.project_deletions.delete(access.project_id)
     return json_response({**goes, "deleted": not dry_run})
 
 

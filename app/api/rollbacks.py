@@ -52,17 +52,20 @@ async def roll_back_config(request: web.Request) -> web.Response:
     """Make a new version with the content of an old one, held to today's schema.
 
     The version that the caller names may be that of a tombstone: then the config lives again,
-    bound as it was.
+    bound as it was. With `unchanged_since`, the position of a rehearsal, what was rehearsed is done
+    or nothing.
     """
     access = await project_access(request, Permission.CHANGE)
     check_query(request, *PARAMETERS)
     key = config_key(request, access)
-    body = await read_object(request, "to_version", "comment", "version")
+    body = await read_object(request, "to_version", "comment", "version", "unchanged_since")
+    looked_at = body.integer("unchanged_since", None)
     to_version = body.integer("to_version", least=1)
     comment = body.text("comment", None, longest=MAX_COMMENT_CHARS)
     how = f'{FOR_WHAT_IS_THERE}, or "version" in the body'
     expected = expected_version(request, body, how)
     services = request.app[SERVICES]
+    await reach(request, looked_at or 0)
 
     async def plan() -> Sequence[Change]:
         current = await services.reader.newest(access.project_id, key)
@@ -71,6 +74,8 @@ async def roll_back_config(request: web.Request) -> web.Response:
         live_version = 0 if current.deleted else current.version
         if not isinstance(expected, Expected) and expected not in (current.version, live_version):
             raise VersionConflict([Conflict(key, expected, current.version, current.deleted)])
+        if looked_at is not None and current.position > looked_at:
+            await _refuse_changed(services, access, [key], looked_at)
         found = await versions_of_config(services.pool, access.project_id, key, [to_version])
         if to_version not in found:
             raise RevisionNotFound(key, to_version)
@@ -79,7 +84,10 @@ async def roll_back_config(request: web.Request) -> web.Response:
             raise InvalidParameter("to_version", "is a deletion; delete the config instead")
         bound: str | Keep | None = Keep.BINDING
         if current.deleted:
-            bound = old.schema_id if old.schema_id in await _schemas(services, [old]) else None
+            schemas = await _schemas(services, [old])
+            if looked_at is not None:
+                await _require_schemas(services, [old], schemas, looked_at)
+            bound = old.schema_id if old.schema_id in schemas else None
         content = decode_json(old.content)
         return [Change(key, live_version, content=content, schema_id=bound, to_version=to_version)]
 
@@ -168,9 +176,15 @@ async def _require_unchanged(services: Services, access: Access, position: int) 
     """Raises VersionConflict if a config that the caller may see has changed behind `position`."""
     since = await moment_at_position(services.pool, position)
     keys = await changed_keys(services.pool, access.project_id, since, services.reader.here())
-    moved = sorted(filter(access.sees, keys))[:CHUNK]
-    if not moved:
-        return
+    if moved := sorted(filter(access.sees, keys))[:CHUNK]:
+        await _refuse_changed(services, access, moved, position)
+
+
+async def _refuse_changed(
+    services: Services, access: Access, moved: Sequence[str], position: int
+) -> None:
+    """Raises VersionConflict: these configs have changed behind `position`."""
+    since = await moment_at_position(services.pool, position)
     then = await configs_at(services.pool, access.project_id, moved, since)
     now = await _newest_of(services, access, moved)
     raise VersionConflict(

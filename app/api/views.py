@@ -48,6 +48,8 @@ def revision_view(revision: RecordedRevision) -> dict[str, Any]:
         "event": EVENT_NAMES[revision.event],
         "created_by_user_id": revision.user_id,
         "created_by_email": revision.user_email,
+        "created_by_key_id": revision.key_id,
+        "created_by_key_name": revision.key_name,
         "created_at": revision.created_at,
         "comment": revision.comment,
         "schema_id": revision.schema_id,

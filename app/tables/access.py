@@ -16,22 +16,22 @@ FROM users u WHERE u.id = $1
 _KEY = """
 SELECT 'project:' || id AS id, 'project key' AS name, id AS project_id, owner_user_id,
     api_key AS key_hash, 'viewer' AS role_level, NULL AS prefix, NULL::timestamptz AS expires_at
-FROM projects WHERE api_key = $1
+FROM projects WHERE api_key = $1 AND deleted_at IS NULL
 UNION ALL
 SELECT 'project:' || id, 'project key', id, owner_user_id, previous_api_key, 'viewer', NULL,
     previous_api_key_expires_at
-FROM projects WHERE previous_api_key = $1
+FROM projects WHERE previous_api_key = $1 AND deleted_at IS NULL
 UNION ALL
 SELECT k.id, k.name, k.project_id, p.owner_user_id, k.key_hash, k.role_level::text, k.prefix,
     k.expires_at
-FROM api_keys k JOIN projects p ON p.id = k.project_id
+FROM api_keys k JOIN projects p ON p.id = k.project_id AND p.deleted_at IS NULL
 WHERE k.key_hash = $1 AND k.revoked_at IS NULL
 """
 
 _ROLE = """
 SELECT (p.owner_user_id = $2) AS is_owner, r.role_level::text AS role_level
 FROM projects p LEFT JOIN roles r ON r.project_id = p.id AND r.user_id = $2
-WHERE p.id = $1
+WHERE p.id = $1 AND p.deleted_at IS NULL
 """
 
 

@@ -21,7 +21,7 @@ import asyncpg
 
 from app.tables.watch import sequence_at
 from projections.read_model import RecordedRevision
-from projections.recorded import COLUMNS, LINE_COLUMNS, from_row
+from projections.recorded import COLUMNS, KEYED, LINE_COLUMNS, from_row, keyed_from_row
 
 MAX_SCANNED = 2000
 """Rows that a page passes over at most to find its items; then it ends early, with a `next`."""
@@ -33,12 +33,12 @@ compares one, it cannot be stopped."""
 _ABOVE_ALL = "\U0010ffff"
 
 _OF_CONFIG = f"""
-SELECT {LINE_COLUMNS} FROM config_revisions r
+SELECT {LINE_COLUMNS}, {KEYED} FROM config_revisions r
 WHERE r.project_id = $1 AND r.config_key = $2 AND r.version < $3
 ORDER BY r.version DESC LIMIT $4
 """  # noqa: S608
 _VERSIONS = f"""
-SELECT {COLUMNS} FROM unnest($3::bigint[]) AS v (version) CROSS JOIN LATERAL (
+SELECT {COLUMNS}, {KEYED} FROM unnest($3::bigint[]) AS v (version) CROSS JOIN LATERAL (
     SELECT * FROM config_revisions
     WHERE project_id = $1 AND config_key = $2 AND version <= v.version
     ORDER BY version DESC LIMIT 1) AS r
@@ -124,13 +124,13 @@ SELECT set_config('statement_timeout', $1, true),
 
 
 _WHOLE_FEED = f"""
-SELECT {LINE_COLUMNS} FROM (
+SELECT {LINE_COLUMNS}, {KEYED} FROM (
     SELECT * FROM config_revisions WHERE (project_id, sequence) {{behind}} ($1, $2)
     ORDER BY project_id {{order}}, sequence {{order}} LIMIT $3) AS r
 WHERE r.project_id = $1 AND $4::text IS NULL ORDER BY r.sequence {{order}}
 """  # noqa: S608
 _FEED_OF_ONE = f"""
-SELECT {LINE_COLUMNS} FROM (
+SELECT {LINE_COLUMNS}, {KEYED} FROM (
     SELECT * FROM config_revisions
     WHERE project_id = $1 AND ({{column}}, sequence) {{behind}} ($4::text, $2)
     ORDER BY {{column}} {{order}}, sequence {{order}} LIMIT $3) AS r
@@ -169,7 +169,7 @@ async def revisions_of_config(
 ) -> list[RecordedRevision]:
     """A config's revisions without their contents, newest first, below a version."""
     rows = await pool.fetch(_OF_CONFIG, project_id, key, below_version, limit)
-    return [from_row(row) for row in rows]
+    return [keyed_from_row(row) for row in rows]
 
 
 async def versions_of_config(
@@ -177,7 +177,7 @@ async def versions_of_config(
 ) -> dict[int, RecordedRevision]:
     """Some versions of a config; those that are not there are left out."""
     rows = await pool.fetch(_VERSIONS, project_id, key, list(versions))
-    return {row["version"]: from_row(row) for row in rows}
+    return {row["version"]: keyed_from_row(row) for row in rows}
 
 
 async def moment_at_time(
@@ -272,7 +272,7 @@ async def feed(
     filtered = "user" if user_id is not None else "key" if key is not None else ""
     statement = _FEEDS[filtered, "DESC" if newest_first else "ASC"]
     rows = await pool.fetch(statement, project_id, behind, limit, user_id or key)
-    return [from_row(row) for row in rows]
+    return [keyed_from_row(row) for row in rows]
 
 
 async def existing_schemas(pool: asyncpg.Pool, schema_ids: Collection[str]) -> set[str]:

@@ -1,4 +1,7 @@
-"""Queries of `projects`. Static SQL only."""
+"""Queries of `projects`. Static SQL only.
+
+A project with `deleted_at` is gone, whatever rows it still has (`app.project_deletions`).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,9 @@ from projections.revisions import Connection
 
 Source = asyncpg.Pool | Connection
 
+# Not IS NULL, of which the planner believes that it holds for one row in two hundred while it knows
+# nothing else of the table: then it reads all projects rather than those of a page in their order.
+_IS_THERE = "coalesce({projects}.deleted_at, 'infinity') >= 'infinity'"
 _COLUMNS = "p.id, p.name, p.owner_user_id, o.email AS owner_email, p.created_at, p.updated_at"
 _INSERT = f"""
 WITH p AS (
@@ -22,12 +28,14 @@ SELECT {_COLUMNS} FROM p JOIN users o ON o.id = p.owner_user_id
 _LIST = f"""
 SELECT {_COLUMNS}, CASE WHEN p.owner_user_id = $1 THEN 'owner' ELSE 'superuser' END AS role
 FROM projects p JOIN users o ON o.id = p.owner_user_id
-WHERE p.id > $2 ORDER BY p.id LIMIT $3
+WHERE p.id > $2 AND {_IS_THERE.format(projects="p")} ORDER BY p.id LIMIT $3
 """  # noqa: S608
 _OF_USER = f"""
 SELECT {_COLUMNS}, CASE WHEN p.owner_user_id = $1 THEN 'owner' ELSE r.role_level::text END AS role
-FROM (SELECT id FROM projects WHERE owner_user_id = $1 AND id > $2
+FROM (SELECT id FROM projects
+      WHERE owner_user_id = $1 AND id > $2 AND {_IS_THERE.format(projects="projects")}
       UNION SELECT project_id FROM roles WHERE user_id = $1 AND project_id > $2
+          AND (SELECT deleted_at FROM projects WHERE id = project_id) IS NULL
       ORDER BY id LIMIT $3) AS mine
     CROSS JOIN LATERAL (SELECT * FROM projects WHERE id = mine.id LIMIT 1) AS p
     JOIN users o ON o.id = p.owner_user_id
@@ -35,9 +43,12 @@ FROM (SELECT id FROM projects WHERE owner_user_id = $1 AND id > $2
 ORDER BY p.id
 """  # noqa: S608
 _ONE = f"""
-SELECT {_COLUMNS} FROM projects p JOIN users o ON o.id = p.owner_user_id WHERE p.id = $1
+SELECT {_COLUMNS} FROM projects p JOIN users o ON o.id = p.owner_user_id
+WHERE p.id = $1 AND p.deleted_at IS NULL
 """  # noqa: S608
-_RENAME = "UPDATE projects SET name = $2, updated_at = now() WHERE id = $1"
+_RENAME = """
+UPDATE projects SET name = $2, updated_at = now() WHERE id = $1 AND deleted_at IS NULL
+"""
 _GOES_WITH = """
 SELECT p.id, p.name,
     (SELECT count(*) FROM configs c WHERE c.project_id = p.id AND NOT c.deleted) AS configs,
@@ -45,13 +56,22 @@ SELECT p.id, p.name,
     (SELECT count(*) FROM config_schemas s WHERE s.project_id = p.id) AS schemas,
     (SELECT count(*) FROM api_keys k WHERE k.project_id = p.id) AS keys,
     (SELECT count(*) FROM roles m WHERE m.project_id = p.id) AS roles
-FROM projects p WHERE p.id = $1
+FROM projects p WHERE p.id = $1 AND p.deleted_at IS NULL
 """
 _REPLACE_KEY = """
 UPDATE projects SET api_key = $2, updated_at = now(),
     previous_api_key = CASE WHEN $3 > interval '0' THEN api_key END,
     previous_api_key_expires_at = CASE WHEN $3 > interval '0' THEN now() + $3 END
-WHERE id = $1 RETURNING id, previous_api_key_expires_at
+WHERE id = $1 AND deleted_at IS NULL RETURNING id, previous_api_key_expires_at
+"""
+_MARK = """
+UPDATE projects SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id
+"""
+_MARKED = "SELECT id FROM projects WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id"
+_REMOVE = "DELETE FROM projects WHERE id = $1 AND deleted_at IS NOT NULL"
+_REMOVE_UNLESS_LOCKED = """
+DELETE FROM projects WHERE id = (
+    SELECT id FROM projects WHERE id = $1 AND deleted_at IS NOT NULL FOR UPDATE SKIP LOCKED)
 """
 
 
@@ -88,9 +108,22 @@ async def goes_with_project(source: Source, project_id: str) -> dict[str, Any] |
     return None if row is None else dict(row)
 
 
-async def delete_project(source: Source, project_id: str, *, timeout: float) -> None:
-    """Delete a project with its configs and their history."""
-    await source.execute("DELETE FROM projects WHERE id = $1", project_id, timeout=timeout)
+async def mark_deleted(source: Source, project_id: str) -> bool:
+    """From now on the project is gone; whether it was there."""
+    return await source.fetchval(_MARK, project_id) is not None
+
+
+async def marked_projects(source: Source) -> list[str]:
+    """The ids of those that are gone and still have rows, by the time of their deletion."""
+    return [row["id"] for row in await source.fetch(_MARKED)]
+
+
+async def remove_marked(source: Source, project_id: str, *, wait: bool, timeout: float) -> None:
+    """Take away the rows of a project that is marked, with its configs and their history.
+
+    `wait` where another process is doing it, else return.
+    """
+    await source.execute(_REMOVE if wait else _REMOVE_UNLESS_LOCKED, project_id, timeout=timeout)
 
 
 async def replace_key(

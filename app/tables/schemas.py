@@ -51,7 +51,10 @@ _COLUMNS = """s.id, s.name, s.project_id, s.version, s.schema_content, s.created
 _SEES_PROJECT = """($2 OR {id} = $3
     OR EXISTS (SELECT FROM projects p WHERE p.id = {id} AND p.owner_user_id = $1)
     OR EXISTS (SELECT FROM roles o WHERE o.project_id = {id} AND o.user_id = $1))"""
-_SEES_SCHEMA = f"(s.project_id IS NULL OR {_SEES_PROJECT.format(id='s.project_id')})"
+# A schema goes with its project.
+_ITS_PROJECT_IS_THERE = "(SELECT deleted_at FROM projects WHERE id = s.project_id) IS NULL"
+_SEES_SCHEMA = f"""(s.project_id IS NULL
+    OR {_ITS_PROJECT_IS_THERE} AND {_SEES_PROJECT.format(id="s.project_id")})"""
 _SEES_CONFIG = f"(starts_with(c.key, $4) AND {_SEES_PROJECT.format(id='c.project_id')})"
 
 _INSERT = f"""

@@ -42,7 +42,9 @@ WHERE id = $1 AND ($3::int IS NULL OR password_generation = $3) RETURNING passwo
 _REPLACE_OLD_HASH = """
 UPDATE users SET password_hash = $3, updated_at = now() WHERE id = $1 AND password_hash = $2
 """
-_PROJECTS_OF = "SELECT id, name FROM projects WHERE owner_user_id = $1 ORDER BY id"
+_PROJECTS_OF = """
+SELECT id, name FROM projects WHERE owner_user_id = $1 AND deleted_at IS NULL ORDER BY id
+"""
 _SCHEMAS_OF = "SELECT id, name FROM config_schemas WHERE created_by_user_id = $1 ORDER BY id"
 _ROLES_OF = "SELECT count(*) FROM roles WHERE user_id = $1"
 _OTHER_SUPERUSER = """

@@ -82,6 +82,24 @@ async def test_down_with_data_keeps_what_the_old_tables_can_hold(database_url: s
         await connection.close()
 
 
+async def test_down_does_not_bring_back_a_project_that_is_gone(database_url: str) -> None:
+    # The release before knows no mark.
+    connection: asyncpg.Connection = await asyncpg.connect(database_url)
+    try:
+        await insert_user(connection, "ann")
+        for project in ("shop", "going"):
+            await insert_project(connection, project, "ann")
+        await insert_config(connection, "going", "a.b", "ann")
+        await connection.execute("UPDATE projects SET deleted_at = now() WHERE id = 'going'")
+
+        await migrations.down(database_url, COUNT - 22)
+
+        assert await connection.fetchval("SELECT array_agg(id) FROM projects") == ["shop"]
+        assert await connection.fetchval("SELECT count(*) FROM configs") == 0
+    finally:
+        await connection.close()
+
+
 async def test_up_is_idempotent_and_counts(empty_database_url: str) -> None:
     assert await migrations.up(empty_database_url, 2) == SEED[:2]
     assert await migrations.applied(empty_database_url) == ["001", "002"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.request
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -40,6 +41,41 @@ def test_the_timeline_tells_who_when_and_why_and_compares_any_two(
     assert person.axe() == []
     person.page.go_back()
     expect(person.editor()).to_contain_text("4000")
+
+
+def test_the_author_of_a_change_by_a_key_is_the_key(admin: Api, project: str, ana: Open) -> None:
+    made = admin("POST", f"/v1/projects/{project}/keys", {"name": "ci", "role_level": "editor"})
+    path = f"/v1/projects/{project}/configs/limit"
+    credentials = {"X-API-Key": made["api_key"], "Content-Type": "application/json"}
+    request = urllib.request.Request(
+        admin.url + path, b'{"content":1,"version":0}', credentials, method="PUT"
+    )
+    urllib.request.urlopen(request).close()
+    person = ana(f"/p/{project}/configs/limit")
+    person.page.get_by_role("button", name="History", exact=True).click()
+    timeline = person.page.get_by_role("complementary", name="History of this config")
+    expect(timeline.get_by_role("listitem")).to_contain_text("API key ci")
+
+
+def test_a_deleted_config_comes_back_as_the_dialog_showed_it(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Its schema goes while somebody looks at the roll back that would bind it again.
+    body = {"name": "numbers", "schema": {}, "project_id": project}
+    schema = admin("POST", "/v1/schemas", body)["id"]
+    admin.put(project, "limit", 1, schema_id=schema)
+    admin("DELETE", f"/v1/projects/{project}/configs/limit", headers={"If-Match": '"1"'})
+    person = ana(f"/p/{project}/configs/limit?rollback=1")
+    person.expected_statuses.add(409)
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("the service would accept it")
+    admin("DELETE", f"/v1/schemas/{schema}")
+    dialog.get_by_role("button", name="Roll back as version 3").click()
+    expect(dialog).to_contain_text("which was deleted since; nothing was changed")
+    expect(dialog).to_contain_text("the service would accept it")
+    dialog.get_by_role("button", name="Roll back as version 3").click()
+    expect(person.page.get_by_text("version 3", exact=True)).to_be_visible()
+    assert admin.content(project, "limit") == 1
 
 
 def test_a_roll_back_is_shown_and_checked_before_it_is_made(

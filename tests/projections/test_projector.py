@@ -11,6 +11,7 @@ import re
 import time
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 import asyncpg
 import pytest
@@ -18,7 +19,7 @@ import pytest
 from domain.change_set import ChangeSet, encode_change_set
 from domain.codec import encode_event
 from projections.apply import GATHER, PLANNED_ONCE
-from projections.batch_write import WRITE
+from projections.batch_write import WRITE, write_batch
 from projections.checkpoint import create_checkpoint
 from projections.projector import LOCK_CLASS, LOCK_OBJECT, ProjectorHalted
 from tests.consensus.contract import eventually
@@ -225,6 +226,41 @@ async def test_a_project_that_is_deleted_during_the_batch_waits_for_it(world: Wo
     assert [(k, v) for k, v, _ in await world.versions()] == [("a", 1)]
     left = await world.connection.fetchval("SELECT count(*) FROM configs WHERE project_id = 'q'")
     assert left == 0
+
+
+async def test_entries_of_a_project_that_is_marked_as_gone_wait_for_nobody(world: World) -> None:
+    """Goal: the entries of other projects are applied while its rows are being deleted."""
+    await insert_project(world.connection, "q", "u")
+    other = await asyncpg.connect(world.url)
+    async with world.projector():
+        await world.reach(await world.append(write("a", 1, "q"), project="q"))
+        await other.execute("UPDATE projects SET deleted_at = now() WHERE id = 'q'")
+        # What the batch before has left says that the project is there.
+        await world.reach(await world.append(write("a", 2, "q"), project="q"))
+        async with other.transaction():
+            await other.execute("DELETE FROM projects WHERE id = 'q'")
+            await world.append(write("a", 3, "q"), project="q")
+            await world.reach(await world.append(write("a", 1)))
+        await world.append(write("a", 4, "q"), project="q")
+        await world.reach(await world.append(write("a", 2)))
+    await other.close()
+    assert [(k, v) for k, v, _ in await world.versions()] == [("a", 1), ("a", 2)]
+    assert await world.skipped() == 3
+
+
+async def test_a_project_that_is_marked_between_gathering_and_writing_is_seen(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await insert_project(world.connection, "q", "u")
+
+    async def marked_first(*given: Any) -> bool:
+        await world.connection.execute("UPDATE projects SET deleted_at = now() WHERE id = 'q'")
+        return await write_batch(*given)
+
+    monkeypatch.setattr("projections.apply.write_batch", marked_first)
+    await world.append(write("a", 1, "q"), project="q")
+    await world.project_all()
+    assert (await world.versions(), await world.skipped()) == ([], 1)
 
 
 @pytest.mark.parametrize(("table", "recorded"), [("users", [("q", 1, None)]), ("projects", [])])

@@ -151,6 +151,27 @@ async def test_the_live_database_goes_on_while_it_is_replayed(
         await replay(service.log, empty_database_url, service.settings.require_database_url())
 
 
+async def test_a_project_whose_rows_are_still_to_go_is_no_difference(
+    filled: tuple[Service, Client], empty_database_url: str
+) -> None:
+    # What was recorded of it before is still in the live database; the replay skips all of it.
+    service, admin = filled
+    path, _ = await service.project(admin, "going")
+    for version in range(2):
+        put = {"content": 1, "version": version}
+        assert (await admin("PUT", f"{path}/configs/k", json=put)).status in (200, 201)
+    connection = await asyncpg.connect(service.settings.database_url)
+    await connection.execute(
+        "UPDATE projects SET deleted_at = now() WHERE id = $1", path.rsplit("/", 1)[1]
+    )
+    await connection.close()
+    await create_database(empty_database_url)
+    await up(empty_database_url)
+    dsn = service.settings.require_database_url()
+    report = await replay(service.log, empty_database_url, dsn)
+    assert (report.differences, report.tables["projects"]) == ([], 3)
+
+
 async def _is_gone(log: JetStreamLog, position: int) -> bool:
     return await log.entry_at(position) is None
 

@@ -180,6 +180,8 @@ _PROJECTS = (
         "Delete a project, with its configs and their history",
         Needs.OWNER,
         ok(ref("ProjectDeletion"), "What went, or would go."),
+        "It is gone for everybody at once, and never comes back. The answer comes when its rows"
+        " are gone too; if that cannot be done now, it is done later.",
         parameters=(p.DRY_RUN,),
     ),
     Operation(

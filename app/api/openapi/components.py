@@ -84,6 +84,8 @@ _REVISION = {
     },
     "created_by_user_id": nullable(ID),
     "created_by_email": nullable(TEXT),
+    "created_by_key_id": nullable(ID),
+    "created_by_key_name": nullable(TEXT),
     "created_at": TIME,
     "comment": nullable(TEXT),
     "schema_id": nullable(ID),
@@ -390,10 +392,7 @@ HEADERS: dict[str, Json] = {
         "schema": {"type": "string", "pattern": "^[0-9]+$"},
     },
     "Location": {"description": "Where it is.", "schema": TEXT},
-    "Retry-After": {
-        "description": "Seconds.",
-        "schema": {"type": "string", "pattern": "^[0-9]+$"},
-    },
+    "Retry-After": {"description": "Seconds.", "schema": {"type": "string", "pattern": "^[0-9]+$"}},
     "WWW-Authenticate": {"description": "RFC 9110.", "schema": TEXT},
     "Set-Cookie": {"description": "The refresh token, for a browser.", "schema": TEXT},
 }

@@ -185,15 +185,19 @@ _CHANGES = (
         "Make a new version with the content of an old one",
         Needs.EDITOR,
         _CHANGED,
-        "The old content is held to today's schema.",
+        "The old content is held to today's schema. A deleted config lives again, bound as it was"
+        " if that schema is still there. With `unchanged_since`, the `position` of a rehearsal, it"
+        " is done as it was rehearsed: 409 if the config has changed since, or names the"
+        " `schema_id` that was deleted since.",
         parameters=(p.IF_MATCH, p.IDEMPOTENCY_KEY, p.DRY_RUN, *p.WAITS),
         body=json_body(
             {
                 "to_version": VERSION,
                 "comment": COMMENT,
                 "version": {"type": "integer", "minimum": 0},
+                "unchanged_since": nullable(POSITION),
             },
-            optional=("comment", "version"),
+            optional=("comment", "version", "unchanged_since"),
         ),
         problems=(*_WRITE_PROBLEMS, *_OF_ONE, "revision-not-found"),
     ),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.services import SERVICES
+from app.tables.history import existing_schemas
 from projections.projector import Projector
 from tests.app.api.test_history import put
 from tests.app.api.test_projects import make_user
@@ -116,6 +117,73 @@ async def test_a_binding_that_alone_would_come_back_is_refused_too_when_its_sche
     refused = await admin("POST", path, json=as_shown)
     assert refused.status == 409, refused.body
     assert refused.json["schema_id"] == schema_id
+
+
+async def test_a_deleted_config_comes_back_as_it_was_rehearsed_or_not_at_all(
+    service: Service, admin: Client, configs: str
+) -> None:
+    # Bound in the rehearsal, it came back free; and version 0 is there again after a whole life.
+    path = f"{configs}/limit"
+    schema_id, _ = await unbound(admin, configs)
+    await admin("DELETE", path, headers={"If-Match": '"2"'})
+    back = {"to_version": 1, "version": 0}
+
+    async def rehearsed() -> tuple[str | None, dict[str, int]]:
+        shown = (await admin("POST", f"{path}/rollback?dry_run=true", json=back)).json
+        return shown["schema_id"], {**back, "unchanged_since": shown["position"]}
+
+    bound_to, as_shown = await rehearsed()
+    assert bound_to == schema_id
+    assert (await admin("DELETE", f"/v1/schemas/{schema_id}")).status == 200
+    refused = await admin("POST", f"{path}/rollback", json=as_shown)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+    assert (refused.json["schema_id"], refused.json["key"]) == (schema_id, "limit")
+
+    bound_to, as_shown = await rehearsed()
+    assert bound_to is None
+    await put(admin, path, 7)
+    await admin("DELETE", path, headers={"If-Match": '"4"'})
+    refused = await admin("POST", f"{path}/rollback", json=as_shown)
+    assert refused.status == 409, refused.body
+    assert refused.json["conflicts"] == [
+        {"key": "limit", "expected_version": 0, "current_version": 5, "deleted": True}
+    ]
+
+    _, as_shown = await rehearsed()
+    keyed = {"Idempotency-Key": "as-shown"}
+    done = await admin("POST", f"{path}/rollback", json=as_shown, headers=keyed)
+    assert (done.status, done.json["content"]) == (200, 1)
+    # Its own change is not in its way when it is sent again.
+    again = await admin("POST", f"{path}/rollback", json=as_shown, headers=keyed)
+    assert again.body == done.body
+    to_come = {**back, "unchanged_since": done.json["position"] + 10**6}
+    assert (await admin("POST", f"{path}/rollback?timeout=0", json=to_come)).status == 503
+
+
+@pytest.mark.parametrize("whole", [True, False])
+async def test_a_schema_that_goes_while_a_roll_back_is_made_is_another_change_that_came_first(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    # It was 422, as if the caller had named a schema that is not there.
+    # Method: the schema is deleted when the plan has just seen it.
+    schema_id, then = await unbound(admin, configs)
+    await admin("DELETE", f"{configs}/limit", headers={"If-Match": '"2"'})
+
+    async def seen(*given: Any) -> set[str]:
+        found = await existing_schemas(*given)
+        await admin("DELETE", f"/v1/schemas/{schema_id}")
+        return found
+
+    monkeypatch.setattr("app.api.rollbacks.existing_schemas", seen)
+    path, body = f"{configs}/limit/rollback", {"to_version": 1, "version": 0}
+    if whole:
+        path, body = f"{configs.removesuffix('/configs')}/rollback", then
+    refused = await admin("POST", path, json=body)
+    assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+    assert (refused.json["schema_id"], refused.json["key"]) == (schema_id, "limit")
+    done = await admin("POST", path, json=body)
+    assert done.status in (200, 201), done.body
+    assert (await admin("GET", f"{configs}/limit")).json["schema_id"] is None
 
 
 async def test_a_deletion_is_behind_every_rehearsal_that_knew_the_schema(

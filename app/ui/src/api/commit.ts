@@ -172,17 +172,19 @@ export async function rehearse(project: string, edit: Edit, signal: AbortSignal)
   return data;
 }
 
-export type RollbackAnswer = { version: number; content?: Json };
+/** `position` is a rehearsal's: what came behind it was not seen. */
+export type RollbackAnswer = { version: number; content?: Json; position?: number };
 
 export async function rollBack(
   project: string,
   key: string,
   toVersion: number,
   liveVersion: number,
-  options: { comment: string; dryRun: boolean; actId: string },
+  options: { comment: string; dryRun: boolean; actId: string; unchangedSince?: number },
 ): Promise<RollbackAnswer> {
   const path = url`/v1/projects/${project}/configs/${key}/rollback` + (options.dryRun ? "?dry_run=true" : "");
-  const body = JSON.stringify({ to_version: toVersion, ...(options.comment === "" ? {} : { comment: options.comment }) });
+  const comment = options.comment === "" ? {} : { comment: options.comment };
+  const body = JSON.stringify({ to_version: toVersion, unchanged_since: options.unchangedSince, ...comment });
   const headers: Record<string, string> = { "If-Match": `"${liveVersion}"` };
   if (!options.dryRun) headers["Idempotency-Key"] = options.actId;
   const send = async () => (await write<RollbackAnswer>("POST", path, body, headers, only)).data;

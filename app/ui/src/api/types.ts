@@ -60,6 +60,7 @@ export type Revision = {
   event: string;
   created_by_user_id: string | null;
   created_by_email: string | null;
+  created_by_key_name?: string | null;
   created_at: string;
   comment: string | null;
   position: number;

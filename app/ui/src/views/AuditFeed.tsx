@@ -4,6 +4,7 @@ import { Link, useSearchParams } from "react-router";
 import { useAudit, useMomentPosition, type AuditFilter } from "../api/queries";
 import type { Revision } from "../api/types";
 import { Empty, Failure, Loading, Time } from "../components/basics";
+import { authorOf } from "../lib/authors";
 import { withMoment } from "../lib/moment";
 import { eventOf } from "./Timeline";
 
@@ -90,7 +91,7 @@ function FeedRow({ project, revision, at, later, top }: { project: string; revis
       </div>
       <div className="muted ellipsis">
         {later && "after the chosen moment · "}
-        <Time iso={revision.created_at} /> · {revision.created_by_email ?? "unknown"}
+        <Time iso={revision.created_at} /> · {authorOf(revision)}
         {revision.comment && <> · {revision.comment}</>}
       </div>
     </div>

@@ -5,6 +5,7 @@ import type { Revision } from "../api/types";
 import { Failure, Loading, Time } from "../components/basics";
 import { DiffView } from "../editor/DiffView";
 import { useAddress } from "../lib/address";
+import { authorOf } from "../lib/authors";
 import { formatJson } from "../lib/json";
 import { ConfigHead } from "./ConfigHead";
 import { useAccess } from "./useCurrentProject";
@@ -84,7 +85,7 @@ function Facts({ revisions }: { revisions: (Revision | undefined)[] }) {
             <div key={revision.version} style={{ display: "contents" }}>
               <dt>version {revision.version}</dt>
               <dd className="muted break" style={{ margin: 0 }}>
-                {revision.created_by_email ?? "unknown"}, <Time iso={revision.created_at} />
+                {authorOf(revision)}, <Time iso={revision.created_at} />
                 {revision.comment && <>: {revision.comment}</>}
               </dd>
             </div>

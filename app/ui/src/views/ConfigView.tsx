@@ -9,6 +9,7 @@ import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Empty, Failure, Loading, Notice } from "../components/basics";
 import { useAddress } from "../lib/address";
+import { authorKnown, authorOf } from "../lib/authors";
 import { useDraft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { CompareView } from "./CompareView";
@@ -138,7 +139,7 @@ function Missing(props: DocumentProps & { onNew: () => void }) {
       <div className="page">
         <Notice tone="warn" boxed>
           This config was deleted as version {last.version}
-          {last.created_by_email && ` by ${last.created_by_email}`}. Its history is kept.
+          {authorKnown(last) && ` by ${authorOf(last)}`}. Its history is kept.
         </Notice>
         {access.canEdit && before && (
           <div className="row wrap">

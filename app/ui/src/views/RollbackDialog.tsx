@@ -2,7 +2,7 @@
 import { Button, TextInput } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
+import { useRef, useState } from "react";
 import { rollBack } from "../api/commit";
 import { asProblem } from "../api/problem";
 import { applyChanges, rehearsing, useConfig, useConfigs, useRevision, useRevisions } from "../api/queries";
@@ -36,6 +36,8 @@ export function RollbackDialog({
   const [, address] = useAddress();
   const [comment, setComment] = useState("");
   const actId = useActId();
+  /** The position of the rehearsal that the act goes by; what is sent once more is the same act. */
+  const actedOn = useRef<number | undefined>(undefined);
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const gone = !there || (live.error !== null && asProblem(live.error).status === 404);
@@ -60,14 +62,24 @@ export function RollbackDialog({
     if (current === undefined || !rehearsal.data || busy || moved) return;
     setBusy(true);
     setError(null);
+    actedOn.current ??= rehearsal.data.position;
     try {
-      const done = await rollBack(project, configKey, toVersion, current, { comment: comment.trim(), dryRun: false, actId: actId.id });
+      const done = await rollBack(project, configKey, toVersion, current, {
+        comment: comment.trim(),
+        dryRun: false,
+        actId: actId.id,
+        unchangedSince: actedOn.current,
+      });
       applyChanges(project, [configKey]);
       notifications.show({ message: `${configKey}: version ${done.version} holds the content of version ${toVersion}`, color: "accent" });
       address({ rollback: null, version: null, diff: null }, true);
     } catch (reason) {
-      if (asProblem(reason).isConflict) applyChanges(project, [configKey]);
+      if (asProblem(reason).isConflict) {
+        applyChanges(project, [configKey]);
+        void rehearsal.refetch();
+      }
       actId.answered(reason);
+      if (!asProblem(reason).isAway) actedOn.current = undefined;
       setError(reason);
       setBusy(false);
     }

@@ -7,6 +7,7 @@ import { useMomentPosition, useRevisions, useStanding } from "../api/queries";
 import type { Revision } from "../api/types";
 import { Empty, Failure, Loading, Time } from "../components/basics";
 import { useAddress } from "../lib/address";
+import { authorOf } from "../lib/authors";
 import { isDeletion } from "./CompareView";
 import { useAccess } from "./useCurrentProject";
 
@@ -145,8 +146,8 @@ function Moment({
         {standing && <span className="badge good">{standing}</span>}
         <Checkbox className="end" size="xs" checked={ticked} onChange={onTick} aria-label={`Choose version ${version} to compare`} />
       </div>
-      <div className="muted ellipsis" title={revision.created_by_email ?? undefined}>
-        <Time iso={revision.created_at} /> · {revision.created_by_email ?? "unknown"}
+      <div className="muted ellipsis" title={authorOf(revision)}>
+        <Time iso={revision.created_at} /> · {authorOf(revision)}
       </div>
       {revision.comment && <div className="comment">{revision.comment}</div>}
       <div className="actions">
