@@ -97,8 +97,8 @@ test-faults: $(DEV) ## faults on real servers under load: FAULTS_MINUTES=30 FAUL
 	FAULTS_MINUTES=$(or $(FAULTS_MINUTES),5) FAULTS_SEED=$(FAULTS_SEED) \
 		$(PY) -m pytest -n 0 -s tests/faults $(ARGS)
 
-test-browser: $(DEV) ui ## the management page in a real browser
-	$(PY) -m pytest -n 0 tests/browser $(ARGS)
+test-browser: $(DEV) ui ## the management page in a real browser, with screenshots in test-output/
+	TEST_SCREENSHOTS=1 $(PY) -m pytest -n 0 tests/browser $(ARGS)
 
 # ---- measure -----------------------------------------------------------------
 

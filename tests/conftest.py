@@ -22,7 +22,7 @@ from app.embedded.processes import die_with
 from app.embedded.raft import RaftGroup
 from tests.support.broker import ADDRESS_VARIABLE, CONTROLLER_VARIABLE, Broker
 from tests.support.leaks import LogCollector, collected_logs
-from tests.support.servers import PostgresAddress, RaftAddress, ask
+from tests.support.servers import PostgresAddress, RaftAddress, ask, own_database
 
 # How long an example takes is the machine's, which runs other tests beside: no test hangs on it.
 hypothesis.settings.register_profile(
@@ -69,9 +69,8 @@ def postgres_server() -> PostgresAddress:
 @pytest.fixture
 def database_url() -> Iterator[str]:
     """A fresh, migrated database of this test alone."""
-    name = f"test_{uuid.uuid4().hex}"
-    yield ask("create_database", name)
-    ask("drop_database", name)
+    with own_database() as url:
+        yield url
 
 
 @pytest.fixture

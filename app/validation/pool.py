@@ -120,9 +120,13 @@ class _Worker:
         """End both of its processes at once. Idempotent."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        # Its pipes have to be closed too, or the transport stays until the loop ends.
-        if self._process.stdin is not None:
-            self._process.stdin.close()
+        # Its pipes have to be closed too, or the transport outlives the loop and fails when it is
+        # collected. `wait` alone does not wait for them if the outer process is dead already:
+        # the inner one holds its end until it is scheduled to die.
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        await self._process.stdout.read()
         await self._process.wait()
 
 

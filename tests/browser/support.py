@@ -29,6 +29,8 @@ from playwright.sync_api import (
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = ROOT / "test-output" / "screenshots"
+TAKES_SCREENSHOTS = bool(os.environ.get("TEST_SCREENSHOTS"))
+"""They are for people to look at, no test does; they took a sixth of the tests' processor time."""
 AXE = ROOT / "app" / "ui" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM_ARGS = [
     "--no-sandbox",
@@ -196,7 +198,9 @@ class Person:
         self.expected_statuses.add(409)
 
     def shot(self, name: str) -> None:
-        """Keep what is seen now in both themes, as test output."""
+        """Keep what is seen now in both themes, as test output; only if TEST_SCREENSHOTS is set."""
+        if not TAKES_SCREENSHOTS:
+            return
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         now = self.page.locator("html").get_attribute("data-mantine-color-scheme")
         for scheme in ("dark", "light") if now == "light" else ("light", "dark"):

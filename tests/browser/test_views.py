@@ -38,6 +38,13 @@ def test_the_cluster_page_draws_the_raft_group(ana: Open) -> None:
     assert person.axe() == []
 
 
+def test_the_theme_follows_the_machines_at_once(ana: Open) -> None:
+    person = ana("/projects")
+    for scheme in ("dark", "light", "dark"):
+        person.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
+        expect(person.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_no_view_has_accessibility_violations(filled: str, ana: Open, scheme: str) -> None:
     person = ana("/projects", color_scheme=scheme)

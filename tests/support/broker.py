@@ -200,7 +200,11 @@ def database_of(url: str, database: str) -> str:
 
 def _hold(folder: Path) -> IO[str]:
     file = (folder / "lock").open("a")
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise
     return file
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,3 +52,13 @@ def ask(what: str, name: str = "") -> Any:
     if "error" in answer:
         raise RuntimeError(f"{what}: {answer['error']}")
     return answer["result"]
+
+
+@contextmanager
+def own_database() -> Iterator[str]:
+    """A fresh, migrated database of whoever asks alone; dropped afterwards."""
+    name = f"test_{uuid.uuid4().hex}"
+    try:
+        yield ask("create_database", name)
+    finally:
+        ask("drop_database", name)

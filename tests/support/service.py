@@ -121,14 +121,14 @@ def settings_for(database_url: str, nats_url: str, stream: str) -> Settings:
 
 @asynccontextmanager
 async def run_web(
-    settings: Settings, hashing: PasswordHashing | None = None
+    settings: Settings, hashing: PasswordHashing | None = None, shutdown_timeout: float = 1.0
 ) -> AsyncIterator[tuple[web.Application, str]]:
     """One web process's application, served on a free port of the loopback.
 
     Its passwords cost next to nothing unless `hashing` says otherwise: with the product's own
     hash the sign-in that every test begins with takes a fifth of a second of both cores.
     """
-    runner = await start_runner(settings, shutdown_timeout=1.0)
+    runner = await start_runner(settings, shutdown_timeout=shutdown_timeout)
     try:
         async with PasswordPool(hashing or PasswordHashing(CHEAP_PARAMETERS)) as passwords:
             runner.app[SERVICES].passwords = passwords

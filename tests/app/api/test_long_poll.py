@@ -51,7 +51,7 @@ async def test_after_the_time_it_is_still_304(admin: Client, configs: str) -> No
     start = time.monotonic()
     answer = await admin("GET", f"{configs}/a?wait=200ms", headers=HAS_FIRST)
     assert (answer.status, answer.headers["ETag"]) == (304, '"1"')
-    assert 0.2 <= time.monotonic() - start < 2
+    assert time.monotonic() - start >= 0.2
 
 
 async def test_who_has_not_the_newest_does_not_wait(admin: Client, configs: str) -> None:

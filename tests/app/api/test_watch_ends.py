@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -34,13 +33,11 @@ async def named_key(service: Service, configs: str, prefix: str | None = None) -
     return service.anonymous.with_headers(**{"X-API-Key": plain})
 
 
-async def ended(stream: Stream, within_s: float = 5.0) -> float:
-    """Read to the end; how long it took."""
-    start = time.monotonic()
-    async with asyncio.timeout(within_s):
+async def ended(stream: Stream) -> None:
+    """Read to the end, which only word of it brings: no timer looks for streams to end."""
+    async with asyncio.timeout(30):
         async for _ in stream:
             pass
-    return time.monotonic() - start
 
 
 async def test_a_revoked_key_ends_its_streams_and_no_others(
@@ -56,7 +53,8 @@ async def test_a_revoked_key_ends_its_streams_and_no_others(
             "UPDATE api_keys SET revoked_at = now() WHERE key_hash = $1",
             hash_api_key(revoked.headers["X-API-Key"]),
         )
-        assert max(await ended(one), await ended(two)) < 1.0
+        await ended(one)
+        await ended(two)
         await put(admin, configs, "a", 1)
         assert (await other.next()).data["key"] == "a"
     assert (await revoked("GET", watch_of(configs))).status == 401
@@ -71,7 +69,7 @@ async def test_a_deleted_project_ends_its_streams(
         await service.app[SERVICES].pool.execute(
             "DELETE FROM projects WHERE id = $1", configs.split("/")[3]
         )
-        assert await ended(stream) < 1.0
+        await ended(stream)
 
 
 async def test_a_key_with_a_prefix_hears_of_nothing_beside_it(
@@ -98,15 +96,14 @@ async def test_a_stopped_process_ends_its_streams_at_once_and_another_goes_on(
     service: Service, admin: Client, configs: str
 ) -> None:
     async with run_web(service.settings) as (_, elsewhere):
-        async with asyncio.timeout(30):
-            async with run_web(service.settings) as (_, base_url):
+        # The runner would wait 600 s for a handler.
+        async with asyncio.timeout(60):
+            async with run_web(service.settings, shutdown_timeout=600) as (_, base_url):
                 client = Client(admin.session, base_url, admin.headers)
                 manager = watching(client, watch_of(configs))
                 stream = await manager.__aenter__()
                 await put(admin, configs, "a", 1)
                 await stream.next()
-                start = time.monotonic()
-            assert time.monotonic() - start < 1.0  # the runner would wait 1 s for a handler
         await ended(stream)
         await manager.__aexit__(None, None, None)
         await put(admin, configs, "a", 2)

@@ -7,10 +7,14 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from app.tables import access, keys, projects, schemas, sessions, users
 from tests.support.plans import PLANS, Statements, planned, reading_more
 from tests.support.rows import insert_project, insert_user
+from tests.support.servers import own_database
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 LIMIT = 51
 MOST_ROWS = 4 * LIMIT
@@ -87,12 +91,12 @@ STATEMENTS: Statements = {
 }
 
 
-@pytest.fixture(params=PLANS)
-async def connection(
-    database_url: str, request: pytest.FixtureRequest
-) -> AsyncIterator[asyncpg.Connection]:
-    async with planned(database_url, request.param, STATEMENTS, _fill) as connection:
-        yield connection
+# Shared by the module's tests, which only read: to fill the tables takes a hundred times as long.
+@pytest_asyncio.fixture(params=PLANS, scope="module", loop_scope="module")
+async def connection(request: pytest.FixtureRequest) -> AsyncIterator[asyncpg.Connection]:
+    with own_database() as url:
+        async with planned(url, request.param, STATEMENTS, _fill) as connection:
+            yield connection
 
 
 async def test_what_others_have_is_not_read(connection: asyncpg.Connection) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from app.tables import changes, history, watch
 from projections import follower
@@ -21,6 +22,9 @@ from tests.support.plans import (
     rows_read_by,
 )
 from tests.support.rows import insert_project, insert_user
+from tests.support.servers import own_database
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = 51
@@ -71,12 +75,12 @@ async def _fill(connection: asyncpg.Connection) -> None:
         first += revisions + 1
 
 
-@pytest.fixture(params=PLANS)
-async def connection(
-    database_url: str, request: pytest.FixtureRequest
-) -> AsyncIterator[asyncpg.Connection]:
-    async with planned(database_url, request.param, statements(), _fill) as connection:
-        yield connection
+# Shared by the module's tests, which only read: to fill the tables takes a hundred times as long.
+@pytest_asyncio.fixture(params=PLANS, scope="module", loop_scope="module")
+async def connection(request: pytest.FixtureRequest) -> AsyncIterator[asyncpg.Connection]:
+    with own_database() as url:
+        async with planned(url, request.param, statements(), _fill) as connection:
+            yield connection
 
 
 def statements() -> Statements:

@@ -206,6 +206,25 @@ async def test_a_worker_killed_while_idle_is_not_noticed(pool: ValidatorPool) ->
     assert len(await pool.validate(STRING, b"1", tenant="a")) == 1
 
 
+async def test_closing_waits_for_the_pipe_of_a_worker_that_died_before() -> None:
+    """Race: the event loop was closed first, and the pipe's transport failed when it was collected.
+
+    Method: the test holds the pipe, as the inner process does until it is scheduled to die.
+    """
+    async with ValidatorPool(workers=1, prewarm=True) as pool:
+        (worker,) = pool._idle
+        held = os.open(f"/proc/{worker.pid}/fd/1", os.O_WRONLY)
+        os.kill(worker.pid, signal.SIGKILL)
+        await until(lambda: worker._process.returncode is not None)
+        closing = asyncio.create_task(pool.close())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        early = closing.done()
+        os.close(held)
+        await closing
+    assert not early
+
+
 async def test_a_worker_killed_while_it_reads_a_request_is_given_up() -> None:
     """Race: it took the request with it, and the next one waited for it in vain.
 
