@@ -6,8 +6,8 @@ import type { Config } from "../api/types";
 import { Dialog } from "../components/Dialog";
 import { Badge, Failure, Loading, Notice, ReasonedButton } from "../components/basics";
 import { JsonEditor } from "../editor/JsonEditor";
+import { STILL_CHECKING, useIssues } from "../editor/useIssues";
 import type { Draft } from "../lib/drafts";
-import { findIssues } from "../lib/ijson";
 import { formatJson, summarize, tryParse, type Json } from "../lib/json";
 import { merge3, type Conflict, type Side } from "../lib/merge3";
 import { isDeletion } from "./CompareView";
@@ -123,22 +123,26 @@ function Merge({
     () => (mine ? merge3(base, live.content, mine.value, (pointer) => sides[pointer] ?? "mine") : null),
     [base, live.content, mine, sides],
   );
-  const text = edited ?? (merged?.value === undefined ? draft.text : formatJson(merged.value));
-  const issues = useMemo(() => findIssues(text), [text]);
+  const made = useMemo(() => (merged?.value === undefined ? draft.text : formatJson(merged.value)), [merged, draft.text]);
+  const text = edited ?? made;
+  const verdict = useIssues(text, null, true);
+  const { issues } = verdict;
   const open = (merged?.conflicts ?? []).filter((each) => sides[each.pointer] === undefined);
   const reason =
     issues.length > 0
       ? (issues[0]?.message ?? null)
       : open.length > 0
         ? `Choose a side for ${open.length === 1 ? "the conflict" : `${open.length} conflicts`} first`
-        : null;
+        : verdict.text !== text
+          ? STILL_CHECKING
+          : null;
 
   return (
     <div className="stack">
       <div className="three">
-        <Pane title={draft.baseVersion === 0 ? "Before: nothing" : `Before: version ${draft.baseVersion}`} text={base === undefined ? "" : formatJson(base)} />
-        <Pane title={`Theirs: version ${live.version}`} text={formatJson(live.content)} />
-        <Pane title="Mine" text={mine ? formatJson(mine.value) : draft.text} />
+        <Pane title={draft.baseVersion === 0 ? "Before: nothing" : `Before: version ${draft.baseVersion}`} content={base} />
+        <Pane title={`Theirs: version ${live.version}`} content={live.content} />
+        <Pane title="Mine" content={mine?.value} otherwise={draft.text} />
       </div>
       {merged ? (
         <div className="row wrap">
@@ -200,7 +204,9 @@ function Merge({
   );
 }
 
-function Pane({ title, text }: { title: string; text: string }) {
+/** `otherwise` is shown where there is no content. */
+function Pane({ title, content, otherwise = "" }: { title: string; content: Json | undefined; otherwise?: string }) {
+  const text = useMemo(() => (content === undefined ? otherwise : formatJson(content)), [content, otherwise]);
   return (
     <section className="pane" aria-label={title}>
       <header>
