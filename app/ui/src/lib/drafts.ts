@@ -4,7 +4,21 @@
  * session that ends loses a letter. Only a commit or a discard removes it.
  */
 import { useCallback, useSyncExternalStore } from "react";
+import type { Side } from "./merge3";
 import { Store } from "./store";
+
+/** What was chosen and typed in a merge that is not ended. */
+export type BegunMerge = {
+  version: number;
+  /** The text of that version: the merge stays one with it, whatever comes in meanwhile. */
+  theirs: string;
+  /** By pointer. */
+  sides: Record<string, Side>;
+  /** The result, if it was edited. */
+  edited: string | null;
+  /** The draft's own text was edited since: that is not in the result. */
+  overtaken: boolean;
+};
 
 export type Draft = {
   op: "put" | "delete";
@@ -15,7 +29,13 @@ export type Draft = {
   schemaId?: string | null;
   comment: string;
   savedAt: string;
+  merge?: BegunMerge;
 };
+
+/** What becomes of a merge when the text that it is of is edited. */
+export function overtaken(merge: BegunMerge | undefined, edited: boolean): BegunMerge | undefined {
+  return merge && edited && merge.edited !== null ? { ...merge, overtaken: true } : merge;
+}
 
 const PREFIX = "guardian:draft:";
 /** As long as letters come, they are written down only now and then: all of the text each time. */

@@ -12,7 +12,7 @@ import { STILL_CHECKING, useIssues } from "../editor/useIssues";
 import type { FormHandle } from "../form/FormView";
 import { useRefusals } from "../form/useRefusals";
 import { useAddress } from "../lib/address";
-import { draftTrouble, useDraft, type Draft } from "../lib/drafts";
+import { draftTrouble, overtaken, useDraft, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import type { Issue } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
@@ -78,6 +78,7 @@ export function ConfigEditor(props: Props) {
       baseVersion: draft?.baseVersion ?? live?.version ?? 0,
       schemaId: draft?.schemaId,
       comment: draft?.comment ?? "",
+      merge: overtaken(draft?.merge, changes.text !== undefined && changes.text !== draft?.text),
       ...changes,
       savedAt: new Date().toISOString(),
     };
@@ -236,8 +237,9 @@ export function ConfigEditor(props: Props) {
           configKey={configKey}
           live={live}
           draft={draft}
+          onKeep={(merge) => save({ ...draft, merge })}
           onMerged={(merged, version, op = "put") => {
-            change({ op, text: merged, baseVersion: version });
+            change({ op, text: merged, baseVersion: version, merge: undefined });
             address({ merge: null }, true);
           }}
           onTheirs={() => {

@@ -11,7 +11,7 @@ import { ConfirmTyped } from "../components/ConfirmTyped";
 import { JsonEditor } from "../editor/JsonEditor";
 import { STILL_CHECKING, useIssues } from "../editor/useIssues";
 import { useAddress } from "../lib/address";
-import { useDraft, type Draft } from "../lib/drafts";
+import { overtaken, useDraft, type BegunMerge, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, tryParse } from "../lib/json";
 import { dropDraft } from "./drop";
@@ -62,10 +62,10 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
   const reason =
     readOnly ??
     (!changed ? "Nothing has changed" : issues.length > 0 ? (issues[0]?.message ?? null) : behind ? `Version ${schema.version} came in meanwhile: merge it first` : verdict.text !== text ? STILL_CHECKING : null);
-  const change = (next: string, baseVersion = draft?.baseVersion ?? schema.version) => {
+  const change = (next: string, baseVersion = draft?.baseVersion ?? schema.version, merge = overtaken(draft?.merge, next !== draft?.text)) => {
     setText(next);
-    if (next === saved) discard();
-    else save({ op: "put", text: next, baseVersion, comment: "", savedAt: new Date().toISOString() });
+    if (next === saved && merge === undefined) discard();
+    else save({ op: "put", text: next, baseVersion, comment: "", savedAt: new Date().toISOString(), merge });
   };
   const drop = () => dropDraft(user, SCHEMA_DRAFTS, schema.id, schema.name);
   const review = () => reason === null && (address({ review: "" }), true);
@@ -100,7 +100,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
               <strong>Version {schema.version}</strong> came in while you edited version {draft?.baseVersion}. What you typed is untouched.
             </span>
             <Button size="compact-xs" onClick={() => address({ merge: "" })}>
-              Merge
+              {draft?.merge ? "Go on with the merge" : "Merge"}
             </Button>
           </div>
         </Notice>
@@ -159,8 +159,10 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
         <SchemaMerge
           schema={schema}
           draft={draft}
+          onKeep={(merge) => save({ ...draft, merge })}
           onMerged={(merged, version) => {
-            change(merged, version);
+            discard();
+            if (merged !== saved) save({ ...draft, text: merged, baseVersion: version, merge: undefined });
             address({ merge: null }, true);
           }}
           onTheirs={() => {
@@ -199,6 +201,7 @@ function SchemaMerge({
 }: {
   schema: Schema;
   draft: Draft;
+  onKeep: (merge: BegunMerge) => void;
   onMerged: (text: string, version: number) => void;
   onTheirs: () => void;
   onClose: () => void;
