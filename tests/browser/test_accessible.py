@@ -53,6 +53,43 @@ DIALOGS = {
 }
 
 
+def test_what_the_search_finds_is_told_to_who_does_not_see_it(
+    admin: Api, project: str, ana: Open
+) -> None:
+    for key in ("limit.eu", "limit.us", "web"):
+        admin.put(project, key, 1)
+    person = ana(f"/p/{project}/configs")
+    expect(person.page.get_by_text("3 configs")).to_be_visible()
+    person.page.keyboard.press("/")
+    field = person.page.get_by_role("combobox", name="Search keys and content")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-expanded", "false")
+    person.page.keyboard.type("limit")
+    told = person.page.get_by_role("status", name="Search")
+    expect(told).to_have_text("2 found")
+    expect(field).to_have_attribute("aria-expanded", "true")
+    person.page.keyboard.press("ArrowDown")
+    marked = person.page.locator("[role=option][data-combobox-selected]")
+    expect(field).to_have_attribute("aria-activedescendant", str(marked.get_attribute("id")))
+    person.shot("search-found")
+    assert person.axe() == []
+    person.page.keyboard.type("less")
+    expect(told).to_have_text("Nothing found")
+
+
+def test_the_focus_is_seen_in_every_text(admin: Api, project: str, ana: Open) -> None:
+    # A text that is only read has no other sign of it than a caret.
+    admin.put(project, "limit", {"daily": 1})
+    admin.put(project, "limit", {"daily": 2}, 1)
+    for address, label in (("?version=1", "limit, version 1"), ("?diff=1..2", "version 2")):
+        person = ana(f"/p/{project}/configs/limit{address}")
+        text = person.editor(re.compile(label)).last
+        text.focus()
+        expect(text).to_be_focused()
+        ring = text.evaluate("each => getComputedStyle(each.closest('.cm-editor')).outlineStyle")
+        assert ring == "solid"
+
+
 def _focus_is_in(dialog: Locator) -> bool:
     return bool(dialog.evaluate("dialog => dialog.contains(document.activeElement)"))
 

@@ -77,7 +77,7 @@ def test_enter_before_the_configs_are_loaded_opens_the_hit_when_they_are(
     person.page.route("**/configs?limit=*", lambda route: held.append(route))
     person.open(f"/p/{project}/configs")
     person.page.get_by_label("Search keys and content").fill("limits")
-    expect(person.page.get_by_text("Still loading")).to_be_visible()
+    expect(person.page.get_by_role("listbox", name="Found")).to_contain_text("Still loading")
     person.page.keyboard.press("Enter")
     for route in held:
         route.continue_()
@@ -123,15 +123,14 @@ def test_a_name_that_is_typed_before_the_plan_is_shown_is_kept(
     assert admin.content(project, "limit") == 1
 
 
-@pytest.mark.parametrize("where", ["config", "bound config", "schema", "merge"])
+@pytest.mark.parametrize("where", ["config", "schema", "merge"])
 def test_no_letter_makes_the_page_read_a_large_text(
     admin: Api, project: str, ana: Open, where: str
 ) -> None:
     # Goal: typing into 200 KB stays quick. Method: not time, but how much of the text the thread
     # that draws the page reads; it once was all of it, several times after each letter.
     schema = admin.make_schema(f"large {project}", {"$defs": _large()}, project)
-    bound = schema if where == "bound config" else None
-    admin.put(project, "large", _large(), schema_id=bound)
+    admin.put(project, "large", _large())
     person = ana("/projects")
     person.page.add_init_script(COUNT_READ_LETTERS)
     person.open(f"/p/{project}/{f'schemas/{schema}' if where == 'schema' else 'configs/large'}")
@@ -155,9 +154,7 @@ def test_no_letter_makes_the_page_read_a_large_text(
         person.page.keyboard.insert_text(" ")
     read = person.page.evaluate("window.readOfLarge") - before
     size = len(json.dumps(_large(), indent=2))
-    # What a schema suggests is looked for when the hand rests; on a busy machine it may seem to.
-    most = LETTERS // 4 * size if where == "bound config" else size
-    assert read < most, f"{read} letters were read for {LETTERS} typed, of {size}"
+    assert read < size, f"{read} letters were read for {LETTERS} typed, of {size}"
     if where == "merge":
         return
     # What cannot be committed is still said, and no unchecked letter can be reviewed.
