@@ -13,6 +13,8 @@ export default defineConfig({
     manifest: true,
     chunkSizeWarningLimit: 900,
   },
+  // A worker fetches what only some documents need when it is needed, as the page does.
+  worker: { format: "es" },
   server: {
     proxy: Object.fromEntries(
       ["/v1", "/healthz", "/readyz", "/openapi.json", "/docs"].map((path) => [

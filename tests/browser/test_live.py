@@ -300,3 +300,33 @@ def test_a_config_that_was_deleted_while_it_was_reviewed_is_no_dead_end(
     expect(dialog).to_have_count(0)
     kept = admin("GET", path)
     assert (kept["content"], kept["schema_id"]) == ({"daily": 2}, schema)
+
+
+def test_a_project_that_goes_while_somebody_works_in_it_is_told(
+    admin: Api, project: str, someone: Callable[..., Person]
+) -> None:
+    # The page once showed it as if nothing were, and never asked for the watch again.
+    email, password = f"gone-{project}@example.org", "a password that is long"
+    user = admin.make_user(email, password)
+    role = f"/v1/projects/{project}/roles/{user}"
+    admin("PUT", role, {"role_level": "editor"})
+    admin.put(project, "limit", {"daily": 1})
+    person = someone()
+    person.expected_statuses.update({403, 404})
+    person.sign_in(f"/p/{project}/configs/limit", email, password)
+    is_live = person.page.get_by_text("Live", exact=True)
+    expect(is_live).to_be_visible()
+    person.type_document('{"daily": 2}')
+    told = person.page.get_by_role("status").filter(has_text="not a member of it any more")
+    admin("DELETE", role)
+    expect(told).to_be_visible()
+    expect(person.editor()).to_contain_text('{"daily": 2}')
+    person.shot("project-gone")
+    assert person.axe() == []
+    admin("PUT", role, {"role_level": "viewer"})
+    expect(told).to_have_count(0)
+    expect(is_live).to_be_visible()
+    expect(person.page.get_by_text("You are a viewer of this project")).to_be_visible()
+    admin("DELETE", f"/v1/projects/{project}")
+    expect(told).to_be_visible()
+    expect(person.editor()).to_contain_text('{"daily": 2}')

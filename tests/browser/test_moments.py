@@ -72,7 +72,7 @@ def test_search_and_keys_stay_at_the_moment(project: str, moment: int, ana: Open
     person.page.keyboard.press("/")
     search = person.page.get_by_label("Search keys and content")
     search.fill("later")
-    expect(person.page.get_by_text("Nothing found")).to_be_visible()
+    expect(person.page.get_by_role("status", name="Search")).to_have_text("Nothing found")
     search.fill("2000")
     person.page.get_by_role("option", name=re.compile("limit")).click()
     expect(person.editor(re.compile("^limit, version 2"))).to_contain_text("2000")
@@ -107,7 +107,8 @@ def test_a_search_at_no_moment_says_that_nothing_could_be_read(project: str, ana
     person.expected_statuses.add(400)
     person.open(f"/p/{project}/configs?at=yesterday")
     person.page.get_by_label("Search keys and content").fill("limit")
-    expect(person.page.get_by_text("What there is could not be read")).to_be_visible()
+    told = person.page.get_by_role("status", name="Search")
+    expect(told).to_have_text("What there is could not be read")
 
 
 def test_the_time_of_a_moment_is_shown_once_it_is_known_and_tabbing_past_changes_nothing(

@@ -213,6 +213,36 @@ def test_superusers_set_a_password_and_end_the_sign_ins(
     expect(person.button(f"Set password of {admin.email}")).to_have_count(0)
 
 
+def test_nobody_becomes_a_superuser_by_one_click(admin: Api, ana: Open) -> None:
+    email = _address()
+    user = admin.make_user(email, "a first long password")
+
+    def is_superuser() -> bool:
+        users = admin("GET", "/v1/users?limit=500")["items"]
+        return bool(next(each["is_superuser"] for each in users if each["id"] == user))
+
+    person = ana("/users")
+    row = person.page.get_by_role("listitem").filter(has_text=email)
+    act = row.locator("label, button", has_text="superuser").first
+    for given in (True, False):
+        act.click()
+        dialog = person.page.get_by_role("dialog", name=re.compile(re.escape(email)))
+        expect(dialog).to_contain_text(
+            "may do everything" if given else "no longer see other projects"
+        )
+        confirm = dialog.get_by_role("button", name=re.compile("superuser$|right away$"))
+        expect(confirm).to_be_disabled()
+        assert is_superuser() is not given
+        person.shot(f"superuser-{'given' if given else 'taken'}")
+        assert person.axe() == []
+        dialog.get_by_label(re.compile("^Type ")).fill(email)
+        confirm.click()
+        expect(dialog).to_have_count(0)
+        expect(row.locator(".badge", has_text="superuser")).to_have_count(1 if given else 0)
+        expect(row.get_by_role("button", name=re.compile("superuser"))).to_be_focused()
+        assert is_superuser() is given
+
+
 def test_who_is_no_superuser_is_told_whom_to_ask(admin: Api, someone: Open) -> None:
     email, password = _address(), "a member's long password"
     admin.make_user(email, password)

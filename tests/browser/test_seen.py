@@ -260,3 +260,65 @@ def test_a_name_that_cannot_be_typed_is_confirmed_by_its_codes(admin: Api, ana: 
     asked.fill(r"Shop\u202e  of\u200bana")
     dialog.get_by_role("button", name="Delete this project").click()
     expect(person.page).to_have_url(re.compile("/projects$"))
+
+
+@pytest.mark.parametrize("kind", ["config", "schema"])
+def test_a_merge_that_is_put_off_is_there_again(
+    admin: Api, project: str, ana: Open, kind: str
+) -> None:
+    # "Decide later", and a reload, once dropped the sides that were chosen and the edited result.
+    schema = admin.make_schema(f"merged {project}", {"title": "a", "description": "a"}, project)
+    admin.put(project, "limit", {"title": "a", "description": "a"})
+
+    def commit(text: str, version: int) -> None:
+        content = {"title": text, "description": text}
+        if kind == "config":
+            admin.put(project, "limit", content, version)
+        else:
+            condition = {"If-Match": f'"{version}"'}
+            admin("PUT", f"/v1/schemas/{schema}", {"schema": content}, condition)
+
+    where = "configs/limit" if kind == "config" else f"schemas/{schema}"
+    label = re.compile("^Content of" if kind == "config" else "^Schema merged")
+    person = ana(f"/p/{project}/{where}")
+    expect(person.editor(label)).to_be_visible()
+    if kind == "config":
+        expect(person.page.get_by_text("Live", exact=True)).to_be_visible()
+    person.type_document('{"title": "mine", "description": "mine"}', label)
+    commit("theirs", 1)
+    if kind == "schema":
+        person.page.reload()
+    person.button("Merge").click()
+    dialog = person.page.get_by_role("dialog")
+    for name in ("/title", "/description"):
+        side = dialog.get_by_role("radiogroup", name=f"Which side for {name}")
+        side.get_by_text("Theirs" if name == "/title" else "Mine").click()
+    edited = '{"title": "both", "description": "mine"}'
+    person.type_document(edited, "Result of the merge")
+    dialog.get_by_role("button", name="Decide later").click()
+    expect(dialog).to_have_count(0)
+    again = person.button(re.compile("^(Merge|Go on with the merge)$"))
+    # A version that comes in meanwhile waits for its turn.
+    commit("newer", 2)
+    person.page.reload()
+    again.click()
+    result = dialog.get_by_label("Result of the merge")
+    expect(result).to_contain_text(edited)
+    expect(dialog.get_by_role("radio", name="Theirs", checked=True)).to_have_count(1)
+    expect(dialog).to_contain_text("Version 3 came in meanwhile")
+    person.shot(f"merge-again-{kind}")
+    assert person.axe() == []
+    dialog.get_by_role("button", name="Close the merge").click()
+    # What is typed into the edit itself after that is in no result: which one counts is asked.
+    person.type_document('{"title": "mine", "description": "since"}', label)
+    again.click()
+    go_on = dialog.get_by_role("button", name="Go on editing on version 2")
+    expect(go_on).to_have_accessible_description(re.compile("what becomes of the result"))
+    expect(result).to_contain_text(edited)
+    dialog.get_by_role("button", name="Keep the result as I edited it").click()
+    go_on.click()
+    expect(dialog).to_have_count(0)
+    expect(person.editor(label)).to_contain_text(edited)
+    again.click()
+    expect(dialog.get_by_role("heading", name=re.compile("Merge version 3"))).to_be_visible()
+    assert dialog.get_by_role("radio", checked=True).count() == 0

@@ -63,10 +63,16 @@ export function useLiveProject(project: string): void {
     if (!ready) return;
     const name = keys.configs(project, null);
     const from = client.getQueryData<ConfigList>(name)?.position ?? 0;
-    return watchProject(project, from, (change) => {
+    const apply = (change: WatchEvent) => {
       client.setQueryData<ConfigList>(name, (data) => data && applyChange(project, data, change));
       applyChanges(project, [change.key]);
       for (const listener of listeners) listener(change);
-    });
+    };
+    // Whether the project is there, and what one may do in it, is asked anew.
+    const askAnew = () => {
+      void client.invalidateQueries({ queryKey: keys.project(project), exact: true });
+      void client.invalidateQueries({ queryKey: keys.projects, exact: true });
+    };
+    return watchProject(project, from, apply, askAnew);
   }, [project, ready]);
 }

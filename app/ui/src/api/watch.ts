@@ -32,6 +32,7 @@ class Watch {
     private readonly project: string,
     from: number,
     private readonly onChange: (change: WatchEvent) => void,
+    private readonly onAccess: () => void,
   ) {
     this.#last = from;
     document.addEventListener("visibilitychange", this.#visibility);
@@ -63,6 +64,7 @@ class Watch {
 
   async #run(): Promise<void> {
     let failures = 0;
+    let refused = false;
     while (!this.#stopped) {
       if (document.hidden && failures > 0) {
         live.set("paused");
@@ -73,13 +75,18 @@ class Watch {
       try {
         await this.#stream(() => {
           failures = 0;
+          if (refused) this.onAccess();
+          refused = false;
         });
         failures = Math.max(failures, document.hidden ? 1 : 0);
       } catch (error) {
         if (this.#stopped) return;
         failures += 1;
         const problem = asProblem(error);
-        if (problem.status === 401 || problem.status === 403 || problem.status === 404) {
+        // The project was deleted, or one's role in it; that may come back, too.
+        refused = problem.status === 403 || problem.status === 404;
+        if (refused) this.onAccess();
+        if (problem.status === 401) {
           live.set("interrupted");
           await this.#pause(null);
         }
@@ -143,7 +150,9 @@ export function watchProject(
   project: string,
   from: number,
   onChange: (change: WatchEvent) => void,
+  /** It is refused, or not any more. */
+  onAccess: () => void,
 ): () => void {
-  const watch = new Watch(project, from, onChange);
+  const watch = new Watch(project, from, onChange, onAccess);
   return () => watch.stop();
 }

@@ -64,6 +64,8 @@ export function JsonEditor({
 }) {
   const host = useRef<HTMLDivElement>(null);
   const view = useRef<EditorView | null>(null);
+  /** The text that the editor is known to hold: it need not be made of its lines after each letter. */
+  const held = useRef(value);
   const changed = useRef(onChange);
   const parts = useRef({ assist: new Compartment(), access: new Compartment(), past: new Compartment() });
 
@@ -108,7 +110,9 @@ export function JsonEditor({
             indentWithTab,
           ]),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) changed.current?.(update.state.doc.toString());
+            if (!update.docChanged) return;
+            held.current = update.state.doc.toString();
+            changed.current?.(held.current);
           }),
         ],
       }),
@@ -128,7 +132,7 @@ export function JsonEditor({
   });
   useLayoutEffect(() => {
     const editor = view.current;
-    if (!editor || editor.state.doc.toString() === value) return;
+    if (!editor || held.current === value) return;
     editor.dispatch({ changes: { from: 0, to: editor.state.doc.length, insert: value } });
   }, [value]);
 
@@ -145,8 +149,9 @@ export function JsonEditor({
   }, [base]);
 
   useEffect(() => {
-    view.current?.dispatch({
-      effects: parts.current.assist.reconfigure(assist && !readOnly ? assist.extension() : []),
+    const editor = view.current;
+    editor?.dispatch({
+      effects: parts.current.assist.reconfigure(assist && !readOnly ? assist.extension(editor.state.doc.length) : []),
     });
   }, [assist, readOnly]);
 

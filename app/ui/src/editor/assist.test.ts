@@ -4,6 +4,7 @@ import type { EditorView } from "@codemirror/view";
 import { describe, expect, it } from "vitest";
 import { parseJson } from "../lib/json";
 import { SchemaAssist } from "./assist";
+import { findViolations } from "./schemaCheck";
 
 /** The document after the one suggestion that begins so was taken, where the bar stands. */
 async function taken(schema: string, marked: string, label: string): Promise<string> {
@@ -57,10 +58,10 @@ describe("the page's own check", () => {
     ['{"enum":[1.0]}', "1"],
     ['{"maximum":1e3}', "1000"],
   ])("%s accepts %s", async (schema, text) => {
-    expect(await new SchemaAssist(parseJson(schema)).validate(text)).toEqual([]);
+    expect(await findViolations(text, schema)).toEqual([]);
   });
 
   it("holds a limit that is written in another way", async () => {
-    expect(await new SchemaAssist(parseJson('{"maximum":1e3}')).validate("1001")).toHaveLength(1);
+    expect(await findViolations("1001", '{"maximum":1e3}')).toHaveLength(1);
   });
 });

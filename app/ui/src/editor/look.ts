@@ -16,7 +16,7 @@ const colours = HighlightStyle.define([
 
 const look = EditorView.theme({
   "&": { backgroundColor: "transparent", color: "inherit" },
-  "&.cm-focused": { outline: "none" },
+  "&.cm-focused": { outline: "1px solid var(--mantine-color-accent-6)", outlineOffset: "-1px" },
   ".cm-scroller": { fontFamily: "var(--g-mono)", lineHeight: "1.25rem" },
   ".cm-content": { caretColor: "var(--mantine-color-text)", padding: "8px 0" },
   ".cm-cursor": { borderLeftColor: "var(--mantine-color-text)" },

@@ -1,66 +1,72 @@
-/** What is wrong with the text: at once what the page can tell, a moment later what the service says. */
-import { useEffect, useState } from "react";
+/** What is wrong with the text: soon what the page can tell, a moment later what the service says. */
+import { useEffect, useMemo, useState } from "react";
 import { request, url } from "../api/client";
-import { documentOf } from "../api/document";
 import { asProblem } from "../api/problem";
 import type { Schema, Validation } from "../api/types";
-import { findIssues, type Issue } from "../lib/ijson";
+import { MAX_CONTENT_BYTES, type Issue } from "../lib/ijson";
 import { placeViolations } from "../lib/places";
-import type { SchemaAssist } from "./assist";
+import { checks } from "./checks";
 
 const ASK_AFTER_MS = 350;
 
+/** Why nothing can be done with a text that has no verdict yet. */
+export const STILL_CHECKING = "Still checking what you typed";
+
 export type Verdict = {
-  issues: Issue[];
+  issues: readonly Issue[];
   /** The text that they are about; an older one while typing. */
   text: string;
   /** Who says so: the page's own check or the service. */
   by: "page" | "service";
 };
 
-export function useIssues(
-  text: string,
-  schema: Schema | null,
-  assist: SchemaAssist | null,
-  enabled: boolean,
-): Verdict {
-  const [verdict, setVerdict] = useState<Verdict>({ issues: [], text: "", by: "page" });
+/** Always the same one: an editor that has none to show is not told so after each letter. */
+const NONE: readonly Issue[] = [];
+
+export function useIssues(text: string, schema: Schema | null, enabled: boolean): Verdict {
+  const [verdict, setVerdict] = useState<Verdict>({ issues: NONE, text: "", by: "page" });
+  const bound = useMemo(() => schema && { id: schema.id, text: JSON.stringify(schema.schema) }, [schema]);
   useEffect(() => {
     if (!enabled) {
-      setVerdict({ issues: [], text, by: "page" });
-      return;
-    }
-    const own = findIssues(text);
-    if (own.length > 0 || !schema) {
-      setVerdict({ issues: own, text, by: "page" });
+      setVerdict({ issues: NONE, text, by: "page" });
       return;
     }
     const abort = new AbortController();
-    let answered = false;
-    void assist?.validate(text).then((issues) => {
-      if (!abort.signal.aborted && !answered) setVerdict({ issues, text, by: "page" });
-    });
-    const timer = setTimeout(() => {
-      request<Validation>("POST", url`/v1/schemas/${schema.id}/validate`, {
-        rawBody: `{"content":${documentOf(text)}}`,
-        signal: abort.signal,
-      })
-        .then(({ data }) => {
-          answered = true;
-          setVerdict({ issues: placeViolations(text, data.errors), text, by: "service" });
-        })
-        .catch((error: unknown) => {
-          // Without an answer the page's own word stands; the review asks again.
-          if (asProblem(error).status === 422 && !abort.signal.aborted) {
-            answered = true;
-            setVerdict({ issues: [{ from: 0, to: 1, message: asProblem(error).message }], text, by: "service" });
-          }
-        });
-    }, ASK_AFTER_MS);
-    return () => {
-      clearTimeout(timer);
-      abort.abort();
+    const tell = (issues: readonly Issue[], by: Verdict["by"]) => {
+      if (!abort.signal.aborted) setVerdict({ issues: issues.length === 0 ? NONE : issues, text, by });
     };
-  }, [text, schema, assist, enabled]);
+    void judge(text, bound, abort.signal, tell);
+    return () => abort.abort();
+  }, [text, bound, enabled]);
   return verdict;
+}
+
+async function judge(
+  text: string,
+  schema: { id: string; text: string } | null,
+  signal: AbortSignal,
+  tell: (issues: readonly Issue[], by: Verdict["by"]) => void,
+): Promise<void> {
+  const rested = new Promise((done) => setTimeout(done, ASK_AFTER_MS));
+  const own = await checks.find({ text, limit: MAX_CONTENT_BYTES, schema: null }, signal);
+  if (schema === null || own.document === null) return tell(own.issues, "page");
+  let answered = false;
+  const sooner = checks.find({ text, limit: MAX_CONTENT_BYTES, schema: schema.text }, signal);
+  // What it could not tell, the service does.
+  void sooner.then(({ issues }) => answered || tell(issues, "page"), () => answered || tell(NONE, "page"));
+  await rested;
+  if (signal.aborted) return;
+  try {
+    const { data } = await request<Validation>("POST", url`/v1/schemas/${schema.id}/validate`, {
+      rawBody: `{"content":${own.document}}`,
+      signal,
+    });
+    answered = true;
+    tell(placeViolations(text, data.errors), "service");
+  } catch (error) {
+    // Without an answer the page's own word stands; the review asks again.
+    if (asProblem(error).status !== 422) return;
+    answered = true;
+    tell([{ from: 0, to: 1, message: asProblem(error).message }], "service");
+  }
 }

@@ -4,7 +4,21 @@
  * session that ends loses a letter. Only a commit or a discard removes it.
  */
 import { useCallback, useSyncExternalStore } from "react";
+import type { Side } from "./merge3";
 import { Store } from "./store";
+
+/** What was chosen and typed in a merge that is not ended. */
+export type BegunMerge = {
+  version: number;
+  /** The text of that version: the merge stays one with it, whatever comes in meanwhile. */
+  theirs: string;
+  /** By pointer. */
+  sides: Record<string, Side>;
+  /** The result, if it was edited. */
+  edited: string | null;
+  /** The draft's own text was edited since: that is not in the result. */
+  overtaken: boolean;
+};
 
 export type Draft = {
   op: "put" | "delete";
@@ -15,15 +29,25 @@ export type Draft = {
   schemaId?: string | null;
   comment: string;
   savedAt: string;
+  merge?: BegunMerge;
 };
 
+/** What becomes of a merge when the text that it is of is edited. */
+export function overtaken(merge: BegunMerge | undefined, edited: boolean): BegunMerge | undefined {
+  return merge && edited && merge.edited !== null ? { ...merge, overtaken: true } : merge;
+}
+
 const PREFIX = "guardian:draft:";
+/** As long as letters come, they are written down only now and then: all of the text each time. */
 const PERSIST_AFTER_MS = 250;
+const PERSIST_AT_LEAST_EVERY_MS = 2000;
 const drafts = new Map<string, Draft>();
 const dirty = new Set<string>();
 const listeners = new Set<() => void>();
 let revision = 0;
 let timer: ReturnType<typeof setTimeout> | undefined;
+/** Since when something is not written down. */
+let dirtySince = 0;
 
 /** Why drafts cannot be kept over a reload, if so. */
 export const draftTrouble = new Store<string | null>(null);
@@ -74,8 +98,11 @@ window.addEventListener("storage", (event) => {
 function change(name: string, draft: Draft | null): void {
   if (draft) drafts.set(name, draft);
   else drafts.delete(name);
+  const now = performance.now();
+  if (dirty.size === 0) dirtySince = now;
   dirty.add(name);
-  timer ??= setTimeout(persist, PERSIST_AFTER_MS);
+  clearTimeout(timer);
+  timer = setTimeout(persist, Math.max(0, Math.min(PERSIST_AFTER_MS, dirtySince + PERSIST_AT_LEAST_EVERY_MS - now)));
   announce();
 }
 
@@ -118,16 +145,31 @@ export function useDraft(user: string, project: string, key: string): DraftHandl
 type Listed = { key: string; draft: Draft };
 let listed: { revision: number; of: string; drafts: Listed[] } | null = null;
 
+function draftsOf(of: string): Listed[] {
+  if (listed?.revision !== revision || listed.of !== of) {
+    const found = [...drafts]
+      .filter(([name]) => name.startsWith(of))
+      .map(([name, draft]) => ({ key: name.slice(of.length), draft }))
+      .sort((a, b) => (a.key < b.key ? -1 : 1));
+    listed = { revision, of, drafts: found };
+  }
+  return listed.drafts;
+}
+
 export function useDrafts(user: string, project: string): Listed[] {
+  return useSyncExternalStore(subscribe, () => draftsOf(nameOf(user, project, "")));
+}
+
+let edited: { of: string; keys: ReadonlySet<string> } | null = null;
+
+/** Of which configs there is a draft: the same set as long as only their texts change, letter by letter. */
+export function useEdited(user: string, project: string): ReadonlySet<string> {
   return useSyncExternalStore(subscribe, () => {
     const of = nameOf(user, project, "");
-    if (listed?.revision !== revision || listed.of !== of) {
-      const found = [...drafts]
-        .filter(([name]) => name.startsWith(of))
-        .map(([name, draft]) => ({ key: name.slice(of.length), draft }))
-        .sort((a, b) => (a.key < b.key ? -1 : 1));
-      listed = { revision, of, drafts: found };
+    const found = draftsOf(of);
+    if (edited?.of !== of || edited.keys.size !== found.length || !found.every((each) => edited?.keys.has(each.key))) {
+      edited = { of, keys: new Set(found.map((each) => each.key)) };
     }
-    return listed.drafts;
+    return edited.keys;
   });
 }

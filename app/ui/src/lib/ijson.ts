@@ -9,7 +9,7 @@ export type Issue = { from: number; to: number; message: string };
 const USUAL_MAX_CONTENT_BYTES = 256 * 1024;
 const told = typeof document === "undefined" ? null : document.querySelector<HTMLMetaElement>('meta[name="max-content-bytes"]');
 /** The service writes its limit into index.html at each serve; vite's server and the unit tests do not. */
-const MAX_CONTENT_BYTES = Number(told?.content) || USUAL_MAX_CONTENT_BYTES;
+export const MAX_CONTENT_BYTES = Number(told?.content) || USUAL_MAX_CONTENT_BYTES;
 /** jsonc-parser's SyntaxKind.EOF, a const enum that a module of its own cannot import. */
 const END_OF_FILE = 17;
 const MAX_INTEGER = 2n ** 63n - 1n;

@@ -10,6 +10,18 @@ export function pointerAt(text: string, offset: number): string {
   return pointerOf(getLocation(text, offset).path);
 }
 
+/** The line of each offset, from 1; the text is read once, up to the last of them. */
+export function linesAt(text: string, offsets: readonly number[]): number[] {
+  const lines = new Map<number, number>();
+  let line = 1;
+  let end = text.indexOf("\n");
+  for (const offset of [...offsets].sort((a, b) => a - b)) {
+    for (; end !== -1 && end < offset; end = text.indexOf("\n", end + 1)) line += 1;
+    lines.set(offset, line);
+  }
+  return offsets.map((offset) => lines.get(offset) ?? line);
+}
+
 /** What a pointer's steps lead to, or the nearest thing around it that is there. */
 function nearest(tree: Node, steps: readonly string[]): Node {
   let node = tree;

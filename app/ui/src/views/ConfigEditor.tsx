@@ -1,22 +1,22 @@
 /** The live config, editable: text and form are two views of one draft. */
 import { Button, SegmentedControl, Select, Tooltip } from "@mantine/core";
 import { IconAlertOctagon, IconAlignLeft, IconTrash } from "@tabler/icons-react";
-import { lazy, Suspense, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useSchema, useSchemas } from "../api/queries";
 import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Loading, Notice, ReasonedButton } from "../components/basics";
 import type { SchemaAssist } from "../editor/assist";
 import { JsonEditor, type EditorHandle } from "../editor/JsonEditor";
-import { useIssues } from "../editor/useIssues";
+import { STILL_CHECKING, useIssues } from "../editor/useIssues";
 import type { FormHandle } from "../form/FormView";
 import { useRefusals } from "../form/useRefusals";
 import { useAddress } from "../lib/address";
-import { draftTrouble, useDraft, type Draft } from "../lib/drafts";
+import { draftTrouble, overtaken, useDraft, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import type { Issue } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
-import { placeViolations, pointerAt } from "../lib/places";
+import { linesAt, placeViolations, pointerAt } from "../lib/places";
 import { useStore } from "../lib/store";
 import { ConfigHead } from "./ConfigHead";
 import { dropDraft } from "./drop";
@@ -49,9 +49,8 @@ export function ConfigEditor(props: Props) {
   const schemaId = draft?.schemaId === undefined ? (live?.schema_id ?? null) : draft.schemaId;
   const schema = useSchema(schemaId).data ?? null;
   const assist = useAssist(schema?.schema);
-  const checked = useDeferredValue(text);
   const editable = readOnlyReason === null;
-  const verdict = useIssues(checked, schema, assist, editable && draft !== null && draft.op === "put");
+  const verdict = useIssues(text, schema, editable && draft !== null && draft.op === "put");
   const form = search.get("view") === "form";
   const [refusals, refuse] = useRefusals();
   const issues = useMemo(() => [...placeViolations(verdict.text, refusals), ...verdict.issues], [verdict, refusals]);
@@ -79,6 +78,7 @@ export function ConfigEditor(props: Props) {
       baseVersion: draft?.baseVersion ?? live?.version ?? 0,
       schemaId: draft?.schemaId,
       comment: draft?.comment ?? "",
+      merge: overtaken(draft?.merge, changes.text !== undefined && changes.text !== draft?.text),
       ...changes,
       savedAt: new Date().toISOString(),
     };
@@ -96,7 +96,7 @@ export function ConfigEditor(props: Props) {
     if (parsed) change({ text: formatJson(parsed.value) });
   };
 
-  const reason = whyNot(readOnlyReason, draft, behind, live, issues, checked === text);
+  const reason = whyNot(readOnlyReason, draft, behind, live, issues, verdict.text === text);
   const nextVersion = (live?.version ?? 0) + 1;
   const review = () => reason === null && (address({ review: "" }), true);
   useHotkeys({
@@ -237,8 +237,9 @@ export function ConfigEditor(props: Props) {
           configKey={configKey}
           live={live}
           draft={draft}
+          onKeep={(merge) => save({ ...draft, merge })}
           onMerged={(merged, version, op = "put") => {
-            change({ op, text: merged, baseVersion: version });
+            change({ op, text: merged, baseVersion: version, merge: undefined });
             address({ merge: null }, true);
           }}
           onTheirs={() => {
@@ -293,7 +294,7 @@ function whyNot(
   if (!live && draft.baseVersion > 0) return marked ? "The config is deleted already" : "The config was deleted meanwhile: keep yours as a new one first";
   if (behind && live) return `Version ${live.version} came in meanwhile: ${marked ? "look at it" : "merge it"} first`;
   if (!marked && problem !== null) return problem;
-  if (!settled) return "Still checking what you typed";
+  if (!settled) return STILL_CHECKING;
   return null;
 }
 
@@ -334,15 +335,19 @@ function SchemaChoice({ project, value, onChange }: { project: string; value: st
   );
 }
 
+const MOST_ISSUES = 100;
+
 function IssueList({ issues, text, onJump }: { issues: readonly Issue[]; text: string; onJump: (offset: number) => void }) {
-  if (issues.length === 0) return null;
+  const shown = useMemo(() => issues.slice(0, MOST_ISSUES), [issues]);
+  const lines = useMemo(() => linesAt(text, shown.map((each) => each.from)), [text, shown]);
+  if (shown.length === 0) return null;
   return (
     <ul className="issues" aria-label="Problems">
-      {issues.slice(0, 100).map((issue, index) => (
+      {shown.map((issue, index) => (
         <li key={index}>
           <button type="button" onClick={() => onJump(issue.from)}>
             <IconAlertOctagon size={14} aria-hidden />
-            <span className="muted">line {text.slice(0, issue.from).split("\n").length}</span>
+            <span className="muted">line {lines[index]}</span>
             <span className="grow break">{issue.message}</span>
           </button>
         </li>

@@ -1,12 +1,12 @@
 /** The workbench: the tree on the left, the open config beside it. */
 import { ActionIcon, Button, TextInput, Tooltip } from "@mantine/core";
 import { IconFilter, IconPlus, IconX } from "@tabler/icons-react";
-import { lazy, Suspense, useDeferredValue, useMemo } from "react";
+import { lazy, Suspense, useDeferredValue } from "react";
 import { useNavigate, useParams } from "react-router";
 import { useConfigs, useMe, useProject } from "../api/queries";
 import { Empty, Failure, Loading, usePageTitle } from "../components/basics";
 import { useAddress, useTypedAddress } from "../lib/address";
-import { useDrafts } from "../lib/drafts";
+import { useEdited } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { ConfigTree } from "./ConfigTree";
 import { MomentBar } from "./MomentBar";
@@ -27,8 +27,7 @@ export function ConfigsPage() {
   const me = useMe();
   const access = useAccess(project);
   const list = useConfigs(project, at);
-  const drafts = useDrafts(me.data?.id ?? "", project);
-  const edited = useMemo(() => new Set(drafts.map((each) => each.key)), [drafts]);
+  const edited = useEdited(me.data?.id ?? "", project);
   const shown = useDeferredValue(filter);
   const canMake = access.canEdit && at === null;
   // An address may be shared with somebody who may only read.

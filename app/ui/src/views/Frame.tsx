@@ -10,8 +10,9 @@ import {
 import { Suspense, useEffect, useState } from "react";
 import { Link, Outlet, useLocation, useNavigate, useSearchParams } from "react-router";
 import logo from "../guardian.svg";
-import { useMe } from "../api/queries";
-import { Failure, Loading } from "../components/basics";
+import { asProblem } from "../api/problem";
+import { useMe, useProject } from "../api/queries";
+import { Failure, Loading, Notice } from "../components/basics";
 import { useHotkeys } from "../lib/hotkeys";
 import { withMoment } from "../lib/moment";
 import { Connection, ServiceBanner } from "./Connection";
@@ -72,6 +73,7 @@ export function Frame() {
       </header>
       <div className="banners">
         <ServiceBanner />
+        {project !== null && <ProjectBanner project={project} />}
       </div>
       <Rail open={railOpen} project={project} superuser={me.data?.is_superuser === true} />
       {me.error ? (
@@ -89,6 +91,18 @@ export function Frame() {
       )}
       {help && <ShortcutList onClose={() => setHelp(false)} />}
     </div>
+  );
+}
+
+/** A project that goes while somebody works in it: the work stays where it is. */
+function ProjectBanner({ project }: { project: string }) {
+  const { data, error } = useProject(project);
+  if (!data || !error || asProblem(error).status !== 404) return null;
+  return (
+    <Notice tone="bad" live>
+      <strong>{data.name} was deleted, or you are not a member of it any more.</strong> What is shown is how it was; nothing can be changed. What you
+      typed is kept in this browser.
+    </Notice>
   );
 }
 

@@ -1,4 +1,7 @@
-/** Base, theirs and mine, and what becomes of them. Nothing typed is lost: the draft changes only at the end. */
+/**
+ * Base, theirs and mine, and what becomes of them. Nothing typed is lost: the draft's text changes
+ * only at the end, and what is chosen and typed before is kept with it.
+ */
 import { Button, SegmentedControl } from "@mantine/core";
 import { useMemo, useState } from "react";
 import { useRevision } from "../api/queries";
@@ -6,17 +9,20 @@ import type { Config } from "../api/types";
 import { Dialog } from "../components/Dialog";
 import { Badge, Failure, Loading, Notice, ReasonedButton } from "../components/basics";
 import { JsonEditor } from "../editor/JsonEditor";
-import type { Draft } from "../lib/drafts";
-import { findIssues } from "../lib/ijson";
-import { formatJson, summarize, tryParse, type Json } from "../lib/json";
+import { STILL_CHECKING, useIssues } from "../editor/useIssues";
+import type { BegunMerge, Draft } from "../lib/drafts";
+import { formatJson, parseJson, summarize, tryParse, type Json } from "../lib/json";
 import { merge3, type Conflict, type Side } from "../lib/merge3";
 import { isDeletion } from "./CompareView";
 import { MarkedMerge } from "./MarkedMerge";
+
+const NOT_BEGUN: Pick<BegunMerge, "sides" | "edited" | "overtaken"> = { sides: {}, edited: null, overtaken: false };
 
 /** What came in: of a config or of a schema. */
 export type Theirs = { version: number; content: Json };
 /** What the edit was made on; `content` is undefined where there was nothing. */
 type Before = { known: boolean; content: Json | undefined; error: unknown; retry: () => void };
+type Keep = (merge: BegunMerge) => void;
 type Act = (text: string, version: number, op?: Draft["op"]) => void;
 
 export function ConfigMerge({
@@ -30,6 +36,7 @@ export function ConfigMerge({
   configKey: string;
   live: Config;
   draft: Draft;
+  onKeep: Keep;
   onMerged: Act;
   onTheirs: () => void;
   onUnmark: (edited: boolean) => void;
@@ -50,6 +57,7 @@ export function MergeDialog({
   newest,
   before,
   draft,
+  onKeep,
   onMerged,
   onTheirs,
   onUnmark,
@@ -59,6 +67,7 @@ export function MergeDialog({
   newest: Theirs;
   before: Before;
   draft: Draft;
+  onKeep: Keep;
   onMerged: Act;
   /** What was typed is dropped. */
   onTheirs: () => void;
@@ -67,7 +76,7 @@ export function MergeDialog({
   onClose: () => void;
 }) {
   /** What is merged stays what it was when the merge began: sides were chosen and text was edited for it. */
-  const [begun, setBegun] = useState<Theirs | null>(null);
+  const [begun, setBegun] = useState<Theirs | null>(() => begunBefore(draft));
   if (begun === null && newest.version > draft.baseVersion) setBegun(newest);
   const live = begun ?? newest;
   const marked = draft.op === "delete" && onUnmark;
@@ -93,10 +102,15 @@ export function MergeDialog({
       ) : marked ? (
         <MarkedMerge {...parts} onKeep={(text) => onMerged(text, live.version, "delete")} onUnmark={marked} />
       ) : (
-        <Merge {...parts} onTheirs={onTheirs} onMerged={(text) => onMerged(text, live.version)} />
+        <Merge {...parts} onKeep={onKeep} onTheirs={onTheirs} onMerged={(text) => onMerged(text, live.version)} />
       )}
     </Dialog>
   );
+}
+
+/** The merge that somebody put off. */
+function begunBefore({ merge, baseVersion }: Draft): Theirs | null {
+  return merge && merge.version > baseVersion ? { version: merge.version, content: parseJson(merge.theirs) } : null;
 }
 
 function Merge({
@@ -104,6 +118,7 @@ function Merge({
   live,
   newest,
   draft,
+  onKeep,
   onMerged,
   onTheirs,
   onClose,
@@ -112,33 +127,42 @@ function Merge({
   live: Theirs;
   newest: number;
   draft: Draft;
+  onKeep: Keep;
   onMerged: (text: string) => void;
   onTheirs: () => void;
   onClose: () => void;
 }) {
   const mine = useMemo(() => tryParse(draft.text), [draft.text]);
-  const [sides, setSides] = useState<Record<string, Side>>({});
-  const [edited, setEdited] = useState<string | null>(null);
+  const theirs = useMemo(() => formatJson(live.content), [live.content]);
+  const kept = draft.merge?.version === live.version ? draft.merge : null;
+  const { sides, edited, overtaken } = kept ?? NOT_BEGUN;
+  const keep = (changes: Partial<BegunMerge>) => onKeep({ version: live.version, theirs, sides, edited, overtaken, ...changes });
   const merged = useMemo(
     () => (mine ? merge3(base, live.content, mine.value, (pointer) => sides[pointer] ?? "mine") : null),
     [base, live.content, mine, sides],
   );
-  const text = edited ?? (merged?.value === undefined ? draft.text : formatJson(merged.value));
-  const issues = useMemo(() => findIssues(text), [text]);
+  const made = useMemo(() => (merged?.value === undefined ? draft.text : formatJson(merged.value)), [merged, draft.text]);
+  const text = edited ?? made;
+  const verdict = useIssues(text, null, true);
+  const { issues } = verdict;
   const open = (merged?.conflicts ?? []).filter((each) => sides[each.pointer] === undefined);
   const reason =
     issues.length > 0
       ? (issues[0]?.message ?? null)
       : open.length > 0
         ? `Choose a side for ${open.length === 1 ? "the conflict" : `${open.length} conflicts`} first`
-        : null;
+        : overtaken
+          ? "Choose first what becomes of the result that you edited"
+          : verdict.text !== text
+            ? STILL_CHECKING
+            : null;
 
   return (
     <div className="stack">
       <div className="three">
-        <Pane title={draft.baseVersion === 0 ? "Before: nothing" : `Before: version ${draft.baseVersion}`} text={base === undefined ? "" : formatJson(base)} />
-        <Pane title={`Theirs: version ${live.version}`} text={formatJson(live.content)} />
-        <Pane title="Mine" text={mine ? formatJson(mine.value) : draft.text} />
+        <Pane title={draft.baseVersion === 0 ? "Before: nothing" : `Before: version ${draft.baseVersion}`} content={base} />
+        <Pane title={`Theirs: version ${live.version}`} content={live.content} />
+        <Pane title="Mine" content={mine?.value} otherwise={draft.text} />
       </div>
       {merged ? (
         <div className="row wrap">
@@ -159,7 +183,7 @@ function Merge({
               conflict={conflict}
               side={sides[conflict.pointer]}
               disabled={edited !== null}
-              onSide={(side) => setSides((before) => ({ ...before, [conflict.pointer]: side }))}
+              onSide={(side) => keep({ sides: { ...sides, [conflict.pointer]: side } })}
             />
           ))}
         </ul>
@@ -171,15 +195,28 @@ function Merge({
             {open.length > 0 ? "You can edit it when each side is chosen." : edited === null ? "You can edit it." : "You have edited it: sides no longer change it."}
           </span>
           {edited !== null && (
-            <Button size="compact-xs" variant="default" onClick={() => setEdited(null)}>
+            <Button size="compact-xs" variant="default" onClick={() => keep({ edited: null, overtaken: false })}>
               Undo my edit of the result
             </Button>
           )}
         </div>
         <div style={{ height: "13rem", border: "1px solid var(--g-line)", borderRadius: 6, overflow: "auto" }}>
-          <JsonEditor value={text} label="Result of the merge" readOnly={open.length > 0} issues={issues} onChange={(next) => next !== text && setEdited(next)} />
+          <JsonEditor value={text} label="Result of the merge" readOnly={open.length > 0} issues={issues} onChange={(next) => next !== text && keep({ edited: next })} />
         </div>
       </div>
+      {overtaken && (
+        <Notice tone="warn" boxed live>
+          <div className="row wrap">
+            <span>After you had edited this result you went on with your own text: what you typed there since is not in it.</span>
+            <Button size="compact-xs" onClick={() => keep({ edited: null, overtaken: false })}>
+              Make the result anew from my text
+            </Button>
+            <Button size="compact-xs" variant="default" onClick={() => keep({ overtaken: false })}>
+              Keep the result as I edited it
+            </Button>
+          </div>
+        </Notice>
+      )}
       {newest > live.version && (
         <Notice tone="warn" boxed live>
           Version {newest} came in meanwhile. Finish this merge; you are asked to merge that one next.
@@ -200,7 +237,9 @@ function Merge({
   );
 }
 
-function Pane({ title, text }: { title: string; text: string }) {
+/** `otherwise` is shown where there is no content. */
+function Pane({ title, content, otherwise = "" }: { title: string; content: Json | undefined; otherwise?: string }) {
+  const text = useMemo(() => (content === undefined ? otherwise : formatJson(content)), [content, otherwise]);
   return (
     <section className="pane" aria-label={title}>
       <header>

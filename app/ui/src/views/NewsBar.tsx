@@ -47,7 +47,7 @@ export function NewsBar({
             </Button>
           )}
           <Button size="compact-xs" onClick={onMerge}>
-            {marked ? "Look at it and decide" : "Merge"}
+            {marked ? "Look at it and decide" : draft.merge ? "Go on with the merge" : "Merge"}
           </Button>
         </div>
       </Notice>

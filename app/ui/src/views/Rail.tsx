@@ -12,7 +12,7 @@ import {
 } from "@tabler/icons-react";
 import { NavLink, useNavigate, useSearchParams } from "react-router";
 import { useMe, useProjects } from "../api/queries";
-import { useDrafts } from "../lib/drafts";
+import { useEdited } from "../lib/drafts";
 import { withMoment } from "../lib/moment";
 
 export function Rail({
@@ -52,7 +52,7 @@ export function Rail({
 
 function ProjectItems({ project }: { project: string }) {
   const me = useMe();
-  const drafts = useDrafts(me.data?.id ?? "", project);
+  const edited = useEdited(me.data?.id ?? "", project);
   const [search] = useSearchParams();
   const at = search.get("at");
   return (
@@ -62,7 +62,7 @@ function ProjectItems({ project }: { project: string }) {
         to={`/p/${project}/changes`}
         icon={<IconGitCommit size={17} />}
         label="Change set"
-        count={drafts.length}
+        count={edited.size}
       />
       <Item to={withMoment(`/p/${project}/history`, at)} icon={<IconHistory size={17} />} label="History" />
       <Item to={`/p/${project}/schemas`} icon={<IconBraces size={17} />} label="Schemas" />

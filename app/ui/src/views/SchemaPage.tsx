@@ -9,10 +9,10 @@ import type { Schema } from "../api/types";
 import { Badge, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { JsonEditor } from "../editor/JsonEditor";
+import { STILL_CHECKING, useIssues } from "../editor/useIssues";
 import { useAddress } from "../lib/address";
-import { useDraft, type Draft } from "../lib/drafts";
+import { overtaken, useDraft, type BegunMerge, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
-import { findIssues } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
 import { dropDraft } from "./drop";
 import { MergeDialog } from "./MergeDialog";
@@ -49,8 +49,9 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
   const [text, setText] = useState(draft?.text ?? saved);
   const [deleting, setDeleting] = useState(false);
   useEffect(() => setText(draft?.text ?? saved), [saved, draft?.text]);
-  const issues = useMemo(() => findIssues(text), [text]);
   const changed = draft !== null;
+  const verdict = useIssues(text, null, changed);
+  const { issues } = verdict;
   const mayChange = schema.project_id ? access.canEdit : access.superuser || schema.created_by_user_id === me.data?.id;
   const readOnly = mayChange
     ? null
@@ -60,11 +61,11 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
   const behind = draft !== null && draft.baseVersion < schema.version;
   const reason =
     readOnly ??
-    (!changed ? "Nothing has changed" : issues.length > 0 ? (issues[0]?.message ?? null) : behind ? `Version ${schema.version} came in meanwhile: merge it first` : null);
-  const change = (next: string, baseVersion = draft?.baseVersion ?? schema.version) => {
+    (!changed ? "Nothing has changed" : issues.length > 0 ? (issues[0]?.message ?? null) : behind ? `Version ${schema.version} came in meanwhile: merge it first` : verdict.text !== text ? STILL_CHECKING : null);
+  const change = (next: string, baseVersion = draft?.baseVersion ?? schema.version, merge = overtaken(draft?.merge, next !== draft?.text)) => {
     setText(next);
-    if (next === saved) discard();
-    else save({ op: "put", text: next, baseVersion, comment: "", savedAt: new Date().toISOString() });
+    if (next === saved && merge === undefined) discard();
+    else save({ op: "put", text: next, baseVersion, comment: "", savedAt: new Date().toISOString(), merge });
   };
   const drop = () => dropDraft(user, SCHEMA_DRAFTS, schema.id, schema.name);
   const review = () => reason === null && (address({ review: "" }), true);
@@ -99,7 +100,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
               <strong>Version {schema.version}</strong> came in while you edited version {draft?.baseVersion}. What you typed is untouched.
             </span>
             <Button size="compact-xs" onClick={() => address({ merge: "" })}>
-              Merge
+              {draft?.merge ? "Go on with the merge" : "Merge"}
             </Button>
           </div>
         </Notice>
@@ -158,8 +159,10 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
         <SchemaMerge
           schema={schema}
           draft={draft}
+          onKeep={(merge) => save({ ...draft, merge })}
           onMerged={(merged, version) => {
-            change(merged, version);
+            discard();
+            if (merged !== saved) save({ ...draft, text: merged, baseVersion: version, merge: undefined });
             address({ merge: null }, true);
           }}
           onTheirs={() => {
@@ -198,6 +201,7 @@ function SchemaMerge({
 }: {
   schema: Schema;
   draft: Draft;
+  onKeep: (merge: BegunMerge) => void;
   onMerged: (text: string, version: number) => void;
   onTheirs: () => void;
   onClose: () => void;

@@ -94,11 +94,18 @@ function Box({ placeholder, find, loaded, failed }: { placeholder: string; find:
     // Asked again when more has come, not when a closure is new.
   }, [entered, find, loaded]);
 
+  const nothing = loaded ? "Nothing found" : failed ? "What there is could not be read" : "Still loading…";
+  const asked = words.trim() !== "";
   return (
-    <Combobox store={box} onOptionSubmit={go}>
-      <Combobox.Target>
+    <Combobox store={box} onOptionSubmit={go} withinPortal={false}>
+      {/* The focus stays in the field, so what is found has to be said. */}
+      <span role="status" aria-label="Search" className="visually-hidden">
+        {!asked ? "" : found.length === 0 ? nothing : `${found.length} found`}
+      </span>
+      <Combobox.Target withExpandedAttribute>
         <TextInput
           ref={input}
+          aria-autocomplete="list"
           className="grow"
           maw={420}
           size="sm"
@@ -128,9 +135,9 @@ function Box({ placeholder, find, loaded, failed }: { placeholder: string; find:
           }}
         />
       </Combobox.Target>
-      <Combobox.Dropdown hidden={words.trim() === ""}>
+      <Combobox.Dropdown hidden={!asked}>
         <Combobox.Options mah={420} style={{ overflowY: "auto" }} aria-label="Found">
-          {found.length === 0 && <Combobox.Empty>{loaded ? "Nothing found" : failed ? "What there is could not be read" : "Still loading…"}</Combobox.Empty>}
+          {found.length === 0 && <Combobox.Empty>{nothing}</Combobox.Empty>}
           {found.map((each) => (
             <Combobox.Option key={each.value} value={each.value} className="hit">
               <div className="mono break">

@@ -11,6 +11,7 @@ import { useAddress } from "../lib/address";
 import { useRowFocus } from "../lib/rowFocus";
 import { DeleteUser } from "./DeleteUser";
 import { SetPassword } from "./SetPassword";
+import { SuperuserChange } from "./SuperuserChange";
 
 const refresh = () => client.invalidateQueries({ queryKey: keys.users });
 
@@ -22,11 +23,14 @@ export function UsersPage() {
   const [search, address] = useAddress();
   const [deleting, setDeleting] = useState<User | null>(null);
   const [setting, setSetting] = useState<User | null>(null);
-  /** Whose password was set, newest last. */
+  const [raising, setRaising] = useState<User | null>(null);
+  /** What was done last, for those who do not see the row change. */
+  const [done, setDone] = useState("");
+  /** Whose password was set. */
   const [renewed, setRenewed] = useState<readonly User[]>([]);
   const { region, leaving } = useRowFocus<HTMLElement>((users.data ?? []).map((user) => user.id), deleting !== null);
   const change = useMutation({
-    mutationFn: ({ id, ...changes }: { id: string; is_superuser?: boolean; disabled?: boolean }) => request("PATCH", url`/v1/users/${id}`, { body: changes }),
+    mutationFn: ({ id, disabled }: { id: string; disabled: boolean }) => request("PATCH", url`/v1/users/${id}`, { body: { disabled } }),
     onSuccess: refresh,
   });
   return (
@@ -71,13 +75,14 @@ export function UsersPage() {
                   {user.is_superuser && <Badge tone="info">superuser</Badge>}
                   {user.id !== me.data?.id && (
                     <>
-                      <Switch
-                        size="xs"
-                        label="superuser"
-                        checked={user.is_superuser}
-                        aria-label={`${user.email} is a superuser`}
-                        onChange={(event) => change.mutate({ id: user.id, is_superuser: event.currentTarget.checked })}
-                      />
+                      <Button
+                        size="compact-xs"
+                        variant="subtle"
+                        aria-label={user.is_superuser ? `No superuser any more: ${user.email}` : `Make superuser: ${user.email}`}
+                        onClick={() => setRaising(user)}
+                      >
+                        {user.is_superuser ? "No superuser any more…" : "Make superuser…"}
+                      </Button>
                       <Switch
                         size="xs"
                         label="can sign in"
@@ -101,14 +106,34 @@ export function UsersPage() {
       </div>
       {search.has("new") && superuser && <NewUser onClose={() => address({ new: null }, true)} />}
       <p role="status" className="visually-hidden">
-        {renewed.length > 0 && `The new password of ${renewed.at(-1)?.email} is set.`}
+        {done}
       </p>
-      {setting && <SetPassword user={setting} onDone={() => setRenewed([...renewed, setting])} onClose={() => setSetting(null)} />}
+      {setting && (
+        <SetPassword
+          user={setting}
+          onDone={() => {
+            setRenewed([...renewed, setting]);
+            setDone(`The new password of ${setting.email} is set.`);
+          }}
+          onClose={() => setSetting(null)}
+        />
+      )}
+      {raising && (
+        <SuperuserChange
+          user={raising}
+          onDone={() => {
+            setDone(`${raising.email} is ${raising.is_superuser ? "no superuser any more" : "a superuser now"}.`);
+            return refresh();
+          }}
+          onClose={() => setRaising(null)}
+        />
+      )}
       {deleting && (
         <DeleteUser
           user={deleting}
           onDone={() => {
             leaving(deleting.id);
+            setDone(`${deleting.email} is deleted.`);
             return refresh();
           }}
           onClose={() => setDeleting(null)}

@@ -12,5 +12,8 @@ export function useAnew(project: string, key: string, draft: Draft | null): Draf
   if (!asked || !base || !schemas) return null;
   const bound = asked.schemaId === undefined ? base.schema_id : asked.schemaId;
   const schemaId = schemas.some((each) => each.id === bound) ? (bound ?? null) : null;
-  return { ...asked, baseVersion: 0, schemaId, savedAt: new Date().toISOString() };
+  // With what it was to be merged is gone; what was typed in the merge is the newest that was typed.
+  const { merge, ...mine } = asked;
+  const text = merge && !merge.overtaken ? (merge.edited ?? mine.text) : mine.text;
+  return { ...mine, text, baseVersion: 0, schemaId, savedAt: new Date().toISOString() };
 }

@@ -1,0 +1,142 @@
+"""Every dialog, by keyboard and as a screen reader hears of it: named, entered, left, returned."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from playwright.sync_api import Locator, expect
+
+from tests.browser.support import Api, Person
+
+Open = Callable[..., Person]
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A dialog, where it is asked for, and how."""
+
+    path: str
+    button: str | re.Pattern[str]
+    name: str | re.Pattern[str]
+    draft: str = ""
+    """What is typed into the config first."""
+
+
+DIALOGS = {
+    "project": Asked("/projects", "New project", "New project"),
+    "user": Asked("/users", "New user", "New user"),
+    "password": Asked("/users", "Set password of {other}", "Set password of {other}"),
+    "superuser": Asked("/users", "Make superuser: {other}", "Make {other} a superuser"),
+    "delete user": Asked("/users", "Delete {other}", "Delete a user"),
+    "delete project": Asked("/p/{project}/settings", "Delete project…", "Delete {name}"),
+    "project key": Asked(
+        "/p/{project}/access", "Replace the project key…", "Replace the project key"
+    ),
+    "key": Asked("/p/{project}/access", "New key", "New key"),
+    "end key": Asked("/p/{project}/access", "End the key pipeline", "End a key"),
+    "schema": Asked("/p/{project}/schemas", "New schema", "New schema"),
+    "delete schema": Asked("/p/{project}/schemas/{schema}", "Delete schema…", "Delete the schema"),
+    "review": Asked(
+        "/p/{project}/configs/limit", "Review version 3", re.compile("limit"), '{"daily": 3}'
+    ),
+    "roll back": Asked(
+        "/p/{project}/configs/limit?side=history", "Roll back", re.compile("Roll back")
+    ),
+    "project roll back": Asked(
+        "/p/{project}/history?at={moment}",
+        "Roll the project back to this moment…",
+        re.compile("Roll"),
+    ),
+}
+
+
+def test_what_the_search_finds_is_told_to_who_does_not_see_it(
+    admin: Api, project: str, ana: Open
+) -> None:
+    for key in ("limit.eu", "limit.us", "web"):
+        admin.put(project, key, 1)
+    person = ana(f"/p/{project}/configs")
+    expect(person.page.get_by_text("3 configs")).to_be_visible()
+    person.page.keyboard.press("/")
+    field = person.page.get_by_role("combobox", name="Search keys and content")
+    expect(field).to_be_focused()
+    expect(field).to_have_attribute("aria-expanded", "false")
+    person.page.keyboard.type("limit")
+    told = person.page.get_by_role("status", name="Search")
+    expect(told).to_have_text("2 found")
+    expect(field).to_have_attribute("aria-expanded", "true")
+    person.page.keyboard.press("ArrowDown")
+    marked = person.page.locator("[role=option][data-combobox-selected]")
+    expect(field).to_have_attribute("aria-activedescendant", str(marked.get_attribute("id")))
+    person.shot("search-found")
+    assert person.axe() == []
+    person.page.keyboard.type("less")
+    expect(told).to_have_text("Nothing found")
+
+
+def test_the_focus_is_seen_in_every_text(admin: Api, project: str, ana: Open) -> None:
+    # A text that is only read has no other sign of it than a caret.
+    admin.put(project, "limit", {"daily": 1})
+    admin.put(project, "limit", {"daily": 2}, 1)
+    for address, label in (("?version=1", "limit, version 1"), ("?diff=1..2", "version 2")):
+        person = ana(f"/p/{project}/configs/limit{address}")
+        text = person.editor(re.compile(label)).last
+        text.focus()
+        expect(text).to_be_focused()
+        ring = text.evaluate("each => getComputedStyle(each.closest('.cm-editor')).outlineStyle")
+        assert ring == "solid"
+
+
+def _focus_is_in(dialog: Locator) -> bool:
+    return bool(dialog.evaluate("dialog => dialog.contains(document.activeElement)"))
+
+
+@pytest.mark.parametrize("which", DIALOGS)
+def test_a_dialog_is_named_entered_and_left_by_keyboard(
+    admin: Api, project: str, ana: Open, which: str
+) -> None:
+    admin.put(project, "limit", {"daily": 1})
+    moment = admin("GET", f"/v1/projects/{project}/configs/limit")["position"]
+    admin.put(project, "limit", {"daily": 2}, 1)
+    admin("POST", f"/v1/projects/{project}/keys", {"name": "pipeline", "role_level": "viewer"})
+    other = f"dialog-{project}@example.org"
+    known = {
+        "project": project,
+        "moment": moment,
+        "name": admin("GET", f"/v1/projects/{project}")["name"],
+        "other": other,
+        "user": admin.make_user(other, "a password that is long"),
+        "schema": admin.make_schema(f"s {project}", {"type": "object"}, project),
+    }
+
+    def said(text: str | re.Pattern[str]) -> str | re.Pattern[str]:
+        return text.format(**known) if isinstance(text, str) else text
+
+    asked = DIALOGS[which]
+    person = ana(asked.path.format(**known))
+    if asked.draft:
+        person.type_document(asked.draft)
+    act = person.button(said(asked.button)).first
+    expect(act).not_to_have_attribute("aria-disabled", "true")
+    act.focus()
+    person.page.keyboard.press("Enter")
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_have_accessible_name(said(asked.name))
+    expect(dialog).to_have_attribute("aria-modal", "true")
+    expect(dialog.get_by_role("status", name=re.compile("Asking|Loading"))).to_have_count(0)
+    person.shot(f"dialog-{which.replace(' ', '-')}")
+    assert person.axe() == []
+    # Once round: nothing behind the dialog is reached, and each stop is named.
+    for _ in range(15):
+        person.page.keyboard.press("Tab")
+        assert _focus_is_in(dialog)
+    person.page.keyboard.press("Escape")
+    if which == "review":
+        # The first Escape may leave the diff.
+        person.page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(act).to_be_focused()
+    admin("DELETE", f"/v1/users/{known['user']}")
