@@ -53,6 +53,13 @@ def binary() -> str:
     return found
 
 
+def _processors_of_each() -> int:
+    """How many processors one member uses at once: the members share them, and Go's scheduler looks
+    for work on every one that it is given. Alone on two, three servers took a third more time for
+    each entry (docs/PERFORMANCE.md)."""
+    return max(1, len(os.sched_getaffinity(0)) // MEMBERS)
+
+
 class RaftGroup:
     """Three members over `folder`/n1 … n3. Members are named by index, 0 to 2."""
 
@@ -137,6 +144,7 @@ class RaftGroup:
             self.names[index],
             [self._binary, "-c", str(config)],
             log=home / "server.log",
+            env={"GOMAXPROCS": str(_processors_of_each()), **os.environ},
             cwd=home,
         )
 
