@@ -90,8 +90,8 @@ format: $(DEV) ## format the code and fix what can be fixed
 	$(PY) -m ruff check --fix $(CODE)
 
 test: $(DEV) ui ## the whole suite, on real servers that it starts itself
-	@# Three, on two cores too: for a third of its time a test waits for servers (817 s with two, 680 s).
-	$(PY) -m pytest -n 3 --dist worksteal -m "not soak" $(ARGS)
+	@# Four, on two cores too: for a third of its time a test waits for servers.
+	$(PY) -m pytest -n 4 --dist worksteal -m "not soak" $(ARGS)
 
 test-faults: $(DEV) ## faults on real servers under load: FAULTS_MINUTES=30 FAULTS_SEED=1
 	FAULTS_MINUTES=$(or $(FAULTS_MINUTES),5) FAULTS_SEED=$(FAULTS_SEED) \

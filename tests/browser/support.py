@@ -14,7 +14,7 @@ import urllib.error
 import urllib.request
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from playwright.sync_api import (
@@ -204,9 +204,13 @@ class Person:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
         now = self.page.locator("html").get_attribute("data-mantine-color-scheme")
         for scheme in ("dark", "light") if now == "light" else ("light", "dark"):
-            self.page.emulate_media(color_scheme="light" if scheme == "light" else "dark")
-            expect(self.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
+            self.theme("light" if scheme == "light" else "dark")
             self.page.screenshot(path=SCREENSHOTS / f"{name}-{scheme}.png", animations="disabled")
+
+    def theme(self, scheme: Literal["light", "dark"]) -> None:
+        """What the machine's theme is from now on."""
+        self.page.emulate_media(color_scheme=scheme)
+        expect(self.page.locator("html")).to_have_attribute("data-mantine-color-scheme", scheme)
 
     def axe(self, *only: str) -> list[str]:
         """Accessibility violations of what is seen now, each in one line; of some rules alone."""

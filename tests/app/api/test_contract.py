@@ -19,8 +19,8 @@ from schemathesis.specs.openapi import checks as openapi_checks
 from tests.support.service import Client, Service
 
 CASES = {
-    schemathesis.GenerationMode.POSITIVE: 8,
-    schemathesis.GenerationMode.NEGATIVE: 4,
+    schemathesis.GenerationMode.POSITIVE: 6,
+    schemathesis.GenerationMode.NEGATIVE: 3,
 }
 """How many requests of each kind an operation gets. Raise it to look for more."""
 
