@@ -90,7 +90,7 @@ format: $(DEV) ## format the code and fix what can be fixed
 	$(PY) -m ruff check --fix $(CODE)
 
 test: $(DEV) ui ## the whole suite, on real servers that it starts itself
-	@# Four, on two cores too: for a third of its time a test waits for servers.
+	@# Four, on two cores too: for a third of its time a test waits for servers (662 s with three, 588 s).
 	$(PY) -m pytest -n 4 --dist worksteal -m "not soak" $(ARGS)
 
 test-faults: $(DEV) ## faults on real servers under load: FAULTS_MINUTES=30 FAULTS_SEED=1

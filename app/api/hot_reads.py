@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from typing import NamedTuple
 
 import structlog
@@ -23,14 +23,13 @@ from app.api.entity_tags import etag
 from app.api.middleware import READY, request_id_for
 from app.api.reads import NO_BARRIER
 from app.api.ready import Ready, can_be_ready
+from app.api.refusals import Handler
 from app.api.requests import POSITION_HEADER
 from app.api.views import config_body
 from app.config_reader import READ_TIMEOUT_S
 from app.errors import TooManyRequests, Unavailable
 from app.services import SERVICES
 from projections.read_model import RecordedRevision
-
-Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
 
 _ENDS: tuple[list[str], ...] = ([], ["content"])
 _LINEARIZABLE = "consistency=linearizable"

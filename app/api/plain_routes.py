@@ -8,7 +8,7 @@ plainly a config's goes to the application, which knows every route and every re
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
@@ -16,8 +16,7 @@ from aiohttp.web_urldispatcher import UrlMappingMatchInfo
 
 from app.api.configs import CONFIG
 from app.api.middleware import observed
-
-Handler = Callable[[BaseRequest], Awaitable[web.StreamResponse]]
+from app.api.refusals import Handler
 
 _PLAIN = re.compile(r"/v1/projects/(?P<project>[\w-]+)/configs/(?P<key>[\w-][\w.-]*)", re.ASCII)
 """An address as it comes, with nothing to be decoded in it and no query."""

@@ -11,7 +11,7 @@ import asyncpg
 import orjson
 
 from app.errors import NotSignedIn
-from app.tables.idempotency import FORGOTTEN_AT_ONCE, KEPT_FOR
+from app.tables import idempotency
 from projections.revisions import Connection
 
 _CLAIM = """
@@ -24,12 +24,7 @@ SELECT request_digest, status, headers, body FROM creation_keys WHERE user_id = 
 _ANSWER = """
 UPDATE creation_keys SET status = $3, headers = $4, body = $5 WHERE user_id = $1 AND key = $2
 """
-# Of two processes that forget at the same time, each takes its own part.
-_FORGET = f"""
-DELETE FROM creation_keys WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM creation_keys WHERE created_at < now() - interval '{KEPT_FOR}'
-    ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))
-"""  # noqa: S608
+_FORGET = idempotency.forgetting("creation_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +63,5 @@ async def remember(connection: Connection, user_id: str, key: str, made: Made) -
 
 
 async def forget_old(pool: asyncpg.Pool) -> None:
-    """Delete what is older than KEPT_FOR, a part at a time."""
-    while await pool.execute(_FORGET, FORGOTTEN_AT_ONCE) == f"DELETE {FORGOTTEN_AT_ONCE}":
-        pass
+    """Delete what is old, as `idempotency.forget_old` does."""
+    await idempotency.forget_old(pool, _FORGET)

@@ -25,12 +25,19 @@ _ANSWER = """
 UPDATE idempotency_keys SET status = $4, headers = $5, body = $6
 WHERE project_id = $1 AND caller = $2 AND key = $3 AND (status IS NULL OR $7)
 """
-# Of two processes that forget at the same time, each takes its own part.
-_FORGET = f"""
-DELETE FROM idempotency_keys WHERE ctid = ANY(ARRAY(
-    SELECT ctid FROM idempotency_keys WHERE created_at < now() - interval '{KEPT_FOR}'
+
+
+def forgetting(table: str) -> str:
+    """The statement that deletes a part ($1) of what is older than KEPT_FOR: of two processes that
+    forget at the same time, each takes its own."""
+    return f"""
+DELETE FROM {table} WHERE ctid = ANY(ARRAY(
+    SELECT ctid FROM {table} WHERE created_at < now() - interval '{KEPT_FOR}'
     ORDER BY created_at LIMIT $1 FOR UPDATE SKIP LOCKED))
 """  # noqa: S608
+
+
+_FORGET = forgetting("idempotency_keys")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,8 @@ async def remember(pool: asyncpg.Pool, name: Name, answer: Answered, *, decided:
     )
 
 
-async def forget_old(pool: asyncpg.Pool) -> None:
-    """Delete the answers that are older than KEPT_FOR, a part at a time."""
-    while await pool.execute(_FORGET, FORGOTTEN_AT_ONCE) == f"DELETE {FORGOTTEN_AT_ONCE}":
+async def forget_old(pool: asyncpg.Pool, statement: str = _FORGET) -> None:
+    """Delete the answers that are older than KEPT_FOR, a part at a time; or what another statement
+    of `forgetting` does."""
+    while await pool.execute(statement, FORGOTTEN_AT_ONCE) == f"DELETE {FORGOTTEN_AT_ONCE}":
         pass
