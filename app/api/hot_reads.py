@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable
 from typing import NamedTuple
 
-import structlog
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
 
@@ -28,6 +27,7 @@ from app.api.requests import POSITION_HEADER
 from app.api.views import config_body
 from app.config_reader import READ_TIMEOUT_S
 from app.errors import TooManyRequests, Unavailable
+from app.logs import write_ready
 from app.services import SERVICES
 from projections.read_model import RecordedRevision
 
@@ -35,8 +35,6 @@ _ENDS: tuple[list[str], ...] = ([], ["content"])
 _LINEARIZABLE = "consistency=linearizable"
 _OURS = re.compile(r'"[1-9][0-9]{0,17}"', re.ASCII)
 """One version's entity tag as we write them: no list, no `*`, nothing weak."""
-
-logger = structlog.get_logger("app.api.middleware")
 
 
 class _Asked(NamedTuple):
@@ -151,13 +149,15 @@ class HotReads:
         seconds = time.perf_counter() - start
         self._services.metrics.answered("GET", route, status, seconds, stream=False)
         if self._logs:
-            logger.info(
+            write_ready(
                 "request",
-                request_id=request_id,
-                method="GET",
-                route=route,
-                status=status,
-                ms=round(seconds * 1000, 2),
-                key_id=application.key_id,
-                project=application.project_id,
+                {
+                    "request_id": request_id,
+                    "method": "GET",
+                    "route": route,
+                    "status": status,
+                    "ms": round(seconds * 1000, 2),
+                    "key_id": application.key_id,
+                    "project": application.project_id,
+                },
             )

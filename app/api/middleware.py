@@ -25,6 +25,7 @@ from app.api.pages import index, is_address_of_page
 from app.api.ready import STRICT_TRANSPORT, ReadyAnswers
 from app.api.requests import storable
 from app.errors import NotFound, Unavailable
+from app.logs import write_ready
 from app.services import SERVICES
 from app.settings import Settings
 
@@ -150,24 +151,25 @@ async def _in_time(answer: Awaitable[web.StreamResponse], seconds: float) -> web
 def _log(request: web.Request, route: str, status: int, seconds: float) -> None:
     if not request.app[SERVICES].settings.logs_requests:
         return
-    who: dict[str, str] = {}
+    fields: dict[str, object] = {
+        "request_id": request[REQUEST_ID],
+        # A method is a token of the caller's choice.
+        "method": request.method[:16],
+        "route": route,
+        "status": status,
+        "ms": round(seconds * 1000, 2),
+    }
     principal = request.get(CALLER)
     if isinstance(principal, Application):
-        who["key_id"] = principal.key_id
+        fields["key_id"] = principal.key_id
     elif principal is not None:
-        who["user_id"] = principal.user_id
+        fields["user_id"] = principal.user_id
     if (project := request.get(PROJECT)) is not None:
-        who["project"] = project
-    write = logger.debug if route in QUIET else logger.info
-    write(
-        "request",
-        # A method is a token of the caller's choice.
-        method=request.method[:16],
-        route=route,
-        status=status,
-        ms=round(seconds * 1000, 2),
-        **who,
-    )
+        fields["project"] = project
+    if route in QUIET:
+        logger.debug("request", **fields)
+    else:
+        write_ready("request", fields)
 
 
 def route_of(request: web.Request) -> str:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import RawIOBase, StringIO
-from typing import Any, BinaryIO, cast
+from typing import Any
 
 import orjson
 import structlog
 
-from app.logs import library_handler, structlog_settings
+from app.logs import GatheredLines, library_handler, structlog_settings
 
 SECRET_MEMBERS = frozenset(
     {
@@ -104,15 +104,15 @@ def collected_logs(*, noting: bool) -> Iterator[LogCollector]:
     global current
     collector = LogCollector()
     current = collector if noting else None
-    structlog.configure(
-        **structlog_settings(logging.DEBUG, cast(BinaryIO, _Bytes(collector.stream)))
-    )
+    lines = GatheredLines(_Bytes(collector.stream))
+    structlog.configure(**structlog_settings(logging.DEBUG, lines))
     handler = library_handler(collector.stream)
     root = logging.getLogger()
     root.addHandler(handler)
     try:
         yield collector
     finally:
+        lines.write()
         root.removeHandler(handler)
         structlog.reset_defaults()
         current = None
