@@ -24,9 +24,10 @@ SELECT id, email, password_hash, is_superuser, disabled, password_generation
 FROM users WHERE email = $1
 """
 _COLUMNS = "id, email, is_superuser, disabled, created_at, updated_at"
+# Not IS NULL, for the reason that is told in app/tables/projects.py.
 _LIST = f"""
 SELECT {_COLUMNS} FROM users
-WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2
+WHERE id > $1 AND coalesce(deleted_at, 'infinity') >= 'infinity' ORDER BY id LIMIT $2
 """  # noqa: S608
 _LIST_OF_EMAIL = f"""
 SELECT {_COLUMNS} FROM users WHERE id > $1 AND email = $2 LIMIT $3
