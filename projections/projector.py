@@ -29,6 +29,7 @@ from projections.halts import Halt, clear_halt, read_halt, record_halt
 from projections.halts import ProjectorHalted as ProjectorHalted
 from projections.log_check import compare_with_log
 from projections.recent import Recent
+from projections.rights import require_rights
 from projections.skips import Skips, is_skipped, skips_behind
 
 LOCK_CLASS, LOCK_OBJECT = 0x4347, 1
@@ -128,6 +129,7 @@ class Projector:
             connection.terminate()
 
     async def _project(self, connection: asyncpg.Connection) -> None:
+        await require_rights(connection, "guardian_projector")
         await create_checkpoint(connection)
         checkpoint = await read_checkpoint(connection)
         await compare_with_log(self._log, checkpoint)
