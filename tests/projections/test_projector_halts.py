@@ -208,6 +208,34 @@ async def test_another_empty_log_halts(world: World) -> None:
     assert (await world.halted()).reason == "log-behind-checkpoint"
 
 
+@pytest.mark.parametrize("barriers", [0, 5])
+async def test_a_log_that_was_begun_behind_what_was_never_applied_here_halts(
+    world: World, barriers: int
+) -> None:
+    """An old dump, of before the first change, beside a log that was begun anew since: there is no
+    entry to compare, and what came between was passed over without a word."""
+    for _ in range(barriers):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    world.log = MemoryLog(begins_at=barriers + 3)
+    await world.append(write("a", 3))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("log-diverged", barriers)
+    assert f"the log begins at {barriers + 3}, but {barriers} was applied" in halted.detail
+    # Nothing was decided: neither refused nor recorded.
+    for table in ("config_revisions", "rejected_changes"):
+        assert await world.connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_log_that_was_begun_right_behind_the_checkpoint_goes_on(world: World) -> None:
+    await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    world.log = MemoryLog(begins_at=2)
+    await world.append(write("a", 1))
+    await world.project_all()
+    assert await world.versions() == [("a", 1, 2)]
+
+
 async def test_expired_barriers_are_no_divergence(world: World) -> None:
     await world.log.barrier(timeout=TIMEOUT_S)
     await world.project_all()
