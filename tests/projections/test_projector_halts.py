@@ -64,7 +64,7 @@ async def test_a_halt_stays_on_record_until_its_place_is_passed(world: World) ->
     await world.halted()
     world.log.set_available(False)
     async with world.projector():
-        await asyncio.sleep(0.2)
+        await world.asked_in_vain()
         assert await read_halt(world.connection) is not None
     world.log.set_available(True)
     world.log.replace(bad, b"")  # as an upgrade that can read it
