@@ -21,7 +21,7 @@ RETURNING id, email, is_superuser, disabled, created_at, updated_at
 """
 _BY_EMAIL = """
 SELECT id, email, password_hash, is_superuser, disabled, password_generation
-FROM users WHERE email = $1
+FROM users WHERE email = $1 AND deleted_at IS NULL
 """
 _COLUMNS = "id, email, is_superuser, disabled, created_at, updated_at"
 # Not IS NULL, for the reason that is told in app/tables/projects.py.
@@ -30,7 +30,8 @@ SELECT {_COLUMNS} FROM users
 WHERE id > $1 AND coalesce(deleted_at, 'infinity') >= 'infinity' ORDER BY id LIMIT $2
 """  # noqa: S608
 _LIST_OF_EMAIL = f"""
-SELECT {_COLUMNS} FROM users WHERE id > $1 AND email = $2 LIMIT $3
+SELECT {_COLUMNS} FROM users
+WHERE id > $1 AND email = $2 AND deleted_at IS NULL LIMIT $3
 """  # noqa: S608
 _ONE = f"SELECT {_COLUMNS} FROM users WHERE id = $1 AND deleted_at IS NULL"  # noqa: S608
 _UPDATE = f"""

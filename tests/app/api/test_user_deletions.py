@@ -80,6 +80,10 @@ async def test_a_user_is_gone_for_everybody_before_their_rows_are(
         assert len((await admin("GET", "/v1/users")).json["items"]) == 1
         assert (await admin("GET", f"{other}/roles")).json["items"] == []
         assert (await ann.client("GET", "/v1/me")).status == 401
+        # What stands in for their address is none.
+        assert (await admin("GET", f"/v1/users?email={ann.user_id}")).json["items"] == []
+        guess = {"email": ann.user_id, "password": "a password of ann"}
+        assert (await service.anonymous("POST", "/v1/auth/login", json=guess)).status == 401
         # The address is free at once.
         _, again = await make_user(service, admin, "ann")
         assert (await again("GET", "/v1/projects")).json["items"] == []
