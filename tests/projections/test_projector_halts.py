@@ -236,6 +236,27 @@ async def test_a_log_that_was_begun_right_behind_the_checkpoint_goes_on(world: W
     assert await world.versions() == [("a", 1, 2)]
 
 
+async def test_another_log_halts_where_the_right_one_was_begun_anew_and_holds_nothing_yet(
+    world: World,
+) -> None:
+    """Each start of a projector is a barrier, so an empty group that has nothing to do with this
+    database passed for its log after some of them."""
+    for _ in range(5):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    await world.connection.execute(
+        "INSERT INTO log_beginnings (first_position, reason, decided_by) VALUES (6, 'why', 'ops')"
+    )
+    world.log = MemoryLog()
+    for _ in range(9):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    await world.append(write("a", 1))
+    halted = await world.halted()
+    assert halted.reason == "log-diverged"
+    assert "the log begins at 1, but that of this database was begun anew at 6" in halted.detail
+    assert await world.versions() == []
+
+
 async def test_expired_barriers_are_no_divergence(world: World) -> None:
     await world.log.barrier(timeout=TIMEOUT_S)
     await world.project_all()
