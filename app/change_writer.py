@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -37,6 +38,7 @@ from app.errors import (
     Unavailable,
 )
 from app.pending_changes import PendingChanges
+from app.schema_errors import UnknownSchema
 from app.schema_gate import SchemaGate
 from app.tables.changes import find_outcome
 from consensus.log import AppendOutcomeUnknown, EntryTooLarge, Log, LogUnavailable
@@ -115,9 +117,7 @@ class ChangeWriter:
             try:
                 if outcome is None:
                     met = await self._met(project_id, changes, deadline)
-                    async with self._gate.admit(
-                        project_id, met, deadline, tenant=tenant
-                    ) as prospects:
+                    async with self._admit(project_id, met, changes, deadline, tenant) as prospects:
                         if prospects:
                             change_set, entry = self._change_set(
                                 change_id, project_id, prospects, actor, comment
@@ -154,7 +154,7 @@ class ChangeWriter:
         """Everything but the commit: what each change would do. Raises what `commit` raises."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         met = await self._met(project_id, changes, deadline)
-        async with self._gate.admit(project_id, met, deadline, tenant=tenant) as prospects:
+        async with self._admit(project_id, met, changes, deadline, tenant) as prospects:
             if prospects:
                 self._change_set(str(uuid_utils.uuid7()), project_id, prospects, actor, comment)
             return prospects
@@ -169,6 +169,36 @@ class ChangeWriter:
         except TimeoutError:
             raise OutcomePending(change_id) from None
         return found.outcome
+
+    def _admit(
+        self,
+        project_id: str,
+        met: Sequence[Prospect],
+        changes: Sequence[Change] | Plan,
+        deadline: float,
+        tenant: str,
+    ) -> AbstractAsyncContextManager[Sequence[Prospect]]:
+        """As `SchemaGate.admit`, with what is met now where `met` keeps a binding of before."""
+
+        def admit(prospects: Sequence[Prospect]) -> AbstractAsyncContextManager[Sequence[Prospect]]:
+            return self._gate.admit(project_id, prospects, deadline, tenant=tenant)
+
+        @asynccontextmanager
+        async def admit_kept() -> AsyncIterator[Sequence[Prospect]]:
+            async with AsyncExitStack() as stack:
+                try:
+                    prospects = await stack.enter_async_context(admit(met))
+                except UnknownSchema:
+                    # A schema goes only when no config is bound to it: this is the binding of a
+                    # version before the newest.
+                    left_s = deadline - asyncio.get_running_loop().time()
+                    await self._barrier.wait(max(0.1, left_s))
+                    newest = await self._meet(project_id, changes, deadline)
+                    prospects = await stack.enter_async_context(admit(newest))
+                yield prospects
+
+        kept = any(each.schema_id and each.change.schema_id is Keep.BINDING for each in met)
+        return admit_kept() if kept else admit(met)
 
     async def _met(
         self, project_id: str, changes: Sequence[Change] | Plan, deadline: float

@@ -144,9 +144,7 @@ class SchemaChanges:
     ) -> AsyncIterator[Connection]:
         """A transaction under the exclusive locks on all schemas that would go with a user.
 
-        Delete the user in it. The commit raises asyncpg.ForeignKeyViolationError where configs
-        that remain are bound to one of them. Without `lock` (to rehearse) just a transaction.
-        Raises Unavailable.
+        Mark the user in it. Without `lock` (to rehearse) just a transaction. Raises Unavailable.
         """
         if not lock:
             async with self._pool.acquire() as connection, connection.transaction():

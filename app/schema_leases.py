@@ -23,6 +23,7 @@ from typing import Any, Final
 import asyncpg
 
 from app.errors import Unavailable
+from app.tables.schemas import IS_THERE
 from domain.errors import BrokenInvariant
 from projections.database import DATABASE_AWAY
 
@@ -36,7 +37,7 @@ FIRST_RETRY_S: Final = 0.005
 LONGEST_RETRY_S: Final = 0.1
 
 _TRY = "SELECT pg_try_advisory_lock_shared($1, $2)"
-_VERSION = "SELECT version FROM config_schemas WHERE id = $1"
+_VERSION = f"SELECT s.version FROM config_schemas s WHERE s.id = $1 AND {IS_THERE}"  # noqa: S608
 _UNLOCK = "SELECT pg_advisory_unlock_shared($1, $2)"
 
 # A machine that vanished must not hold its locks for the two hours that TCP would give it; but

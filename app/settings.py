@@ -20,6 +20,12 @@ MAX_PORT = 65_535
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _ORIGIN = re.compile(r"(https?)://([a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([0-9]{1,5}))?", re.IGNORECASE)
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What Kubernetes sets in every pod for each Service of the namespace: docker's old links.
+_LINK = re.compile(r"(?:tcp|udp|sctp)://\S+")
+_LINK_NAME = re.compile(
+    r"GUARDIAN(?:_[A-Z0-9_]+)?_"
+    r"(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)"
+)
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 
@@ -118,7 +124,7 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
     """What is set, begins like a variable of ours and is none; each with the nearest that is one.
 
     Nothing to refuse: an older release beside a newer environment, or one that was rolled back,
-    must start.
+    must start. What Kubernetes sets for a Service named like us is nobody's mistake, and left out.
     """
     empty = _Reader({})
     _load(empty)
@@ -126,6 +132,8 @@ def unknown_variables(environ: Mapping[str, str]) -> dict[str, str | None]:
     unknown: dict[str, str | None] = {}
     for name, value in sorted(environ.items()):
         given = name.upper()
+        if _LINK_NAME.fullmatch(name) or _LINK.fullmatch(value):
+            continue
         if given.startswith(PREFIX) and name not in empty.asked and value.strip():
             close = difflib.get_close_matches(given.removeprefix(PREFIX), nearest, 1)
             unknown[name] = nearest[close[0]] if close else None
@@ -193,6 +201,13 @@ class _Reader:
         text = self.text(variable)
         if text is None:
             return default
+        if _LINK.fullmatch(text):
+            service = variable.removesuffix("_PORT").lower().replace("_", "-")
+            raise SettingsError(
+                variable,
+                f"must be a whole number, not what Kubernetes sets for a Service named {service!r}:"
+                " rename the Service, or give the pod `enableServiceLinks: false`",
+            )
         if not re.fullmatch(r"[0-9]{1,12}", text) or not lowest <= int(text) <= highest:
             raise SettingsError(variable, f"must be a whole number from {lowest} to {highest}")
         return int(text)

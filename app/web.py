@@ -46,6 +46,7 @@ from consensus.log import Log
 from projections.database import DATABASE_AWAY, Reminder, place_of, session_name
 from projections.follower import Follower
 from projections.read_model import ReadModel
+from projections.rights import require_rights
 
 POOL_SIZE = 10
 COMMAND_TIMEOUT_S = 30.0
@@ -148,6 +149,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     stack.push_async_callback(log.close)
     pool = await connect_pool(dsn, metrics)
     stack.callback(pool.terminate)
+    async with pool.acquire() as connection:
+        await require_rights(connection, "guardian_web")
     model = ReadModel(settings.read_model_bytes)
     directory = Directory(pool, ring, lambda: model.live)
     # One connection hears of both, in the order of their commits: who lost access before a change

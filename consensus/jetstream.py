@@ -248,6 +248,7 @@ class JetStreamLog:
             first_position=layout.first_position(state.first_seq) if state.messages else 0,
             last_position=layout.position(state.last_seq),
             position_step=layout.room,
+            begins_at=layout.first_position(info.config.first_seq or 1),
         )
 
     async def close(self) -> None:

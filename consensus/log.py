@@ -88,6 +88,9 @@ class LogStatus:
     """0 when nothing was ever appended. Counts expired barriers too."""
     position_step: int = 1
     """As `Log.position_step`."""
+    begins_at: int = 1
+    """The lowest position that an entry can ever have had; above 1 where the log was begun anew.
+    Its first entry of now may be a later one, as barriers expire."""
 
     def behind(self, position: int) -> int:
         """How many messages of the log are behind `position`: barriers and groups are one each."""

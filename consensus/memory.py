@@ -35,6 +35,7 @@ class MemoryLog:
         *,
         max_entry_bytes: int = 8 * 1024 * 1024 - 1024,
         clock: Callable[[], datetime] = _now,
+        begins_at: int = 1,
     ) -> None:
         self.max_entry_bytes = max_entry_bytes
         self.position_step = 1
@@ -43,7 +44,8 @@ class MemoryLog:
         wait as they do on a group without a leader."""
         self._clock = clock
         self._entries: dict[int, Entry] = {}
-        self._last = 0
+        self._begins_at = begins_at
+        self._last = begins_at - 1
         self._positions: dict[str, int] = {}
         self._unknown: list[bool] = []
         self._readers: set[MemoryReader] = set()
@@ -130,6 +132,7 @@ class MemoryLog:
             members=(Member("memory", online=True, current=True, lag=0),),
             first_position=min(self._entries, default=0),
             last_position=self._last,
+            begins_at=self._begins_at,
         )
 
     async def close(self) -> None:

@@ -52,6 +52,12 @@ async def read_checkpoint(connection: Connection, *, lock: bool = False) -> Chec
     return Checkpoint(*row) if row else Checkpoint()
 
 
+async def first_position(connection: Connection) -> int:
+    """Where the log of this database begins: 1, unless it was begun anew."""
+    found = await connection.fetchval("SELECT max(first_position) FROM log_beginnings")
+    return int(found or 1)
+
+
 async def create_checkpoint(connection: Connection) -> None:
     """Make the row if this database has none, so that there is something to lock."""
     await connection.execute(_CREATE, APPLICATION)

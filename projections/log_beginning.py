@@ -65,12 +65,6 @@ async def _require_nobody(connection: Connection) -> None:
         await asyncio.sleep(_POLL_S)
 
 
-async def first_position(connection: Connection) -> int:
-    """Where the log of this database begins: 1, unless it was begun anew."""
-    found = await connection.fetchval("SELECT max(first_position) FROM log_beginnings")
-    return int(found or 1)
-
-
 async def begin_anew(
     dsn: str, reason: str, decided_by: str, make_log: Callable[[int], Awaitable[None]]
 ) -> int:

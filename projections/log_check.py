@@ -16,12 +16,30 @@ BARRIER_TIMEOUT_S = 10.0
 READ_TIMEOUT_S = 10.0
 
 
-async def compare_with_log(log: Log, checkpoint: Checkpoint) -> None:
+async def compare_with_log(log: Log, checkpoint: Checkpoint, first_position: int = 1) -> None:
     """Raise ProjectorHalted unless the log holds what was applied last, byte for byte.
 
-    And unless it holds no other change set between that and the checkpoint. Raises
+    And unless it holds no other change set between that and the checkpoint, goes on from there, and
+    does not begin before `first_position`, where the database's log was begun anew. Raises
     LogUnavailable when the log cannot be read now.
     """
+    # Where nothing is to be compared (nothing was applied yet, or barriers alone), only this tells.
+    # A log that is begun anew begins with the message behind the checkpoint's.
+    status = await log.status()
+    if checkpoint.position + status.position_step < status.begins_at:
+        raise ProjectorHalted(
+            "log-diverged",
+            f"the log begins at {status.begins_at}, but {checkpoint.position} was applied: it was"
+            " begun anew behind changes that this database does not hold",
+            checkpoint.position,
+        )
+    if status.begins_at < first_position:
+        raise ProjectorHalted(
+            "log-diverged",
+            f"the log begins at {status.begins_at}, but that of this database was begun anew at"
+            f" {first_position}: it is another one",
+            checkpoint.position,
+        )
     if checkpoint.position == 0:
         return
     # A leader that was just elected may not have applied all that is committed, so its last

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from consensus.log import EntryKind, Log
-from projections.checkpoint import read_checkpoint
+from projections.checkpoint import first_position, read_checkpoint
 from projections.halts import Halt, ProjectorHalted, read_halt
 from projections.log_check import compare_with_log
 from projections.skips import add_skip
@@ -41,6 +41,7 @@ async def log_status(log: Log, dsn: str) -> LogReport:
     connection = await asyncpg.connect(dsn)
     try:
         checkpoint = await read_checkpoint(connection)
+        first = await first_position(connection)
         halt = await read_halt(connection)
     finally:
         connection.terminate()
@@ -48,7 +49,7 @@ async def log_status(log: Log, dsn: str) -> LogReport:
     status = await log.status()
     problem = None
     try:
-        await compare_with_log(log, checkpoint)
+        await compare_with_log(log, checkpoint, first)
     except ProjectorHalted as halted:
         problem = str(halted)
     return LogReport(

@@ -17,7 +17,12 @@ from consensus.log import Entry, Log, LogCorrupt, LogUnavailable
 from domain.errors import BrokenInvariant, UndecodableEntry
 from projections.apply import PLANNED_ONCE, BrokenChain, apply_batch
 from projections.batch import DecodedEntry, decode_entry
-from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
+from projections.checkpoint import (
+    Checkpoint,
+    create_checkpoint,
+    first_position,
+    read_checkpoint,
+)
 from projections.database import (
     DATABASE_AWAY,
     UNDONE_TRY_AGAIN,
@@ -29,6 +34,7 @@ from projections.halts import Halt, clear_halt, read_halt, record_halt
 from projections.halts import ProjectorHalted as ProjectorHalted
 from projections.log_check import compare_with_log
 from projections.recent import Recent
+from projections.rights import require_rights
 from projections.skips import Skips, is_skipped, skips_behind
 
 LOCK_CLASS, LOCK_OBJECT = 0x4347, 1
@@ -128,9 +134,10 @@ class Projector:
             connection.terminate()
 
     async def _project(self, connection: asyncpg.Connection) -> None:
+        await require_rights(connection, "guardian_projector")
         await create_checkpoint(connection)
         checkpoint = await read_checkpoint(connection)
-        await compare_with_log(self._log, checkpoint)
+        await compare_with_log(self._log, checkpoint, await first_position(connection))
         await clear_halt(connection, checkpoint.position)
         self._halted_at = await read_halt(connection)
         self._skips = await skips_behind(connection, checkpoint.position)

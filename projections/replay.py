@@ -14,9 +14,13 @@ import asyncpg
 from consensus.log import Entry, Log, LogReader, LogUnavailable
 from projections.apply import PLANNED_ONCE, apply_batch
 from projections.batch import DecodedEntry, decode_entry
-from projections.checkpoint import Checkpoint, create_checkpoint, read_checkpoint
+from projections.checkpoint import (
+    Checkpoint,
+    create_checkpoint,
+    first_position,
+    read_checkpoint,
+)
 from projections.fingerprint import Difference, Fingerprints, differences, fingerprints
-from projections.log_beginning import first_position
 from projections.projector import LOCK_CLASS, LOCK_OBJECT
 from projections.skips import Skips, is_skipped, skips_behind
 from projections.table_copy import copy_ordinary_tables

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import asyncpg
 import uuid_utils
 from aiohttp import web
 
@@ -19,14 +18,11 @@ from app.api.requests import (
     read_object,
     text_cursor_of,
 )
-from app.errors import InUse, InvalidParameter, LastSuperuser, NotFound
+from app.errors import InvalidParameter, LastSuperuser, NotFound
 from app.services import SERVICES
 from app.tables import sessions as session_rows
 from app.tables import users
 from projections.revisions import Connection
-
-DELETE_TIMEOUT_S = 300.0
-"""A deletion cascades over the history of every project that the user owns."""
 
 
 async def list_users(request: web.Request) -> web.Response:
@@ -102,20 +98,18 @@ async def delete_user(request: web.Request) -> web.Response:
     services, user_id = request.app[SERVICES], request.match_info["user"]
     dry_run = query_boolean(request, "dry_run")
     # Under the locks on their schemas, no write under way binds a config to one that goes.
-    locked = services.schema_changes.locked_for_user(user_id, lock=not dry_run)
-    try:
-        async with locked as connection:
-            await _keep_a_superuser(connection, user_id)
-            row = await users.find_user(connection, user_id)
-            if row is None:
-                raise NotFound("there is no such user")
-            goes = await users.belongings(connection, user_id)
-            if not dry_run:
-                await users.delete_user(connection, user_id, timeout=DELETE_TIMEOUT_S)
-    except asyncpg.ForeignKeyViolationError as error:
-        raise InUse("configs of other projects are bound to a schema of this user") from error
+    project_ids: list[str] = []
+    async with services.schema_changes.locked_for_user(user_id, lock=not dry_run) as connection:
+        await _keep_a_superuser(connection, user_id)
+        row = await users.find_user(connection, user_id)
+        if row is None:
+            raise NotFound("there is no such user")
+        goes = await users.belongings(connection, user_id)
+        if not dry_run:
+            project_ids = await users.mark_deleted(connection, user_id)
     if not dry_run:
         services.directory.invalidate()
+        await services.project_deletions.finish_user(user_id, project_ids)
     return json_response({"id": user_id, "email": row["email"], "deleted": not dry_run, **goes})
 
 

@@ -82,6 +82,7 @@ def _as_failure(error: Exception) -> Failure | None:
     from domain.errors import BrokenInvariant, UndecodableEntry
     from projections.halts import ProjectorHalted
     from projections.replay import LogNotWhole
+    from projections.rights import RightsMissing
 
     first_line = str(error).partition("\n")[0] or type(error).__name__
     if isinstance(error, LogError):
@@ -97,7 +98,7 @@ def _as_failure(error: Exception) -> Failure | None:
     if isinstance(error, OSError | asyncpg.PostgresError | asyncpg.InterfaceError):
         return Failure(f"the database: {first_line}")
     own = (BackupError, EmbeddedError, MigrationError, Duplicate, Unavailable)
-    found = (UndecodableEntry, BrokenInvariant, LogNotWhole)
+    found = (UndecodableEntry, BrokenInvariant, LogNotWhole, RightsMissing)
     return Failure(str(error)) if isinstance(error, own + found) else None
 
 

@@ -19,6 +19,7 @@ from datetime import datetime
 
 import asyncpg
 
+from app.tables.schemas import IS_THERE
 from app.tables.watch import sequence_at
 from projections.read_model import RecordedRevision
 from projections.recorded import COLUMNS, KEYED, LINE_COLUMNS, from_row, keyed_from_row
@@ -278,7 +279,8 @@ async def feed(
 async def existing_schemas(pool: asyncpg.Pool, schema_ids: Collection[str]) -> set[str]:
     """Which of these schemas are still there."""
     rows = await pool.fetch(
-        "SELECT id FROM config_schemas WHERE id = ANY($1::text[])", list(schema_ids)
+        f"SELECT s.id FROM config_schemas s WHERE s.id = ANY($1::text[]) AND {IS_THERE}",  # noqa: S608
+        list(schema_ids),
     )
     return {row["id"] for row in rows}
 

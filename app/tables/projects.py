@@ -21,7 +21,9 @@ _IS_THERE = "coalesce({projects}.deleted_at, 'infinity') >= 'infinity'"
 _COLUMNS = "p.id, p.name, p.owner_user_id, o.email AS owner_email, p.created_at, p.updated_at"
 _INSERT = f"""
 WITH p AS (
-    INSERT INTO projects (id, name, owner_user_id, api_key) VALUES ($1, $2, $3, $4) RETURNING *
+    INSERT INTO projects (id, name, owner_user_id, api_key)
+    SELECT $1, $2, id, $4 FROM users WHERE id = $3 AND deleted_at IS NULL FOR KEY SHARE
+    RETURNING *
 )
 SELECT {_COLUMNS} FROM p JOIN users o ON o.id = p.owner_user_id
 """  # noqa: S608
@@ -79,10 +81,10 @@ async def insert_project(
     source: Source, project_id: str, name: str, owner_user_id: str, key_hash: str
 ) -> Any:
     """Add a project; the row. Raises NotSignedIn when its owner was deleted meanwhile."""
-    try:
-        return await source.fetchrow(_INSERT, project_id, name, owner_user_id, key_hash)
-    except asyncpg.ForeignKeyViolationError as error:
-        raise NotSignedIn("the user is not there any more") from error
+    row = await source.fetchrow(_INSERT, project_id, name, owner_user_id, key_hash)
+    if row is None:
+        raise NotSignedIn("the user is not there any more")
+    return row
 
 
 async def list_projects(

@@ -17,7 +17,8 @@ WHERE r.project_id = $1 AND r.user_id > $2 ORDER BY r.user_id LIMIT $3
 """
 _PUT = """
 WITH r AS (
-    INSERT INTO roles (user_id, project_id, role_level) VALUES ($2, $1, $3)
+    INSERT INTO roles (user_id, project_id, role_level)
+    SELECT id, $1, $3::role_level FROM users WHERE id = $2 AND deleted_at IS NULL FOR KEY SHARE
     ON CONFLICT (user_id, project_id) DO UPDATE SET role_level = excluded.role_level
     RETURNING user_id, role_level, created_at, (xmax = 0) AS is_new
 )

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 
+from app.errors import NotSignedIn
 from projections.recorded import content_of
 from projections.revisions import Connection
 
@@ -51,16 +52,18 @@ _COLUMNS = """s.id, s.name, s.project_id, s.version, s.schema_content, s.created
 _SEES_PROJECT = """($2 OR {id} = $3
     OR EXISTS (SELECT FROM projects p WHERE p.id = {id} AND p.owner_user_id = $1)
     OR EXISTS (SELECT FROM roles o WHERE o.project_id = {id} AND o.user_id = $1))"""
-# A schema goes with its project.
-_ITS_PROJECT_IS_THERE = "(SELECT deleted_at FROM projects WHERE id = s.project_id) IS NULL"
-_SEES_SCHEMA = f"""(s.project_id IS NULL
-    OR {_ITS_PROJECT_IS_THERE} AND {_SEES_PROJECT.format(id="s.project_id")})"""
+IS_THERE = """(SELECT deleted_at FROM projects WHERE id = s.project_id) IS NULL
+    AND (SELECT deleted_at FROM users WHERE id = s.created_by_user_id) IS NULL"""
+"""Of `config_schemas s`: a schema goes with its project, and with who made it."""
+_SEES_SCHEMA = f"""{IS_THERE}
+    AND (s.project_id IS NULL OR {_SEES_PROJECT.format(id="s.project_id")})"""
 _SEES_CONFIG = f"(starts_with(c.key, $4) AND {_SEES_PROJECT.format(id='c.project_id')})"
 
 _INSERT = f"""
 WITH s AS (
     INSERT INTO config_schemas (id, name, project_id, version, schema_content, created_by_user_id)
-    VALUES ($1, $2, $3, 1, $4, $5) RETURNING *
+    SELECT $1, $2, $3, 1, $4, id FROM users WHERE id = $5 AND deleted_at IS NULL FOR KEY SHARE
+    RETURNING *
 ), v AS (
     INSERT INTO config_schema_versions (schema_id, version, schema_content, created_by_user_id,
         created_at)
@@ -79,7 +82,7 @@ WITH s AS (
 )
 SELECT {_COLUMNS} FROM s
 """  # noqa: S608
-_ONE = f"SELECT {_COLUMNS} FROM config_schemas s WHERE s.id = $1"  # noqa: S608
+_ONE = f"SELECT {_COLUMNS} FROM config_schemas s WHERE s.id = $1 AND {IS_THERE}"  # noqa: S608
 _SEEN = f"SELECT {_COLUMNS} FROM config_schemas s WHERE s.id = $4 AND {_SEES_SCHEMA}"  # noqa: S608
 _AT_VERSION = """
 SELECT s.id, s.name, s.project_id, v.version, v.schema_content, s.created_by_user_id,
@@ -136,8 +139,11 @@ WHERE r.version = c.version
 async def insert_schema(
     source: Source, schema_id: str, name: str, project_id: str | None, text: str, user_id: str
 ) -> Schema:
-    """Add a schema at version 1."""
-    return _schema(await source.fetchrow(_INSERT, schema_id, name, project_id, text, user_id))
+    """Add a schema at version 1. Raises NotSignedIn when who makes it was deleted meanwhile."""
+    row = await source.fetchrow(_INSERT, schema_id, name, project_id, text, user_id)
+    if row is None:
+        raise NotSignedIn("the user is not there any more")
+    return _schema(row)
 
 
 async def update_schema(

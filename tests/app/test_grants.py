@@ -14,9 +14,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from app import migrations
 from app.first_user import ensure_first_superuser
 from app.web import connect_log
 from projections.projector import Projector
+from tests.support.processes import Command
 from tests.support.service import Client, run_web, settings_for
 
 SCRIPT = Path(__file__).resolve().parents[2] / "db" / "grants.sql"
@@ -164,6 +166,42 @@ async def test_these_rights_are_not_more(databases: Databases, kind: str) -> Non
                 await connection.execute(statement)
     finally:
         await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("kind", "command", "down_to", "lacks"),
+    [
+        ("web", ("web", "--embedded"), 23, "DELETE, INSERT, SELECT, UPDATE on creation_keys"),
+        ("projector", ("projector",), 22, "SELECT on projects.deleted_at"),
+    ],
+)
+async def test_a_process_does_not_start_without_what_a_migration_needs(
+    databases: Databases,
+    nats_url: str,
+    stream_name: str,
+    started: list[Command],
+    kind: str,
+    command: tuple[str, ...],
+    down_to: int,
+    lacks: str,
+) -> None:
+    """A migration was applied and the script not run again: to create under an Idempotency-Key was
+    a 500, and the projector ended at the first change."""
+    await migrations.down(databases.owner, len(migrations.migrations()) - down_to)
+    await migrations.up(databases.owner)
+    environ = {
+        "DATABASE_URL": getattr(databases, kind),
+        "NATS_URL": nats_url,
+        "GUARDIAN_STREAM": stream_name,
+        "GUARDIAN_PORT": "0",
+        "GUARDIAN_SECRET_KEY": "a secret key of the tests that is long enough",
+    }
+    process = Command(*command, environ=environ)
+    started.append(process)
+    line = await asyncio.to_thread(process.wait_for, "error: the database user t_")
+    assert f"lacks rights ({lacks}): run db/grants.sql as the owner" in line
+    assert await asyncio.to_thread(process.process.wait, 30) == 1
+    assert not any("Traceback" in line for line in process.lines)
 
 
 async def test_every_table_was_thought_of(databases: Databases) -> None:

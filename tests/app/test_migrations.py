@@ -100,6 +100,27 @@ async def test_down_does_not_bring_back_a_project_that_is_gone(database_url: str
         await connection.close()
 
 
+async def test_down_does_not_bring_back_a_user_who_is_gone(database_url: str) -> None:
+    connection: asyncpg.Connection = await asyncpg.connect(database_url)
+    try:
+        for number, user in enumerate(("ann", "bob"), start=1):
+            await insert_user(connection, user)
+            await insert_project(connection, f"of-{user}", user)
+            await insert_config(connection, f"of-{user}", "a.b", user, sequence=number)
+        for statement in (
+            "UPDATE projects SET deleted_at = now() WHERE id = 'of-bob'",
+            "UPDATE users SET deleted_at = now() WHERE id = 'bob'",
+        ):
+            await connection.execute(statement)
+
+        await migrations.down(database_url, COUNT - 24)
+
+        assert await connection.fetchval("SELECT array_agg(id) FROM users") == ["ann"]
+        assert await connection.fetchval("SELECT array_agg(project_id) FROM configs") == ["of-ann"]
+    finally:
+        await connection.close()
+
+
 async def test_up_is_idempotent_and_counts(empty_database_url: str) -> None:
     assert await migrations.up(empty_database_url, 2) == SEED[:2]
     assert await migrations.applied(empty_database_url) == ["001", "002"]

@@ -236,3 +236,42 @@ def test_a_variable_that_is_known_or_empty_is_not_told() -> None:
     environ = _Recorder()
     load_settings(environ)
     assert unknown_variables(dict.fromkeys(environ.asked, "1") | {"GUARDIAN_OLD": " "}) == {}
+
+
+def _links(service: str) -> dict[str, str]:
+    """What Kubernetes sets in every pod for a Service with the port 8080."""
+    port = f"{service}_PORT_8080_TCP"
+    return {
+        f"{service}_SERVICE_HOST": "10.0.0.1",
+        f"{service}_SERVICE_PORT": "8080",
+        f"{service}_SERVICE_PORT_HTTP": "8080",
+        f"{service}_PORT": "tcp://10.0.0.1:8080",
+        port: "tcp://10.0.0.1:8080",
+        f"{port}_PROTO": "tcp",
+        f"{port}_PORT": "8080",
+        f"{port}_ADDR": "10.0.0.1",
+    }
+
+
+@pytest.mark.parametrize(
+    ("service", "variable", "name"),
+    [
+        ("GUARDIAN", "GUARDIAN_PORT", "guardian"),
+        ("GUARDIAN_PROCESS", "GUARDIAN_PROCESS_PORT", "guardian-process"),
+    ],
+)
+def test_a_kubernetes_service_that_takes_a_setting_is_named(
+    service: str, variable: str, name: str
+) -> None:
+    """It was called no whole number, behind seven warnings of other names."""
+    with pytest.raises(SettingsError) as refused:
+        load_settings(_links(service))
+    assert str(refused.value) == (
+        f"{variable}: must be a whole number, not what Kubernetes sets for a Service named"
+        f" '{name}': rename the Service, or give the pod `enableServiceLinks: false`"
+    )
+
+
+@pytest.mark.parametrize("service", ["GUARDIAN", "GUARDIAN_WEB", "GUARDIAN_NATS_2"])
+def test_what_kubernetes_sets_is_nobodys_mistake(service: str) -> None:
+    assert unknown_variables(_links(service)) == {}

@@ -262,7 +262,7 @@ class LogContract:
 
     async def test_status_of_an_empty_log(self, log: Log) -> None:
         status = await log.status()
-        assert (status.first_position, status.last_position) == (0, 0)
+        assert (status.first_position, status.last_position, status.begins_at) == (0, 0, 1)
 
     async def test_status_names_the_leader_among_the_members(self, log: Log) -> None:
         await append(log, b"x")

@@ -130,8 +130,9 @@ async def test_a_stream_of_the_same_form_that_lacks_what_the_dump_stands_on_is_r
     assert "is not what the backup's database was made from" in await refused(new, folder, *options)
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["database-only", "both"])
 async def test_a_dump_without_a_change_is_refused_beside_a_log_that_was_begun_anew(
-    target: tuple[Settings, Settings], nats_url: str, short_path: Path
+    target: tuple[Settings, Settings], nats_url: str, short_path: Path, whole: bool
 ) -> None:
     """It holds no entry to compare: it was restored, and the projector went on behind the gap."""
     settings, new = target
@@ -145,9 +146,12 @@ async def test_a_dump_without_a_change_is_refused_beside_a_log_that_was_begun_an
     # Nothing of the new log is applied in this one either, and it stands where that begins.
     await back_up(settings, after := short_path / "after")
     await publish_barriers(nats_url, settings.stream, 3)
-    for options in ((), ("--database-only",)):
-        assert "begun anew behind position" in await refused(new, before, *options)
-    code, _, errors = await guardian(new, "restore", str(after), "--database-only")
+    for kept in ((), ("--database-only",)):
+        assert "begun anew behind position" in await refused(new, before, *kept)
+    if whole:
+        ask("delete_streams", settings.stream)
+    options = () if whole else ("--database-only",)
+    code, _, errors = await guardian(new, "restore", str(after), *options)
     assert code == 0, errors
     assert await content_of(new, path) == 2
 

@@ -13,6 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from consensus.log import LogStatus
 from consensus.memory import MemoryLog
 from domain.change_set import ChangeSet, encode_change_set
 from domain.codec import encode_event
@@ -83,6 +84,22 @@ class World:
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
+
+    async def asked_in_vain(self) -> None:
+        """Return when a projector has asked the log, which is away, and asks again."""
+        asked, status = asyncio.Queue[None](), self.log.status
+
+        async def noted() -> LogStatus:
+            asked.put_nowait(None)
+            return await status()
+
+        self.log.status = noted  # type: ignore[method-assign]
+        try:
+            async with asyncio.timeout(TIMEOUT_S):
+                for _ in range(2):
+                    await asked.get()
+        finally:
+            self.log.status = status  # type: ignore[method-assign]
 
     async def halted(self) -> ProjectorHalted:
         """Run a projector until it halts."""

@@ -7,12 +7,15 @@ import asyncio
 import asyncpg
 import pytest
 
+from app import migrations
 from app.settings import Settings
 from app.web import connect_log
 from projections.halts import ProjectorHalted
+from projections.projector import Projector
 from tests.faults.test_backup import guardian
 from tests.support.service import run_service, settings_for
 
+BEGIN = ("log", "begin-anew", "--replace", "--reason", "a test")
 UNDECODABLE = b'{"format": 2}\n{}'
 
 
@@ -44,8 +47,7 @@ async def test_what_was_to_be_skipped_in_a_lost_log_is_not_looked_for_in_the_nex
     skip = ("log", "skip", str(position), "--by", "ada", "--reason")
     code, _, errors = await guardian(settings, *skip, "of the lost log")
     assert code == 0, errors
-    begin = ("log", "begin-anew", "--replace", "--reason", "a test")
-    code, _, errors = await guardian(settings, *begin)
+    code, _, errors = await guardian(settings, *BEGIN)
     assert code == 0, errors
 
     # The same place can be decided about again.
@@ -67,3 +69,23 @@ async def test_what_was_to_be_skipped_in_a_lost_log_is_not_looked_for_in_the_nex
         rows = await connection.fetch(f"SELECT position, reason, decided_by FROM {table}")
         assert [tuple(row) for row in rows] == [(position, reason, "ada")]
     await connection.close()
+
+
+async def test_another_database_does_not_follow_a_log_that_was_begun_behind_this_one(
+    settings: Settings, empty_database_url: str
+) -> None:
+    """It holds nothing of what came before, and no entry of it could be compared."""
+    async with run_service(settings) as service:
+        admin = await service.anonymous.sign_in()
+        project, _ = await service.project(admin)
+        answer = await admin("PUT", f"{project}/configs/k", json={"content": 1, "version": 0})
+        assert answer.status == 201, answer.body
+    code, _, errors = await guardian(settings, *BEGIN)
+    assert code == 0, errors
+    await migrations.up(empty_database_url)
+    log = await connect_log(settings)
+    try:
+        with pytest.raises(ProjectorHalted, match=r"the log begins at [0-9]+, but 0 was applied"):
+            await asyncio.wait_for(Projector(log, empty_database_url).run(), 30)
+    finally:
+        await log.close()

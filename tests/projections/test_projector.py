@@ -180,7 +180,7 @@ async def test_the_log_that_is_away_is_waited_for(world: World) -> None:
         await world.reach(await world.append(write("a", 1)))
     world.log.set_available(False)
     async with world.projector() as (projector, task):
-        await asyncio.sleep(0.3)
+        await world.asked_in_vain()
         assert not task.done()
         assert not projector.active.is_set()
         world.log.set_available(True)

@@ -64,7 +64,7 @@ async def test_a_halt_stays_on_record_until_its_place_is_passed(world: World) ->
     await world.halted()
     world.log.set_available(False)
     async with world.projector():
-        await asyncio.sleep(0.2)
+        await world.asked_in_vain()
         assert await read_halt(world.connection) is not None
     world.log.set_available(True)
     world.log.replace(bad, b"")  # as an upgrade that can read it
@@ -206,6 +206,55 @@ async def test_another_empty_log_halts(world: World) -> None:
     await world.project_all()
     world.log = MemoryLog()
     assert (await world.halted()).reason == "log-behind-checkpoint"
+
+
+@pytest.mark.parametrize("barriers", [0, 5])
+async def test_a_log_that_was_begun_behind_what_was_never_applied_here_halts(
+    world: World, barriers: int
+) -> None:
+    """An old dump, of before the first change, beside a log that was begun anew since: there is no
+    entry to compare, and what came between was passed over without a word."""
+    for _ in range(barriers):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    world.log = MemoryLog(begins_at=barriers + 3)
+    await world.append(write("a", 3))
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("log-diverged", barriers)
+    assert f"the log begins at {barriers + 3}, but {barriers} was applied" in halted.detail
+    # Nothing was decided: neither refused nor recorded.
+    for table in ("config_revisions", "rejected_changes"):
+        assert await world.connection.fetchval(f"SELECT count(*) FROM {table}") == 0
+
+
+async def test_a_log_that_was_begun_right_behind_the_checkpoint_goes_on(world: World) -> None:
+    await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    world.log = MemoryLog(begins_at=2)
+    await world.append(write("a", 1))
+    await world.project_all()
+    assert await world.versions() == [("a", 1, 2)]
+
+
+async def test_another_log_halts_where_the_right_one_was_begun_anew_and_holds_nothing_yet(
+    world: World,
+) -> None:
+    """Each start of a projector is a barrier, so an empty group that has nothing to do with this
+    database passed for its log after some of them."""
+    for _ in range(5):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    await world.project_all()
+    await world.connection.execute(
+        "INSERT INTO log_beginnings (first_position, reason, decided_by) VALUES (6, 'why', 'ops')"
+    )
+    world.log = MemoryLog()
+    for _ in range(9):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    await world.append(write("a", 1))
+    halted = await world.halted()
+    assert halted.reason == "log-diverged"
+    assert "the log begins at 1, but that of this database was begun anew at 6" in halted.detail
+    assert await world.versions() == []
 
 
 async def test_expired_barriers_are_no_divergence(world: World) -> None:

@@ -28,7 +28,7 @@ from tests.support.service import Answer, Client, Service, run_web
 
 WAITS = """SELECT count(*) > 0 FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
-        AND query ~ 'DELETE FROM projects'"""
+        AND query ~ 'DELETE FROM (projects|users)'"""
 HAS_ROWS = "SELECT EXISTS (SELECT FROM projects WHERE id = $1)"
 
 
@@ -44,9 +44,10 @@ async def append(service: Service, project: str, key: str) -> int:
 
 @asynccontextmanager
 async def held(
-    service: Service, admin: Client, project: str
+    service: Service, admin: Client, project: str, path: str | None = None
 ) -> AsyncIterator[asyncio.Task[Answer]]:
-    """The project's deletion, under way until the end of the block."""
+    """The deletion of `path`, which takes the project along, under way until the end of the block;
+    of the project itself where no path is given."""
     await make_key(admin, project, "held")
     connection = await asyncpg.connect(service.settings.require_database_url())
     try:
@@ -54,7 +55,7 @@ async def held(
             await connection.execute(
                 "SELECT FROM api_keys WHERE project_id = $1 FOR UPDATE", id_of(project)
             )
-            deletion = asyncio.create_task(admin("DELETE", project))
+            deletion = asyncio.create_task(admin("DELETE", path or project))
             # Of a pool: within a transaction the activity is what it was at the first look.
             pool = service.app[SERVICES].pool
             await eventually(partial(pool.fetchval, WAITS))

@@ -19,6 +19,7 @@ import pytest_asyncio
 from app.metrics import MeteredLog
 from app.schema_leases import LOCK_CLASS
 from app.services import SERVICES, Services
+from app.tables.schemas import Schema, find_schema
 from consensus import jetstream_publisher
 from consensus.jetstream import JetStreamLog
 from tests.app.api.test_schemas import id_of, new_schema
@@ -135,6 +136,35 @@ async def test_a_write_waits_for_the_change_under_way_and_is_held_to_it(two: Two
     good, bad = await asyncio.gather(*writes)
     assert (good.status, good.json["schema_version"]) == (201, 2)
     assert (bad.status, bad.json["type"]) == (422, "/problems/schema-violation")
+
+
+@pytest.mark.parametrize("expected", ['"1"', "*"])
+async def test_a_binding_that_was_kept_from_an_older_version_is_no_unknown_schema(
+    two: Two, monkeypatch: pytest.MonkeyPatch, expected: str
+) -> None:
+    """It was 422, though the caller named no schema.
+    Method: the config is unbound and the schema deleted when the write has just met the config."""
+    path = await new_schema(two.second, UP_TO[10])
+    config = f"{two.configs}/a"
+    assert (await two.put(two.second, "a", 1, schema_id=id_of(path))).status == 201
+
+    async def gone(pool: asyncpg.Pool, schema_id: str) -> Schema | None:
+        monkeypatch.undo()
+        unbound = {"content": {"n": 2}, "schema_id": None, "version": 1}
+        assert (await two.second("PUT", config, json=unbound)).status == 200
+        assert (await two.second("DELETE", path)).status == 200
+        return await find_schema(pool, schema_id)
+
+    monkeypatch.setattr("app.schema_gate.find_schema", gone)
+    answer = await two.first(
+        "PUT", config, json={"content": {"n": 3}}, headers={"If-Match": expected}
+    )
+    if expected == "*":
+        assert (answer.status, answer.json["version"]) == (200, 3)
+        assert answer.json["schema_id"] is None
+    else:
+        assert (answer.status, answer.json["type"]) == (409, "/problems/version-conflict")
+        assert answer.json["current_version"] == 2
 
 
 async def test_what_a_new_version_allows_is_not_refused_by_the_old_one(two: Two) -> None:
