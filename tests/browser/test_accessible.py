@@ -23,22 +23,57 @@ class Asked:
     name: str | re.Pattern[str]
     draft: str = ""
     """What is typed into the config first."""
+    about: str | re.Pattern[str] = ""
+    """The one sentence that it is described with."""
 
 
 DIALOGS = {
     "project": Asked("/projects", "New project", "New project"),
     "user": Asked("/users", "New user", "New user"),
-    "password": Asked("/users", "Set password of {other}", "Set password of {other}"),
-    "superuser": Asked("/users", "Make superuser: {other}", "Make {other} a superuser"),
-    "delete user": Asked("/users", "Delete {other}", "Delete a user"),
-    "delete project": Asked("/p/{project}/settings", "Delete project…", "Delete {name}"),
+    "password": Asked(
+        "/users",
+        "Set password of {other}",
+        "Set password of {other}",
+        about="Their old password ends, and every sign-in of theirs.",
+    ),
+    "superuser": Asked(
+        "/users",
+        "Make superuser: {other}",
+        "Make {other} a superuser",
+        about=re.compile("^A superuser may do everything.* superusers.$"),
+    ),
+    "delete user": Asked(
+        "/users",
+        "Delete {other}",
+        "Delete a user",
+        about=re.compile("^They can no longer sign in.* nothing else goes.$"),
+    ),
+    "delete project": Asked(
+        "/p/{project}/settings",
+        "Delete project…",
+        "Delete {name}",
+        about=re.compile("^1 config is removed.* back here.$"),
+    ),
     "project key": Asked(
-        "/p/{project}/access", "Replace the project key…", "Replace the project key"
+        "/p/{project}/access",
+        "Replace the project key…",
+        "Replace the project key",
+        about=re.compile("^Programs that still send.* ends.$"),
     ),
     "key": Asked("/p/{project}/access", "New key", "New key"),
-    "end key": Asked("/p/{project}/access", "End the key pipeline", "End a key"),
+    "end key": Asked(
+        "/p/{project}/access",
+        "End the key pipeline",
+        "End a key",
+        about=re.compile("^Whatever still sends it.* now on.$"),
+    ),
     "schema": Asked("/p/{project}/schemas", "New schema", "New schema"),
-    "delete schema": Asked("/p/{project}/schemas/{schema}", "Delete schema…", "Delete the schema"),
+    "delete schema": Asked(
+        "/p/{project}/schemas/{schema}",
+        "Delete schema…",
+        "Delete the schema",
+        about=re.compile("^A schema that live configs are bound to.* are.$"),
+    ),
     "review": Asked(
         "/p/{project}/configs/limit", "Review version 3", re.compile("limit"), '{"daily": 3}'
     ),
@@ -49,6 +84,7 @@ DIALOGS = {
         "/p/{project}/history?at={moment}",
         "Roll the project back to this moment…",
         re.compile("Roll"),
+        about=re.compile("^Together, or not at all.* version.$"),
     ),
 }
 
@@ -126,6 +162,8 @@ def test_a_dialog_is_named_entered_and_left_by_keyboard(
     dialog = person.page.get_by_role("dialog")
     expect(dialog).to_have_accessible_name(said(asked.name))
     expect(dialog).to_have_attribute("aria-modal", "true")
+    # Not all that is in it: that is read out before anybody can do anything.
+    expect(dialog).to_have_accessible_description(asked.about)
     expect(dialog.get_by_role("status", name=re.compile("Asking|Loading"))).to_have_count(0)
     person.shot(f"dialog-{which.replace(' ', '-')}")
     assert person.axe() == []

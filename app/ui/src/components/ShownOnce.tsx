@@ -1,5 +1,5 @@
 import { Button } from "@mantine/core";
-import { Dialog } from "./Dialog";
+import { About, Dialog } from "./Dialog";
 import { Copy, Notice } from "./basics";
 
 /** A secret that the service will not tell again. */
@@ -14,9 +14,11 @@ export function ShownOnce({ title, secret, onClose }: { title: string; secret: s
       withCloseButton={false}
     >
       <div className="stack">
-        <Notice tone="warn" boxed>
-          This key is shown once. Copy it now; afterwards it can only be replaced.
-        </Notice>
+        <About>
+          <Notice tone="warn" boxed>
+            This key is shown once. Copy it now; afterwards it can only be replaced.
+          </Notice>
+        </About>
         <div className="row wrap">
           <code className="break" data-testid="secret">
             {secret}

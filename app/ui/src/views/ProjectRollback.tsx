@@ -7,6 +7,7 @@ import { useChanges } from "../api/live";
 import { asProblem } from "../api/problem";
 import { applyChanges, momentQuery, rehearsing, useProject } from "../api/queries";
 import { ConfirmTyped } from "../components/ConfirmTyped";
+import { About } from "../components/Dialog";
 import { Loading, Notice } from "../components/basics";
 import { Refusal, StillAsking } from "../components/Verdict";
 import { exactTime, momentMs } from "../lib/time";
@@ -78,9 +79,11 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
       )}
       {plan.data && count > 0 && (
         <>
-          <Notice tone="warn" boxed>
-            Together, or not at all, these configs change. Nothing of the history is lost: each gets one more version.
-          </Notice>
+          <About>
+            <Notice tone="warn" boxed>
+              Together, or not at all, these configs change. Nothing of the history is lost: each gets one more version.
+            </Notice>
+          </About>
           <PlannedChanges project={project} at={at} lines={plan.data.changes} />
         </>
       )}
