@@ -38,7 +38,7 @@ function overtakenBy(draft: Draft, live: Config | undefined, complete: boolean):
 export function ChangeSetPage() {
   const { project = "" } = useParams();
   const detail = useProject(project);
-  usePageTitle(`Change set · ${detail.data?.name ?? ""}`);
+  usePageTitle("Change set", detail.data?.name);
   const me = useMe();
   const access = useAccess(project);
   const drafts = useDrafts(me.data?.id ?? "", project);

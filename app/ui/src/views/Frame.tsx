@@ -21,6 +21,7 @@ import { Rail } from "./Rail";
 import { ShortcutList } from "./ShortcutList";
 import { SearchBox } from "./SearchBox";
 import { useCurrentProject } from "./useCurrentProject";
+import { useViewFocus } from "./useViewFocus";
 
 export function Frame() {
   const me = useMe();
@@ -31,6 +32,7 @@ export function Frame() {
   const navigate = useNavigate();
   const project = useCurrentProject();
   useEffect(() => setRailOpen(false), [pathname]);
+  useViewFocus();
 
   const inProject = (view: string, at: string | null = null) => () => {
     if (project !== null) void navigate(withMoment(`/p/${project}/${view}`, at));

@@ -28,7 +28,7 @@ export function SchemaPage() {
   const { project = "", schema: id = "" } = useParams();
   const schema = useSchema(id);
   const me = useMe();
-  usePageTitle(schema.data?.name ?? "Schema");
+  usePageTitle(schema.data?.name, "Schema");
   return (
     <main id="main" className="main">
       <div className="page">

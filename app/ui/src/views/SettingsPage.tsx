@@ -17,7 +17,7 @@ export function SettingsPage() {
   const navigate = useNavigate();
   const [name, setName] = useState("");
   const [deleting, setDeleting] = useState(false);
-  usePageTitle(`Settings · ${detail.data?.name ?? ""}`);
+  usePageTitle("Settings", detail.data?.name);
   useEffect(() => setName(detail.data?.name ?? ""), [detail.data?.name]);
   const rename = useMutation({
     mutationFn: () => request("PATCH", url`/v1/projects/${project}`, { body: { name: name.trim() } }),
