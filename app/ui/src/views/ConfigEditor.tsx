@@ -8,7 +8,7 @@ import type { WatchEvent } from "../api/watch";
 import { Loading, Notice, ReasonedButton } from "../components/basics";
 import type { SchemaAssist } from "../editor/assist";
 import { JsonEditor, type EditorHandle } from "../editor/JsonEditor";
-import { STILL_CHECKING, useIssues } from "../editor/useIssues";
+import { STILL_CHECKING, useIssues, type Verdict } from "../editor/useIssues";
 import type { FormHandle } from "../form/FormView";
 import { useRefusals } from "../form/useRefusals";
 import { useAddress } from "../lib/address";
@@ -211,7 +211,7 @@ export function ConfigEditor(props: Props) {
             </Button>
           )}
           <span className="muted" role="status">
-            {draft || refusals.length > 0 ? statusWords(issues.length, schema !== null, verdict.by) : "Nothing changed"}
+            {draft || refusals.length > 0 ? statusWords(issues.length, schema !== null, verdict.text === text ? verdict.by : "page") : "Nothing changed"}
           </span>
           <span className="end muted only-wide">
             <kbd>Ctrl</kbd> <kbd>S</kbd> review
@@ -273,9 +273,11 @@ function useJump(form: boolean, text: string, showText: () => void) {
   return { editor, formView, jump };
 }
 
-function statusWords(issues: number, hasSchema: boolean, by: "page" | "service"): string {
+/** `by`: who said that there is none; "page" also while nobody has said it yet. */
+function statusWords(issues: number, hasSchema: boolean, by: Verdict["by"]): string {
   if (issues > 0) return issues === 1 ? "1 problem to fix first" : `${issues} problems to fix first`;
   if (!hasSchema) return "Kept in this browser until you commit it";
+  if (by === "nobody") return "It takes too long to check here: the review asks the service · kept in this browser";
   return by === "service" ? "The service accepts it · kept in this browser until you commit it" : "Checking…";
 }
 
