@@ -1,9 +1,21 @@
 import { Button } from "@mantine/core";
+import { url } from "../api/client";
 import { About, Dialog } from "./Dialog";
 import { Copy, Notice } from "./basics";
 
 /** A secret that the service will not tell again. */
-export function ShownOnce({ title, secret, onClose }: { title: string; secret: string; onClose: () => void }) {
+export function ShownOnce({
+  title,
+  secret,
+  project,
+  onClose,
+}: {
+  title: string;
+  secret: string;
+  /** What it reads. */
+  project: string;
+  onClose: () => void;
+}) {
   return (
     <Dialog
       onClose={onClose}
@@ -26,7 +38,7 @@ export function ShownOnce({ title, secret, onClose }: { title: string; secret: s
           <Copy value={secret} label="Copy key" />
         </div>
         <pre className="mono muted break" style={{ whiteSpace: "pre-wrap", margin: 0 }}>
-          {`curl -H "X-API-Key: $KEY" ${window.location.origin}/v1/projects/…/configs`}
+          {`curl -H "X-API-Key: $KEY" ${window.location.origin}${url`/v1/projects/${project}/configs`}`}
         </pre>
         <div className="row">
           <Button onClick={onClose} data-autofocus>

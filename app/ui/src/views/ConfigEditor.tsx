@@ -2,6 +2,7 @@
 import { Button, SegmentedControl, Select, Tooltip } from "@mantine/core";
 import { IconAlertOctagon, IconAlignLeft, IconTrash } from "@tabler/icons-react";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { useLocation } from "react-router";
 import { useSchema, useSchemas } from "../api/queries";
 import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
@@ -21,6 +22,7 @@ import { useStore } from "../lib/store";
 import { ConfigHead } from "./ConfigHead";
 import { dropDraft } from "./drop";
 import { ConfigMerge } from "./MergeDialog";
+import type { Arrival } from "./NewConfig";
 import { NewsBar } from "./NewsBar";
 import { notYet } from "./notYet";
 import { ReviewDialog } from "./ReviewDialog";
@@ -54,12 +56,17 @@ export function ConfigEditor(props: Props) {
   const form = search.get("view") === "form";
   const [refusals, refuse] = useRefusals();
   const issues = useMemo(() => [...placeViolations(verdict.text, refusals), ...verdict.issues], [verdict, refusals]);
+  const { state } = useLocation();
   const { editor, formView, jump } = useJump(form, verdict.text, () => address({ view: null }, true));
   /** Counts what was discarded: the fields of the form are made anew, and what they refused is gone. */
   const [round, setRound] = useState(0);
   const drop = () => (dropDraft(user, project, configKey), setRound(round + 1));
   const reviewing = search.has("review");
   const merging = search.has("merge");
+  const { caret } = (state ?? {}) as Arrival;
+  useEffect(() => {
+    if (caret !== undefined) editor.current?.jump(caret);
+  }, [editor, caret]);
   // An address that is shared or left behind by another tab: the next letter must not open a dialog.
   useEffect(() => {
     if (!draft && (reviewing || merging)) address({ review: null, merge: null }, true);
@@ -277,8 +284,8 @@ function useJump(form: boolean, text: string, showText: () => void) {
 function statusWords(issues: number, hasSchema: boolean, by: Verdict["by"]): string {
   if (issues > 0) return issues === 1 ? "1 problem to fix first" : `${issues} problems to fix first`;
   if (!hasSchema) return "Kept in this browser until you commit it";
-  if (by === "nobody") return "It takes too long to check here: the review asks the service · kept in this browser";
-  return by === "service" ? "The service accepts it · kept in this browser until you commit it" : "Checking…";
+  if (by === "nobody") return "It takes too long to check here: the review asks the service";
+  return by === "service" ? "The service accepts it · kept in this browser" : "Checking…";
 }
 
 function whyNot(

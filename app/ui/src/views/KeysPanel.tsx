@@ -86,7 +86,7 @@ export function KeysPanel({ project }: { project: string }) {
           }}
         />
       )}
-      {made && <ShownOnce title={`The key ${made.name}`} secret={made.api_key ?? ""} onClose={() => setMade(null)} />}
+      {made && <ShownOnce title={`The key ${made.name}`} secret={made.api_key ?? ""} project={project} onClose={() => setMade(null)} />}
       {ending && (
         <ConfirmTyped
           title="End a key"

@@ -53,7 +53,7 @@ export function ProjectKeyPanel({ project }: { project: string }) {
           </div>
         </Dialog>
       )}
-      {rotate.data && <ShownOnce title="The new project key" secret={rotate.data.api_key} onClose={() => rotate.reset()} />}
+      {rotate.data && <ShownOnce title="The new project key" secret={rotate.data.api_key} project={project} onClose={() => rotate.reset()} />}
     </section>
   );
 }

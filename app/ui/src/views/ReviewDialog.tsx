@@ -181,7 +181,7 @@ function SchemaLine({ live, draft }: { live: Config | null; draft: Draft }) {
           checked against {schema.data?.name ?? "schema"} v{schema.data?.version ?? "…"}
         </Badge>
       )}
-      {next !== current && <Badge tone="warn">the schema binding changes</Badge>}
+      {live !== null && next !== current && <Badge tone="warn">the schema binding changes</Badge>}
     </div>
   );
 }
