@@ -23,22 +23,57 @@ class Asked:
     name: str | re.Pattern[str]
     draft: str = ""
     """What is typed into the config first."""
+    about: str | re.Pattern[str] = ""
+    """The one sentence that it is described with."""
 
 
 DIALOGS = {
     "project": Asked("/projects", "New project", "New project"),
     "user": Asked("/users", "New user", "New user"),
-    "password": Asked("/users", "Set password of {other}", "Set password of {other}"),
-    "superuser": Asked("/users", "Make superuser: {other}", "Make {other} a superuser"),
-    "delete user": Asked("/users", "Delete {other}", "Delete a user"),
-    "delete project": Asked("/p/{project}/settings", "Delete project…", "Delete {name}"),
+    "password": Asked(
+        "/users",
+        "Set password of {other}",
+        "Set password of {other}",
+        about="Their old password ends, and every sign-in of theirs.",
+    ),
+    "superuser": Asked(
+        "/users",
+        "Make superuser: {other}",
+        "Make {other} a superuser",
+        about=re.compile("^A superuser may do everything.* superusers.$"),
+    ),
+    "delete user": Asked(
+        "/users",
+        "Delete {other}",
+        "Delete a user",
+        about=re.compile("^They can no longer sign in.* nothing else goes.$"),
+    ),
+    "delete project": Asked(
+        "/p/{project}/settings",
+        "Delete project…",
+        "Delete {name}",
+        about=re.compile("^1 config is removed.* back here.$"),
+    ),
     "project key": Asked(
-        "/p/{project}/access", "Replace the project key…", "Replace the project key"
+        "/p/{project}/access",
+        "Replace the project key…",
+        "Replace the project key",
+        about=re.compile("^Programs that still send.* ends.$"),
     ),
     "key": Asked("/p/{project}/access", "New key", "New key"),
-    "end key": Asked("/p/{project}/access", "End the key pipeline", "End a key"),
+    "end key": Asked(
+        "/p/{project}/access",
+        "End the key pipeline",
+        "End a key",
+        about=re.compile("^Whatever still sends it.* now on.$"),
+    ),
     "schema": Asked("/p/{project}/schemas", "New schema", "New schema"),
-    "delete schema": Asked("/p/{project}/schemas/{schema}", "Delete schema…", "Delete the schema"),
+    "delete schema": Asked(
+        "/p/{project}/schemas/{schema}",
+        "Delete schema…",
+        "Delete the schema",
+        about=re.compile("^A schema that live configs are bound to.* are.$"),
+    ),
     "review": Asked(
         "/p/{project}/configs/limit", "Review version 3", re.compile("limit"), '{"daily": 3}'
     ),
@@ -49,6 +84,7 @@ DIALOGS = {
         "/p/{project}/history?at={moment}",
         "Roll the project back to this moment…",
         re.compile("Roll"),
+        about=re.compile("^Together, or not at all.* version.$"),
     ),
 }
 
@@ -126,6 +162,8 @@ def test_a_dialog_is_named_entered_and_left_by_keyboard(
     dialog = person.page.get_by_role("dialog")
     expect(dialog).to_have_accessible_name(said(asked.name))
     expect(dialog).to_have_attribute("aria-modal", "true")
+    # Not all that is in it: that is read out before anybody can do anything.
+    expect(dialog).to_have_accessible_description(asked.about)
     expect(dialog.get_by_role("status", name=re.compile("Asking|Loading"))).to_have_count(0)
     person.shot(f"dialog-{which.replace(' ', '-')}")
     assert person.axe() == []
@@ -140,3 +178,64 @@ def test_a_dialog_is_named_entered_and_left_by_keyboard(
     expect(dialog).to_have_count(0)
     expect(act).to_be_focused()
     admin("DELETE", f"/v1/users/{known['user']}")
+
+
+def test_the_focus_goes_to_the_heading_of_the_view_that_is_opened(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # It stayed on the link, or was on nothing: a screen reader told nothing of the new view.
+    admin.put(project, "limit", {"daily": 1})
+    admin.put(project, "web.theme", {"dark": True})
+    name = admin("GET", f"/v1/projects/{project}")["name"]
+    admin.make_schema("money", {"type": "object"}, project)
+    person = ana(f"/p/{project}/configs")
+    page = person.page
+    heading = page.get_by_role("heading", level=1)
+    where = f" · {name} · Config Guardian"
+    expect(page).to_have_title(f"Configs{where}")
+
+    def told(text: str, title: str) -> None:
+        expect(heading).to_have_text(text)
+        expect(heading).to_be_focused()
+        expect(page).to_have_title(title)
+
+    rail = page.get_by_role("navigation", name="Main")
+    for link, text, title in (
+        ("Change set", "Change set", f"Change set{where}"),
+        ("Schemas", "Schemas", f"Schemas{where}"),
+        ("Members & keys", "Members & keys", f"Members and keys{where}"),
+        ("Settings", "Settings", f"Settings{where}"),
+        ("Cluster", "Cluster", "Cluster · Config Guardian"),
+        ("Projects", "Projects", "Projects · Config Guardian"),
+    ):
+        rail.get_by_role("link", name=link).press("Enter")
+        told(text, title)
+    page.go_back()
+    told("Cluster", "Cluster · Config Guardian")
+    page.go_back()
+    told("Settings", f"Settings{where}")
+    page.keyboard.press("g")
+    page.keyboard.press("h")
+    told("History", f"History{where}")
+    page.keyboard.press("/")
+    page.keyboard.type("limit")
+    page.keyboard.press("Enter")
+    told("limit", f"limit{where}")
+    ring = "each => getComputedStyle(each).outlineStyle"
+    assert heading.evaluate(ring) == "solid"
+    # In the tree one goes on to the next.
+    tree = page.get_by_role("tree", name="Configs by key")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(heading).to_have_text("web.theme")
+    expect(tree).to_be_focused()
+    # A field that waits for the first letter keeps the focus.
+    page.keyboard.press("n")
+    expect(page.get_by_role("textbox", name="Key", exact=True)).to_be_focused()
+    expect(page).to_have_title(f"New config{where}")
+    # Who goes by mouse sees no line round it.
+    rail.get_by_role("link", name="Schemas").click()
+    told("Schemas", f"Schemas{where}")
+    page.get_by_role("link", name="money").click()
+    told("money", "money · Schema · Config Guardian")
+    assert heading.evaluate(ring) == "none"

@@ -77,6 +77,7 @@ def test_review_shows_the_difference_before_anything_is_committed(
 def test_a_new_config_is_stored_only_when_it_was_reviewed(
     admin: Api, project: str, ana: Open
 ) -> None:
+    admin.make_schema("limits", {"type": "object"}, project)
     person = ana(f"/p/{project}/configs")
     person.shot("configs-empty")
     person.button("Make the first config").click()
@@ -84,9 +85,15 @@ def test_a_new_config_is_stored_only_when_it_was_reviewed(
     person.button("Write its content").click()
     expect(person.page.get_by_text("Letters, digits")).to_be_visible()
     person.page.get_by_role("textbox", name="Key", exact=True).fill("flags.basket")
+    person.page.get_by_role("combobox", name="Schema").click()
+    person.page.get_by_role("option", name=re.compile("limits")).click()
     person.button("Write its content").click()
-    person.type_document('{"new": true}')
+    # Who named it goes on with its content, between the braces that are there.
+    expect(person.editor()).to_be_focused()
+    person.page.keyboard.insert_text('"new": true')
     person.button("Review the new config").click()
+    expect(person.page.get_by_text("checked against limits")).to_be_visible()
+    expect(person.page.get_by_text("the schema binding changes")).to_have_count(0)
     person.button("Commit version 1").click()
     expect(person.page.get_by_role("treeitem", name=re.compile("^basket"))).to_contain_text("v1")
     assert admin.content(project, "flags.basket") == {"new": True}

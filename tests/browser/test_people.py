@@ -29,6 +29,9 @@ def test_a_new_project_shows_its_key_once(admin: Api, ana: Open) -> None:
     assert len(key) > 20
     person.shot("key-shown-once")
     assert person.axe() == []
+    [made] = [each for each in admin("GET", "/v1/projects")["items"] if each["name"] == name]
+    command = f'curl -H "X-API-Key: $KEY" {admin.url}/v1/projects/{made["id"]}/configs'
+    expect(person.page.get_by_text(command)).to_be_visible()
     person.button("I have stored the key").click()
     expect(person.page.get_by_text("No configs yet")).to_be_visible()
     assert key not in person.page.content()

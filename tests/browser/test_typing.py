@@ -180,3 +180,81 @@ def test_a_large_text_is_checked_where_no_worker_can_be_had(
     expect(person.page.get_by_role("list", name="Problems")).to_contain_text("A value is expected")
     person.type_document('{"daily": 2}')
     expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+
+
+def test_suggestions_do_not_make_the_page_read_a_large_text(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Method: as above. What is suggested is worked out from all of the text.
+    latest = {"type": "integer", "description": "The newest that is served"}
+    schema = admin.make_schema(
+        f"large {project}", {"type": "object", "properties": {"latest": latest}}, project
+    )
+    admin.put(project, "large", {"latest": 7, **_large()}, schema_id=schema)
+    person = ana("/projects")
+    person.page.add_init_script(COUNT_READ_LETTERS)
+    person.open(f"/p/{project}/configs/large")
+    expect(person.editor()).to_contain_text("latest")
+    before = person.page.evaluate("window.readOfLarge")
+    person.page.get_by_text('"latest"').hover()
+    expect(person.page.get_by_text("The newest that is served")).to_be_visible()
+    person.editor().click()
+    person.page.keyboard.press("ControlOrMeta+Home")
+    person.page.keyboard.press("ArrowDown")
+    person.page.keyboard.press("End")
+    # Selecting the whole name, so that it is suggested again.
+    person.page.keyboard.press("Home")
+    person.page.keyboard.press("Shift+End")
+    person.page.keyboard.type('"lat')
+    expect(person.page.get_by_role("option", name="latest")).to_be_visible()
+    read = person.page.evaluate("window.readOfLarge") - before
+    size = len(json.dumps(_large(), indent=2))
+    assert read < size, f"{read} letters were read, of {size}"
+
+
+STUCK = json.dumps({"name": "a" * 40 + "!"})
+"""With the pattern below its check ends in none of our lives."""
+
+
+@pytest.fixture
+def patterned(admin: Api, project: str) -> str:
+    """A project with a config whose schema has a pattern that backtracks without end."""
+    name = {"type": "string", "pattern": "^(a+)+$"}
+    schema = admin.make_schema(f"stuck {project}", {"properties": {"name": name}}, project)
+    admin.put(project, "limit", {"name": "a"}, schema_id=schema)
+    return project
+
+
+def test_a_check_that_does_not_end_holds_up_neither_the_page_nor_the_next_check(
+    patterned: str, ana: Open
+) -> None:
+    # Method: the service's own word is kept away, so that only the page's is heard.
+    person = ana("/projects")
+    person.expected_texts.append("net::ERR_FAILED")
+    person.page.route("**/validate", lambda route: route.abort())
+    person.open(f"/p/{patterned}/configs/limit")
+    status = person.page.locator("footer").get_by_role("status")
+    person.type_document(STUCK)
+    expect(status).to_have_text("Checking…")
+    person.page.keyboard.press("Control+Space")
+    # Less than the patience with a check that is wanted: it would end by itself.
+    with person.page.expect_event("worker", timeout=5_000):
+        person.type_document('{"name": }')
+    expect(person.page.get_by_role("list", name="Problems")).to_contain_text("A value is expected")
+
+
+def test_a_check_that_was_given_up_is_told(patterned: str, admin: Api, someone: Open) -> None:
+    person = someone()
+    person.page.clock.install()
+    person.expected_texts.append("net::ERR_FAILED")
+    person.page.route("**/validate", lambda route: route.abort())
+    person.sign_in(f"/p/{patterned}/configs/limit", admin.email, admin.password)
+    status = person.page.locator("footer").get_by_role("status")
+    person.type_document(STUCK)
+    expect(status).to_have_text("Checking…")
+    expect(person.button("Review version 2")).to_have_accessible_description(
+        "Still checking what you typed"
+    )
+    person.page.clock.fast_forward("00:20")
+    expect(status).to_contain_text("takes too long to check here")
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")

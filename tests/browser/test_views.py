@@ -196,3 +196,31 @@ def test_reload_back_and_forward_keep_the_place(filled: str, ana: Open) -> None:
     expect(person.page.get_by_role("heading", name="web", exact=True)).to_be_visible()
     person.page.go_forward()
     expect(person.page.get_by_role("heading", name="payments.limits.eu")).to_be_visible()
+
+
+def test_from_the_cluster_one_goes_back_to_the_project_by_one_step(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # The way back was lost: the project had to be looked for again.
+    admin.put(project, "limit", 1)
+    person = ana(f"/p/{project}/configs/limit")
+    rail = person.page.get_by_role("navigation", name="Main")
+    rail.get_by_role("link", name="Cluster").click()
+    expect(person.page.get_by_role("heading", level=1, name="Cluster")).to_be_visible()
+    rail.get_by_role("link", name="History").click()
+    expect(person.page).to_have_url(re.compile(f"/p/{project}/history$"))
+    rail.get_by_role("link", name="Cluster").click()
+    expect(person.page.get_by_role("heading", level=1, name="Cluster")).to_be_focused()
+    person.page.keyboard.press("g")
+    person.page.keyboard.press("c")
+    expect(person.page).to_have_url(re.compile(f"/p/{project}/configs$"))
+    # What is gone leads nowhere.
+    rail.get_by_role("link", name="Settings").click()
+    person.button("Delete project…").click()
+    name = admin("GET", f"/v1/projects/{project}")["name"]
+    dialog = person.page.get_by_role("dialog")
+    dialog.get_by_role("textbox").fill(name)
+    person.expected_statuses.add(404)
+    dialog.get_by_role("button", name="Delete this project").click()
+    expect(person.page.get_by_role("heading", level=1, name="Projects")).to_be_visible()
+    expect(rail.get_by_role("link", name="History")).to_have_count(0)

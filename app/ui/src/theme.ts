@@ -34,7 +34,8 @@ export const theme = createTheme({
     Button: { defaultProps: { size: "sm" } },
     TextInput: { defaultProps: { size: "sm" } },
     // A dialog is no page: its head is not a second banner.
-    Modal: { styles: { title: { fontWeight: 600, overflowWrap: "anywhere" } }, defaultProps: { attributes: { header: { role: "presentation" } }, transitionProps: { duration: 120 }, overlayProps: { backgroundOpacity: 0.45 } } },
+    ModalRoot: { defaultProps: { styles: { title: { fontWeight: 600, overflowWrap: "anywhere" } }, attributes: { header: { role: "presentation" } }, transitionProps: { duration: 120, transition: "fade-down" } } },
+    ModalOverlay: { defaultProps: { backgroundOpacity: 0.45 } },
     Tooltip: { defaultProps: { openDelay: 300, transitionProps: { duration: 80 }, events: { hover: true, focus: true, touch: false } } },
     Notification: { defaultProps: { closeButtonProps: { "aria-label": "Close the message" } } },
     Menu: { defaultProps: { transitionProps: { duration: 80 } } },

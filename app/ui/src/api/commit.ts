@@ -1,4 +1,5 @@
 /** Changes of configs. Content goes out as the text that was reviewed: only white space is left out. */
+import type { Act } from "./act";
 import { documentOf } from "./document";
 import { Store } from "../lib/store";
 import { query, request, url, type Answer } from "./client";
@@ -51,12 +52,6 @@ const MOST_SENDS = 5;
 /** The line broke, or a proxy lost the service: the change may be committed, or not. */
 const ANSWER_LOST = [0, 502, 504];
 const GIVE_UP_MS = 60_000;
-
-/** One id for each act, however often it is sent. (randomUUID needs a secure context.) */
-export function newActId(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-}
 
 const precondition = (baseVersion: number): Record<string, string> =>
   baseVersion === 0 ? { "If-None-Match": "*" } : { "If-Match": `"${baseVersion}"` };
@@ -113,29 +108,37 @@ function rejected({ conflicts = [] }: Pending): Problem {
 }
 
 /** Under its key a change is done once, however often it is sent: so it is sent until there is an answer. */
-async function untilAnswered<T>(send: () => Promise<T>, again: boolean, sends = 1): Promise<T> {
+async function untilAnswered<T>(send: () => Promise<T>, sends = 1): Promise<T> {
   try {
     return await send();
   } catch (error) {
-    if (!again || sends === MOST_SENDS || !ANSWER_LOST.includes(asProblem(error).status)) throw error;
+    if (sends === MOST_SENDS || !ANSWER_LOST.includes(asProblem(error).status)) throw error;
   }
   withoutOutcome.set(withoutOutcome.get() + 1);
   try {
     await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS * sends));
-    return await untilAnswered(send, again, sends + 1);
+    return await untilAnswered(send, sends + 1);
   } finally {
     withoutOutcome.set(withoutOutcome.get() - 1);
   }
 }
 
-async function write<T>(
-  method: string,
-  path: string,
-  rawBody: string | undefined,
-  headers: Record<string, string>,
-  read: (found: Pending) => T,
-): Promise<Answer<T>> {
-  const answer = await untilAnswered(() => request<T>(method, path, { rawBody, headers }), "Idempotency-Key" in headers);
+type Write<T> = {
+  method: string;
+  path: string;
+  rawBody?: string;
+  headers?: Record<string, string>;
+  read: (found: Pending) => T;
+};
+
+function write<T>(asked: Write<T>, act: Act): Promise<Answer<T>> {
+  const { method, path, rawBody, headers } = asked;
+  const key = act.keyOf(JSON.stringify([method, path, headers, rawBody]));
+  return act.ended(written({ ...asked, headers: { ...headers, "Idempotency-Key": key } }));
+}
+
+async function written<T>({ method, path, rawBody, headers, read }: Write<T>): Promise<Answer<T>> {
+  const answer = await untilAnswered(() => request<T>(method, path, { rawBody, headers }));
   const pending = answer.data as { location?: string; change_id?: string; id?: string } | null;
   const id = pending?.change_id ?? pending?.id;
   return settled(answer, answer.location ?? (id ? url`/v1/changes/${id}` : null), read);
@@ -148,17 +151,19 @@ const only = (found: Pending): Committed => {
   return change;
 };
 
-export async function commitEdit(project: string, edit: Edit, comment: string, actId: string): Promise<Committed> {
+export async function commitEdit(project: string, edit: Edit, comment: string, act: Act): Promise<Committed> {
   const path = url`/v1/projects/${project}/configs/${edit.key}`;
-  const headers = { ...precondition(edit.baseVersion), "Idempotency-Key": actId };
+  const asked = { headers: precondition(edit.baseVersion), read: only };
   const send = async () => {
-    const answer =
+    const { data } = await write<Committed>(
       edit.op === "delete"
-        ? await write<Committed>("DELETE", path + query({ comment }), undefined, headers, only)
-        : await write<Committed>("PUT", path, putBody(edit, comment), headers, only);
-    return { key: edit.key, version: answer.data.version };
+        ? { method: "DELETE", path: path + query({ comment }), ...asked }
+        : { method: "PUT", path, rawBody: putBody(edit, comment), ...asked },
+      act,
+    );
+    return { key: edit.key, version: data.version };
   };
-  return asOurs(project, [edit.key], send, (done) => [done]);
+  return asOurs(project, [edit.key], send, (made) => [made]);
 }
 
 /** Everything but the commit: the version that it would make. Throws why it would be refused. */
@@ -172,6 +177,15 @@ export async function rehearse(project: string, edit: Edit, signal: AbortSignal)
   return data;
 }
 
+/** `act` is null in a rehearsal: everything but the commit. */
+export type Asked = { comment: string; act: Act | null };
+
+async function answered<T>(asked: Write<T>, act: Act | null): Promise<T> {
+  if (act !== null) return (await write<T>(asked, act)).data;
+  const { method, path, rawBody, headers } = asked;
+  return (await request<T>(method, `${path}?dry_run=true`, { rawBody, headers })).data;
+}
+
 /** `position` is a rehearsal's: what came behind it was not seen. */
 export type RollbackAnswer = { version: number; content?: Json; position?: number };
 
@@ -180,15 +194,14 @@ export async function rollBack(
   key: string,
   toVersion: number,
   liveVersion: number,
-  options: { comment: string; dryRun: boolean; actId: string; unchangedSince?: number },
+  asked: Asked & { unchangedSince?: number },
 ): Promise<RollbackAnswer> {
-  const path = url`/v1/projects/${project}/configs/${key}/rollback` + (options.dryRun ? "?dry_run=true" : "");
-  const comment = options.comment === "" ? {} : { comment: options.comment };
-  const body = JSON.stringify({ to_version: toVersion, unchanged_since: options.unchangedSince, ...comment });
-  const headers: Record<string, string> = { "If-Match": `"${liveVersion}"` };
-  if (!options.dryRun) headers["Idempotency-Key"] = options.actId;
-  const send = async () => (await write<RollbackAnswer>("POST", path, body, headers, only)).data;
-  return options.dryRun ? send() : asOurs(project, [key], send, (done) => [{ key, version: done.version }]);
+  const path = url`/v1/projects/${project}/configs/${key}/rollback`;
+  const comment = asked.comment === "" ? {} : { comment: asked.comment };
+  const rawBody = JSON.stringify({ to_version: toVersion, unchanged_since: asked.unchangedSince, ...comment });
+  const post = { method: "POST", path, rawBody, headers: { "If-Match": `"${liveVersion}"` }, read: only };
+  const send = () => answered<RollbackAnswer>(post, asked.act);
+  return asked.act === null ? send() : asOurs(project, [key], send, (made) => [{ key, version: made.version }]);
 }
 
 export type SetAnswer = { id?: string; position?: number; changes: Committed[] };
@@ -209,22 +222,19 @@ function changesBody(edits: readonly Edit[], comment: string): string {
 export async function commitSet(
   project: string,
   edits: readonly Edit[],
-  options: { comment: string; dryRun: boolean; actId: string },
+  { comment, act }: Asked,
 ): Promise<SetAnswer> {
-  const path = url`/v1/projects/${project}/changes` + (options.dryRun ? "?dry_run=true" : "");
-  const headers: Record<string, string> = options.dryRun ? {} : { "Idempotency-Key": options.actId };
-  const send = async () => (await write<SetAnswer>("POST", path, changesBody(edits, options.comment), headers, every)).data;
-  return options.dryRun ? send() : asOurs(project, edits.map((each) => each.key), send, (done) => done.changes);
+  const post = { method: "POST", path: url`/v1/projects/${project}/changes`, rawBody: changesBody(edits, comment), read: every };
+  const send = () => answered<SetAnswer>(post, act);
+  return act === null ? send() : asOurs(project, edits.map((each) => each.key), send, (made) => made.changes);
 }
-
 
 export async function rollBackProject(
   project: string,
   moment: Record<string, string | number>,
-  comment: string,
-  actId: string,
+  { comment, act }: Asked,
 ): Promise<SetAnswer> {
   const path = url`/v1/projects/${project}/rollback`;
-  const body = JSON.stringify({ ...moment, ...(comment === "" ? {} : { comment }) });
-  return (await write<SetAnswer>("POST", path, body, { "Idempotency-Key": actId }, every)).data;
+  const rawBody = JSON.stringify({ ...moment, ...(comment === "" ? {} : { comment }) });
+  return answered<SetAnswer>({ method: "POST", path, rawBody, read: every }, act);
 }

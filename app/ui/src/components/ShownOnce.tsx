@@ -1,9 +1,21 @@
 import { Button } from "@mantine/core";
-import { Dialog } from "./Dialog";
+import { url } from "../api/client";
+import { About, Dialog } from "./Dialog";
 import { Copy, Notice } from "./basics";
 
 /** A secret that the service will not tell again. */
-export function ShownOnce({ title, secret, onClose }: { title: string; secret: string; onClose: () => void }) {
+export function ShownOnce({
+  title,
+  secret,
+  project,
+  onClose,
+}: {
+  title: string;
+  secret: string;
+  /** What it reads. */
+  project: string;
+  onClose: () => void;
+}) {
   return (
     <Dialog
       onClose={onClose}
@@ -14,9 +26,11 @@ export function ShownOnce({ title, secret, onClose }: { title: string; secret: s
       withCloseButton={false}
     >
       <div className="stack">
-        <Notice tone="warn" boxed>
-          This key is shown once. Copy it now; afterwards it can only be replaced.
-        </Notice>
+        <About>
+          <Notice tone="warn" boxed>
+            This key is shown once. Copy it now; afterwards it can only be replaced.
+          </Notice>
+        </About>
         <div className="row wrap">
           <code className="break" data-testid="secret">
             {secret}
@@ -24,7 +38,7 @@ export function ShownOnce({ title, secret, onClose }: { title: string; secret: s
           <Copy value={secret} label="Copy key" />
         </div>
         <pre className="mono muted break" style={{ whiteSpace: "pre-wrap", margin: 0 }}>
-          {`curl -H "X-API-Key: $KEY" ${window.location.origin}/v1/projects/…/configs`}
+          {`curl -H "X-API-Key: $KEY" ${window.location.origin}${url`/v1/projects/${project}/configs`}`}
         </pre>
         <div className="row">
           <Button onClick={onClose} data-autofocus>

@@ -198,9 +198,11 @@ export function ReasonedButton({
   );
 }
 
-export function usePageTitle(title: string): void {
+/** From the view to what it is part of; what is not known yet is left out. */
+export function usePageTitle(...parts: (string | undefined)[]): void {
+  const title = [...parts, "Config Guardian"].filter(Boolean).join(" · ");
   useEffect(() => {
-    document.title = `${title} · Config Guardian`;
+    document.title = title;
   }, [title]);
 }
 

@@ -151,7 +151,7 @@ export function JsonEditor({
   useEffect(() => {
     const editor = view.current;
     editor?.dispatch({
-      effects: parts.current.assist.reconfigure(assist && !readOnly ? assist.extension(editor.state.doc.length) : []),
+      effects: parts.current.assist.reconfigure(assist && !readOnly ? assist.extension() : []),
     });
   }, [assist, readOnly]);
 

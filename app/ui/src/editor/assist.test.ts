@@ -4,7 +4,7 @@ import type { EditorView } from "@codemirror/view";
 import { describe, expect, it } from "vitest";
 import { parseJson } from "../lib/json";
 import { SchemaAssist } from "./assist";
-import { findViolations } from "./schemaCheck";
+import { findViolations } from "./hints";
 
 /** The document after the one suggestion that begins so was taken, where the bar stands. */
 async function taken(schema: string, marked: string, label: string): Promise<string> {

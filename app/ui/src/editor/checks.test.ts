@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
-import { check, type Ask, type Found } from "./check";
+import { check, type Answer, type Ask } from "./check";
 import { Checks } from "./checks";
 
-const ask = (text: string): Ask => ({ text, limit: 1000, schema: null });
+type Found = Answer<Ask>;
+const ask = (text: string) => ({ what: "document" as const, text, limit: 1000 });
 
 /** A worker that answers when it is told to. */
 function slow() {

@@ -5,7 +5,7 @@ import { asProblem } from "../api/problem";
 import type { Schema, Validation } from "../api/types";
 import { MAX_CONTENT_BYTES, type Issue } from "../lib/ijson";
 import { placeViolations } from "../lib/places";
-import { checks } from "./checks";
+import { checks, unlessGivenUp } from "./checks";
 
 const ASK_AFTER_MS = 350;
 
@@ -16,8 +16,8 @@ export type Verdict = {
   issues: readonly Issue[];
   /** The text that they are about; an older one while typing. */
   text: string;
-  /** Who says so: the page's own check or the service. */
-  by: "page" | "service";
+  /** Who says so: the page's own check, the service, or nobody: it took the page too long. */
+  by: "page" | "service" | "nobody";
 };
 
 /** Always the same one: an editor that has none to show is not told so after each letter. */
@@ -48,12 +48,16 @@ async function judge(
   tell: (issues: readonly Issue[], by: Verdict["by"]) => void,
 ): Promise<void> {
   const rested = new Promise((done) => setTimeout(done, ASK_AFTER_MS));
-  const own = await checks.find({ text, limit: MAX_CONTENT_BYTES, schema: null }, signal);
+  const own = await checks.find({ what: "document", text, limit: MAX_CONTENT_BYTES }, signal).catch(unlessGivenUp);
+  if (own === null) return tell(NONE, "nobody");
   if (schema === null || own.document === null) return tell(own.issues, "page");
-  let answered = false;
-  const sooner = checks.find({ text, limit: MAX_CONTENT_BYTES, schema: schema.text }, signal);
+  const sooner = new AbortController();
+  const end = () => sooner.abort();
+  signal.addEventListener("abort", end);
+  const page = checks.find({ what: "violations", text, schema: schema.text }, sooner.signal).catch(unlessGivenUp);
+  const say = (issues: readonly Issue[], by: Verdict["by"]) => sooner.signal.aborted || tell(issues, by);
   // What it could not tell, the service does.
-  void sooner.then(({ issues }) => answered || tell(issues, "page"), () => answered || tell(NONE, "page"));
+  void page.then((issues) => say(issues ?? NONE, issues === null ? "nobody" : "page"), () => say(NONE, "page"));
   await rested;
   if (signal.aborted) return;
   try {
@@ -61,12 +65,12 @@ async function judge(
       rawBody: `{"content":${own.document}}`,
       signal,
     });
-    answered = true;
+    end();
     tell(placeViolations(text, data.errors), "service");
   } catch (error) {
     // Without an answer the page's own word stands; the review asks again.
     if (asProblem(error).status !== 422) return;
-    answered = true;
+    end();
     tell([{ from: 0, to: 1, message: asProblem(error).message }], "service");
   }
 }

@@ -10,7 +10,7 @@ import { useAccess } from "./useCurrentProject";
 export function AccessPage() {
   const { project = "" } = useParams();
   const detail = useProject(project);
-  usePageTitle(`Members and keys · ${detail.data?.name ?? ""}`);
+  usePageTitle("Members and keys", detail.data?.name);
   const access = useAccess(project);
   return (
     <main id="main" className="main">

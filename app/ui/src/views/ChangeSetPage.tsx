@@ -14,7 +14,7 @@ import { saveDraft, settleDraft, useDrafts, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted, isObject, tryParse, type Json } from "../lib/json";
 import { dropDraft } from "./drop";
-import { useActId } from "./useActId";
+import { useAct } from "./useAct";
 import { useAnew } from "./useAnew";
 import { useAccess } from "./useCurrentProject";
 import { useOpen } from "./useOpen";
@@ -38,7 +38,7 @@ function overtakenBy(draft: Draft, live: Config | undefined, complete: boolean):
 export function ChangeSetPage() {
   const { project = "" } = useParams();
   const detail = useProject(project);
-  usePageTitle(`Change set · ${detail.data?.name ?? ""}`);
+  usePageTitle("Change set", detail.data?.name);
   const me = useMe();
   const access = useAccess(project);
   const drafts = useDrafts(me.data?.id ?? "", project);
@@ -223,7 +223,7 @@ function CommitPanel({
   onDone: (words: string) => void;
 }) {
   const [comment, setComment] = useState("");
-  const actId = useActId();
+  const act = useAct();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
   const parsed = chosen.every((each) => each.draft.op === "delete" || tryParse(each.draft.text) !== null);
@@ -231,7 +231,7 @@ function CommitPanel({
   const stamp = chosen.map((each) => `${each.key} ${each.draft.savedAt} ${live.get(each.key)?.version ?? 0}`).join("\n");
   const rehearsal = useQuery({
     queryKey: ["set", project, stamp],
-    queryFn: () => commitSet(project, chosen.map(toEdit), { comment: "", dryRun: true, actId: "" }),
+    queryFn: () => commitSet(project, chosen.map(toEdit), { comment: "", act: null }),
     enabled: chosen.length > 0 && parsed && !held && !busy && canEdit,
     ...rehearsing,
   });
@@ -262,14 +262,12 @@ function CommitPanel({
     onSending(true);
     setError(null);
     try {
-      const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), dryRun: false, actId: actId.id });
+      const done = await commitSet(project, chosen.map(toEdit), { comment: comment.trim(), act });
       for (const each of chosen) settleDraft(user, project, each.key, each.draft);
       applyChanges(project, chosen.map((each) => each.key));
       onDone(done.changes.length === 1 ? "1 config is committed" : `${done.changes.length} configs are committed together`);
       setComment("");
-      actId.answered();
     } catch (problem) {
-      actId.answered(problem);
       setError(problem);
       learn(problem);
     } finally {

@@ -2,13 +2,14 @@
 import { Button, SegmentedControl, Select, Tooltip } from "@mantine/core";
 import { IconAlertOctagon, IconAlignLeft, IconTrash } from "@tabler/icons-react";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { useLocation } from "react-router";
 import { useSchema, useSchemas } from "../api/queries";
 import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Loading, Notice, ReasonedButton } from "../components/basics";
 import type { SchemaAssist } from "../editor/assist";
 import { JsonEditor, type EditorHandle } from "../editor/JsonEditor";
-import { STILL_CHECKING, useIssues } from "../editor/useIssues";
+import { STILL_CHECKING, useIssues, type Verdict } from "../editor/useIssues";
 import type { FormHandle } from "../form/FormView";
 import { useRefusals } from "../form/useRefusals";
 import { useAddress } from "../lib/address";
@@ -21,6 +22,7 @@ import { useStore } from "../lib/store";
 import { ConfigHead } from "./ConfigHead";
 import { dropDraft } from "./drop";
 import { ConfigMerge } from "./MergeDialog";
+import type { Arrival } from "./NewConfig";
 import { NewsBar } from "./NewsBar";
 import { notYet } from "./notYet";
 import { ReviewDialog } from "./ReviewDialog";
@@ -54,12 +56,17 @@ export function ConfigEditor(props: Props) {
   const form = search.get("view") === "form";
   const [refusals, refuse] = useRefusals();
   const issues = useMemo(() => [...placeViolations(verdict.text, refusals), ...verdict.issues], [verdict, refusals]);
+  const { state } = useLocation();
   const { editor, formView, jump } = useJump(form, verdict.text, () => address({ view: null }, true));
   /** Counts what was discarded: the fields of the form are made anew, and what they refused is gone. */
   const [round, setRound] = useState(0);
   const drop = () => (dropDraft(user, project, configKey), setRound(round + 1));
   const reviewing = search.has("review");
   const merging = search.has("merge");
+  const { caret } = (state ?? {}) as Arrival;
+  useEffect(() => {
+    if (caret !== undefined) editor.current?.jump(caret);
+  }, [editor, caret]);
   // An address that is shared or left behind by another tab: the next letter must not open a dialog.
   useEffect(() => {
     if (!draft && (reviewing || merging)) address({ review: null, merge: null }, true);
@@ -211,7 +218,7 @@ export function ConfigEditor(props: Props) {
             </Button>
           )}
           <span className="muted" role="status">
-            {draft || refusals.length > 0 ? statusWords(issues.length, schema !== null, verdict.by) : "Nothing changed"}
+            {draft || refusals.length > 0 ? statusWords(issues.length, schema !== null, verdict.text === text ? verdict.by : "page") : "Nothing changed"}
           </span>
           <span className="end muted only-wide">
             <kbd>Ctrl</kbd> <kbd>S</kbd> review
@@ -273,10 +280,12 @@ function useJump(form: boolean, text: string, showText: () => void) {
   return { editor, formView, jump };
 }
 
-function statusWords(issues: number, hasSchema: boolean, by: "page" | "service"): string {
+/** `by`: who said that there is none; "page" also while nobody has said it yet. */
+function statusWords(issues: number, hasSchema: boolean, by: Verdict["by"]): string {
   if (issues > 0) return issues === 1 ? "1 problem to fix first" : `${issues} problems to fix first`;
   if (!hasSchema) return "Kept in this browser until you commit it";
-  return by === "service" ? "The service accepts it · kept in this browser until you commit it" : "Checking…";
+  if (by === "nobody") return "It takes too long to check here: the review asks the service";
+  return by === "service" ? "The service accepts it · kept in this browser" : "Checking…";
 }
 
 function whyNot(

@@ -21,8 +21,7 @@ export function ConfigsPage() {
   const [search, address] = useAddress();
   const at = search.get("at");
   const [filter, setFilter] = useTypedAddress("q");
-  const name = useProject(project).data?.name ?? "Configs";
-  usePageTitle(key ? `${key} · ${name}` : name);
+  const { data: detail } = useProject(project);
   const navigate = useNavigate();
   const me = useMe();
   const access = useAccess(project);
@@ -32,6 +31,7 @@ export function ConfigsPage() {
   const canMake = access.canEdit && at === null;
   // An address may be shared with somebody who may only read.
   const making = search.has("new") && (canMake || !access.known);
+  usePageTitle(making ? "New config" : (key ?? "Configs"), detail?.name);
 
   useHotkeys({ n: () => canMake && address({ new: "" }) });
 

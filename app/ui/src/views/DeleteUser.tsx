@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { request, url } from "../api/client";
 import type { User } from "../api/types";
 import { ConfirmTyped } from "../components/ConfirmTyped";
+import { About } from "../components/Dialog";
 import { Failure, Loading, Notice } from "../components/basics";
 
 type Goes = { projects: { id: string; name: string }[]; schemas: { id: string; name: string }[]; roles: number };
@@ -32,14 +33,18 @@ export function DeleteUser({ user, onDone, onClose }: { user: User; onDone: () =
       {plan.isPending && <Loading rows={3} label="Asking what goes with them" />}
       {plan.error && <Failure error={plan.error} />}
       {plan.data && projects.length + schemas.length === 0 && (
-        <Notice tone="warn" boxed>
-          They can no longer sign in and leave {plan.data.roles === 1 ? "1 project" : `${plan.data.roles} projects`}. They own no
-          project and no schema: nothing else goes.
-        </Notice>
+        <About>
+          <Notice tone="warn" boxed>
+            They can no longer sign in and leave {plan.data.roles === 1 ? "1 project" : `${plan.data.roles} projects`}. They own no
+            project and no schema: nothing else goes.
+          </Notice>
+        </About>
       )}
       {projects.length + schemas.length > 0 && (
         <Notice tone="bad" boxed>
-          <strong>With them goes what they own.</strong> To keep it, disable them instead.
+          <About>
+            <strong>With them goes what they own.</strong> To keep it, disable them instead.
+          </About>
           <ul style={{ margin: "0.25rem 0 0", paddingLeft: "1.25rem", maxHeight: "12rem", overflow: "auto" }}>
             {projects.map((each) => (
               <li key={each.id}>Project {each.name}, with its configs and their history</li>

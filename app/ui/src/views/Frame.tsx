@@ -20,7 +20,8 @@ import { leave } from "./leave";
 import { Rail } from "./Rail";
 import { ShortcutList } from "./ShortcutList";
 import { SearchBox } from "./SearchBox";
-import { useCurrentProject } from "./useCurrentProject";
+import { useCurrentProject, useProjectAtHand } from "./useCurrentProject";
+import { useViewFocus } from "./useViewFocus";
 
 export function Frame() {
   const me = useMe();
@@ -30,10 +31,12 @@ export function Frame() {
   const [search] = useSearchParams();
   const navigate = useNavigate();
   const project = useCurrentProject();
+  const atHand = useProjectAtHand();
   useEffect(() => setRailOpen(false), [pathname]);
+  useViewFocus();
 
   const inProject = (view: string, at: string | null = null) => () => {
-    if (project !== null) void navigate(withMoment(`/p/${project}/${view}`, at));
+    if (atHand !== null) void navigate(withMoment(`/p/${atHand}/${view}`, at));
   };
   const at = search.get("at");
   useHotkeys({
@@ -75,7 +78,7 @@ export function Frame() {
         <ServiceBanner />
         {project !== null && <ProjectBanner project={project} />}
       </div>
-      <Rail open={railOpen} project={project} superuser={me.data?.is_superuser === true} />
+      <Rail open={railOpen} project={atHand} superuser={me.data?.is_superuser === true} />
       {me.error ? (
         <main id="main" className="main">
           <div className="page">

@@ -15,7 +15,7 @@ export function HistoryPage() {
   const { project = "" } = useParams();
   const [search, address] = useAddress();
   const detail = useProject(project);
-  usePageTitle(`History · ${detail.data?.name ?? ""}`);
+  usePageTitle("History", detail.data?.name);
   const filter = { user: search.get("user"), key: search.get("key") };
   return (
     <main id="main" className="main">

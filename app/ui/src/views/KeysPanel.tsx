@@ -8,6 +8,7 @@ import type { NamedKey } from "../api/types";
 import { Badge, Empty, Failure, Loading, Notice, Time } from "../components/basics";
 import { MakeDialog } from "../components/MakeDialog";
 import { ConfirmTyped } from "../components/ConfirmTyped";
+import { About } from "../components/Dialog";
 import { ShownOnce } from "../components/ShownOnce";
 import { useRowFocus } from "../lib/rowFocus";
 import { fromLocalInput } from "../lib/time";
@@ -85,7 +86,7 @@ export function KeysPanel({ project }: { project: string }) {
           }}
         />
       )}
-      {made && <ShownOnce title={`The key ${made.name}`} secret={made.api_key ?? ""} onClose={() => setMade(null)} />}
+      {made && <ShownOnce title={`The key ${made.name}`} secret={made.api_key ?? ""} project={project} onClose={() => setMade(null)} />}
       {ending && (
         <ConfirmTyped
           title="End a key"
@@ -98,9 +99,11 @@ export function KeysPanel({ project }: { project: string }) {
             await client.invalidateQueries({ queryKey: keys.apiKeys(project) });
           }}
         >
-          <Notice tone="warn" boxed>
-            Whatever still sends it is refused from now on.
-          </Notice>
+          <About>
+            <Notice tone="warn" boxed>
+              Whatever still sends it is refused from now on.
+            </Notice>
+          </About>
         </ConfirmTyped>
       )}
     </section>

@@ -7,6 +7,11 @@ import { useAddress } from "../lib/address";
 import { draftOf, saveDraft } from "../lib/drafts";
 import { keyProblem } from "../lib/tree";
 
+const BEGUN = "{\n  \n}";
+const INSIDE = 4;
+/** Where the editor of what is opened has the focus and the caret. */
+export type Arrival = { caret?: number };
+
 /** Only a key and a schema; the content is typed in the editor, as a draft of version 1. */
 export function NewConfig({ project, configs }: { project: string; configs: readonly Config[] }) {
   const [search, address] = useAddress();
@@ -26,13 +31,13 @@ export function NewConfig({ project, configs }: { project: string; configs: read
     // One that was begun before is gone on with.
     if (!draftOf(me.data.id, project, key)) saveDraft(me.data.id, project, key, {
       op: "put",
-      text: "{\n  \n}",
+      text: BEGUN,
       baseVersion: 0,
       schemaId,
       comment: "",
       savedAt: new Date().toISOString(),
     });
-    void navigate(`/p/${project}/configs/${key}`);
+    void navigate(`/p/${project}/configs/${key}`, { state: { caret: INSIDE } satisfies Arrival });
   };
 
   return (

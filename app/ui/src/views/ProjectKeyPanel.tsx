@@ -2,7 +2,7 @@ import { Button, Select } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request, url } from "../api/client";
-import { Dialog } from "../components/Dialog";
+import { About, Dialog } from "../components/Dialog";
 import { Failure, Notice } from "../components/basics";
 import { ShownOnce } from "../components/ShownOnce";
 
@@ -35,9 +35,11 @@ export function ProjectKeyPanel({ project }: { project: string }) {
       {asking && (
         <Dialog onClose={() => setAsking(false)} title="Replace the project key">
           <div className="stack">
-            <Notice tone="warn" boxed>
-              Programs that still send the old key are refused when it ends.
-            </Notice>
+            <About>
+              <Notice tone="warn" boxed>
+                Programs that still send the old key are refused when it ends.
+              </Notice>
+            </About>
             <Select label="The old key ends" data={GRACE} value={grace} onChange={(value) => value && setGrace(value)} allowDeselect={false} />
             {rotate.error && <Failure error={rotate.error} />}
             <div className="row">
@@ -51,7 +53,7 @@ export function ProjectKeyPanel({ project }: { project: string }) {
           </div>
         </Dialog>
       )}
-      {rotate.data && <ShownOnce title="The new project key" secret={rotate.data.api_key} onClose={() => rotate.reset()} />}
+      {rotate.data && <ShownOnce title="The new project key" secret={rotate.data.api_key} project={project} onClose={() => rotate.reset()} />}
     </section>
   );
 }

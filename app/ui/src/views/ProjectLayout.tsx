@@ -2,7 +2,7 @@ import { Outlet, useParams } from "react-router";
 import { useLiveProject } from "../api/live";
 import { useProject } from "../api/queries";
 import { asProblem } from "../api/problem";
-import { Empty, Failure } from "../components/basics";
+import { Empty, Failure, usePageTitle } from "../components/basics";
 
 /** What every view of a project shares: the live connection, and the answer if it is not there. */
 export function ProjectLayout() {
@@ -13,7 +13,7 @@ export function ProjectLayout() {
       <main id="main" className="main">
         <div className="page">
           {asProblem(error).status === 404 ? (
-            <Empty heading="h1" title="No such project">It may have been deleted, or you are not a member of it.</Empty>
+            <NoProject />
           ) : (
             <Failure error={error} retry={() => void refetch()} />
           )}
@@ -22,6 +22,15 @@ export function ProjectLayout() {
     );
   }
   return <LiveProject key={project} project={project} />;
+}
+
+function NoProject() {
+  usePageTitle("No such project");
+  return (
+    <Empty heading="h1" title="No such project">
+      It may have been deleted, or you are not a member of it.
+    </Empty>
+  );
 }
 
 function LiveProject({ project }: { project: string }) {

@@ -1,16 +1,18 @@
 import { TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useCallback, useMemo, useRef, useState } from "react";
-import { newActId, rollBackProject } from "../api/commit";
+import { useCallback, useRef, useState } from "react";
+import { rollBackProject } from "../api/commit";
 import { request, url } from "../api/client";
 import { useChanges } from "../api/live";
 import { asProblem } from "../api/problem";
 import { applyChanges, momentQuery, rehearsing, useProject } from "../api/queries";
 import { ConfirmTyped } from "../components/ConfirmTyped";
+import { About } from "../components/Dialog";
 import { Loading, Notice } from "../components/basics";
 import { Refusal, StillAsking } from "../components/Verdict";
 import { exactTime, momentMs } from "../lib/time";
 import { PlannedChanges, type Line } from "./PlannedChanges";
+import { useAct } from "./useAct";
 
 type Plan = { changes: Line[]; position: number };
 
@@ -32,13 +34,12 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
   useChanges(useCallback(() => void (sending.current || refetch()), [refetch]));
   const [overtaken, setOvertaken] = useState(false);
   const position = plan.data?.position ?? 0;
-  // What is sent once more is the same act; another plan is another one.
-  const actId = useMemo(newActId, [position, comment]);
+  const act = useAct();
   const rollBack = async () => {
     setOvertaken(false);
     sending.current = true;
     try {
-      const done = await rollBackProject(project, { ...body, unchanged_since: position }, comment.trim(), actId);
+      const done = await rollBackProject(project, { ...body, unchanged_since: position }, { comment: comment.trim(), act });
       applyChanges(project, done.changes.map((each) => each.key));
       return true;
     } catch (reason) {
@@ -78,9 +79,11 @@ export function ProjectRollback({ project, at, onClose }: { project: string; at:
       )}
       {plan.data && count > 0 && (
         <>
-          <Notice tone="warn" boxed>
-            Together, or not at all, these configs change. Nothing of the history is lost: each gets one more version.
-          </Notice>
+          <About>
+            <Notice tone="warn" boxed>
+              Together, or not at all, these configs change. Nothing of the history is lost: each gets one more version.
+            </Notice>
+          </About>
           <PlannedChanges project={project} at={at} lines={plan.data.changes} />
         </>
       )}

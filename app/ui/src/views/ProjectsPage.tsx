@@ -87,6 +87,7 @@ function NewProject({ onClose }: { onClose: () => void }) {
       <ShownOnce
         title={`The key of ${made.name}`}
         secret={made.api_key ?? ""}
+        project={made.id}
         onClose={() => void navigate(`/p/${made.id}/configs`)}
       />
     );

@@ -14,7 +14,7 @@ import { DiffView } from "../editor/DiffView";
 import type { Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, formatted } from "../lib/json";
-import { useActId } from "./useActId";
+import { useAct } from "./useAct";
 import { useOpen } from "./useOpen";
 
 export function ReviewDialog({
@@ -42,7 +42,7 @@ export function ReviewDialog({
     () => ({ op: draft.op, key: configKey, text: draft.text, schemaId: draft.schemaId, baseVersion: draft.baseVersion }),
     [configKey, draft.op, draft.text, draft.schemaId, draft.baseVersion],
   );
-  const actId = useActId();
+  const act = useAct();
   /** What was live when the commit was sent: its own version may come by the watch before its answer. */
   const [sent, setSent] = useState<{ over: Config | null } | null>(null);
   const busy = sent !== null;
@@ -61,7 +61,7 @@ export function ReviewDialog({
   // A key that was deleted goes on counting: only the service knows which version comes next.
   const version = verdict.data?.version ?? draft.baseVersion + 1;
   const fine = verdict.data !== undefined && verdict.error === null;
-  const act = draft.op === "delete" ? `Delete as version ${version}` : `Commit version ${version}`;
+  const words = draft.op === "delete" ? `Delete as version ${version}` : `Commit version ${version}`;
 
   const commit = async () => {
     if (!fine || overtaken || busy) return;
@@ -69,7 +69,7 @@ export function ReviewDialog({
     onSending(true);
     setError(null);
     try {
-      const done = await commitEdit(project, edit, draft.comment.trim(), actId.id);
+      const done = await commitEdit(project, edit, draft.comment.trim(), act);
       onDone();
       applyChanges(project, [configKey]);
       if (open.current) onClose();
@@ -82,7 +82,6 @@ export function ReviewDialog({
       } else if (problem.isConflict) {
         onConflict();
       } else {
-        actId.answered(reason);
         setError(reason);
         setSent(null);
       }
@@ -134,7 +133,7 @@ export function ReviewDialog({
             </Button>
           ) : gone ? null : (
             <Button color={draft.op === "delete" ? "red" : undefined} disabled={!fine} loading={busy} onClick={() => void commit()}>
-              {act}
+              {words}
             </Button>
           )}
           <Button variant="default" onClick={onClose}>
@@ -182,7 +181,7 @@ function SchemaLine({ live, draft }: { live: Config | null; draft: Draft }) {
           checked against {schema.data?.name ?? "schema"} v{schema.data?.version ?? "…"}
         </Badge>
       )}
-      {next !== current && <Badge tone="warn">the schema binding changes</Badge>}
+      {live !== null && next !== current && <Badge tone="warn">the schema binding changes</Badge>}
     </div>
   );
 }

@@ -14,7 +14,7 @@ import { useAddress } from "../lib/address";
 import { formatJson } from "../lib/json";
 import { useHotkeys } from "../lib/hotkeys";
 import { revisionText } from "./CompareView";
-import { useActId } from "./useActId";
+import { useAct } from "./useAct";
 
 export function RollbackDialog({
   project,
@@ -35,7 +35,7 @@ export function RollbackDialog({
   const old = useRevision(project, configKey, toVersion);
   const [, address] = useAddress();
   const [comment, setComment] = useState("");
-  const actId = useActId();
+  const act = useAct();
   /** The position of the rehearsal that the act goes by; what is sent once more is the same act. */
   const actedOn = useRef<number | undefined>(undefined);
   const [busy, setBusy] = useState(false);
@@ -52,13 +52,13 @@ export function RollbackDialog({
   const moved = !busy && looked !== null && newest !== undefined && newest !== looked.version;
   const rehearsal = useQuery({
     queryKey: ["rollback", project, configKey, toVersion, current],
-    queryFn: () => rollBack(project, configKey, toVersion, current ?? 0, { comment: "", dryRun: true, actId: "" }),
+    queryFn: () => rollBack(project, configKey, toVersion, current ?? 0, { comment: "", act: null }),
     // Once it is sent, the version moves on: there is nothing left to ask.
     enabled: current !== undefined && !busy && !moved,
     ...rehearsing,
   });
 
-  const act = async () => {
+  const commit = async () => {
     if (current === undefined || !rehearsal.data || busy || moved) return;
     setBusy(true);
     setError(null);
@@ -66,8 +66,7 @@ export function RollbackDialog({
     try {
       const done = await rollBack(project, configKey, toVersion, current, {
         comment: comment.trim(),
-        dryRun: false,
-        actId: actId.id,
+        act,
         unchangedSince: actedOn.current,
       });
       applyChanges(project, [configKey]);
@@ -78,13 +77,12 @@ export function RollbackDialog({
         applyChanges(project, [configKey]);
         void rehearsal.refetch();
       }
-      actId.answered(reason);
       if (!asProblem(reason).isAway) actedOn.current = undefined;
       setError(reason);
       setBusy(false);
     }
   };
-  useHotkeys({ "mod+enter": () => void act() });
+  useHotkeys({ "mod+enter": () => void commit() });
 
   return (
     <Dialog onClose={onClose} size="min(76rem, 96vw)" title={`Roll back ${configKey} to version ${toVersion}`}>
@@ -131,7 +129,7 @@ export function RollbackDialog({
             {moved ? (
               <Button onClick={() => setLooked(null)}>Look at the difference from version {newest}</Button>
             ) : (
-              <Button disabled={!rehearsal.data} loading={busy} onClick={() => void act()}>
+              <Button disabled={!rehearsal.data} loading={busy} onClick={() => void commit()}>
                 Roll back as version {current + 1}
               </Button>
             )}

@@ -8,6 +8,7 @@ import { client, keys, useMe, useSchema, useSchemaVersion, useUsage } from "../a
 import type { Schema } from "../api/types";
 import { Badge, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
+import { About } from "../components/Dialog";
 import { JsonEditor } from "../editor/JsonEditor";
 import { STILL_CHECKING, useIssues } from "../editor/useIssues";
 import { useAddress } from "../lib/address";
@@ -27,7 +28,7 @@ export function SchemaPage() {
   const { project = "", schema: id = "" } = useParams();
   const schema = useSchema(id);
   const me = useMe();
-  usePageTitle(schema.data?.name ?? "Schema");
+  usePageTitle(schema.data?.name, "Schema");
   return (
     <main id="main" className="main">
       <div className="page">
@@ -185,9 +186,11 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
             void navigate(`/p/${project}/schemas`);
           }}
         >
-          <Notice tone="warn" boxed>
-            A schema that live configs are bound to is not deleted; the service says which they are.
-          </Notice>
+          <About>
+            <Notice tone="warn" boxed>
+              A schema that live configs are bound to is not deleted; the service says which they are.
+            </Notice>
+          </About>
         </ConfirmTyped>
       )}
     </>

@@ -8,7 +8,7 @@ import { documentOf } from "../api/document";
 import { asProblem } from "../api/problem";
 import { rehearsing } from "../api/queries";
 import type { Broken, Schema } from "../api/types";
-import { Dialog } from "../components/Dialog";
+import { About, Dialog } from "../components/Dialog";
 import { Failure, Loading, Notice } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { Refusal } from "../components/Verdict";
@@ -92,10 +92,12 @@ export function SchemaReview({
         onClose={onClose}
         onConfirm={() => commit("?force=true")}
       >
-        <Notice tone="bad" boxed>
-          {verdict(total - hidden, hidden, "do")} Configs that do not satisfy it stay as they are and are served on, but none
-          of them can be changed until it satisfies the schema.
-        </Notice>
+        <About>
+          <Notice tone="bad" boxed>
+            {verdict(total - hidden, hidden, "do")} Configs that do not satisfy it stay as they are and are served on, but none
+            of them can be changed until it satisfies the schema.
+          </Notice>
+        </About>
         <BrokenList project={project} broken={broken} hidden={hidden} />
       </ConfirmTyped>
     );

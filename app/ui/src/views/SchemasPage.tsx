@@ -22,7 +22,7 @@ export function SchemasPage() {
   const { project = "" } = useParams();
   const [search, address] = useAddress();
   const detail = useProject(project);
-  usePageTitle(`Schemas · ${detail.data?.name ?? ""}`);
+  usePageTitle("Schemas", detail.data?.name);
   const schemas = useSchemas();
   const configs = useConfigs(project, null);
   const access = useAccess(project);

@@ -4,7 +4,7 @@
  */
 import { Button } from "@mantine/core";
 import { useEffect, useRef, useState, type ReactNode } from "react";
-import { Dialog } from "../components/Dialog";
+import { About, Dialog } from "../components/Dialog";
 import logo from "../guardian.svg";
 import { forgetPositions, get } from "../api/client";
 import { client, keys } from "../api/queries";
@@ -91,7 +91,7 @@ function SignInAgain() {
       title="Your session has ended"
     >
       <div className="stack">
-        <p style={{ margin: 0 }}>What you typed is kept. Sign in to go on where you were.</p>
+        <About>What you typed is kept. Sign in to go on where you were.</About>
         <SignInForm onDone={() => void samePerson()} act="Sign in and go on" />
         <Button variant="subtle" size="compact-sm" onClick={leave}>
           Leave instead

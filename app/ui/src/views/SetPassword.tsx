@@ -3,6 +3,7 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { request, url } from "../api/client";
 import type { User } from "../api/types";
+import { About } from "../components/Dialog";
 import { FormDialog } from "../components/FormDialog";
 import { Notice } from "../components/basics";
 
@@ -18,9 +19,11 @@ export function SetPassword({ user, onDone, onClose }: { user: User; onDone: () 
   });
   return (
     <FormDialog title={`Set password of ${user.email}`} act="Set password" doing={set} ready={password !== ""} onClose={onClose}>
-      <Notice tone="warn" boxed>
-        Their old password ends, and every sign-in of theirs.
-      </Notice>
+      <About>
+        <Notice tone="warn" boxed>
+          Their old password ends, and every sign-in of theirs.
+        </Notice>
+      </About>
       <PasswordInput
         label="New password"
         description="12 characters or more. Tell it to them; they change it after signing in"

@@ -6,6 +6,7 @@ import { request, url } from "../api/client";
 import { client, keys, useConfigs, useProject } from "../api/queries";
 import { Copy, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
+import { About } from "../components/Dialog";
 import { useAccess } from "./useCurrentProject";
 
 export function SettingsPage() {
@@ -16,7 +17,7 @@ export function SettingsPage() {
   const navigate = useNavigate();
   const [name, setName] = useState("");
   const [deleting, setDeleting] = useState(false);
-  usePageTitle(`Settings · ${detail.data?.name ?? ""}`);
+  usePageTitle("Settings", detail.data?.name);
   useEffect(() => setName(detail.data?.name ?? ""), [detail.data?.name]);
   const rename = useMutation({
     mutationFn: () => request("PATCH", url`/v1/projects/${project}`, { body: { name: name.trim() } }),
@@ -100,14 +101,16 @@ export function SettingsPage() {
             void navigate("/projects");
           }}
         >
-          <Notice tone="bad" boxed>
-            {configs.data
-              ? configs.data.items.length === 1
-                ? "1 config is removed with its history."
-                : `${configs.data.items.length.toLocaleString()} configs are removed with their history.`
-              : "Its configs are removed with their history."}{" "}
-            Every program that reads them is refused at once. This cannot be taken back here.
-          </Notice>
+          <About>
+            <Notice tone="bad" boxed>
+              {configs.data
+                ? configs.data.items.length === 1
+                  ? "1 config is removed with its history."
+                  : `${configs.data.items.length.toLocaleString()} configs are removed with their history.`
+                : "Its configs are removed with their history."}{" "}
+              Every program that reads them is refused at once. This cannot be taken back here.
+            </Notice>
+          </About>
         </ConfirmTyped>
       )}
     </main>
