@@ -27,6 +27,7 @@ from projections.revisions import Connection
 
 DELETE_TIMEOUT_S = 300.0
 """A deletion cascades over the history of every project that the user owns."""
+BOUND_ELSEWHERE = "configs of other projects are bound to a schema of this user"
 
 
 async def list_users(request: web.Request) -> web.Response:
@@ -110,10 +111,12 @@ async def delete_user(request: web.Request) -> web.Response:
             if row is None:
                 raise NotFound("there is no such user")
             goes = await users.belongings(connection, user_id)
+            if await users.is_bound_elsewhere(connection, user_id):
+                raise InUse(BOUND_ELSEWHERE)
             if not dry_run:
                 await users.delete_user(connection, user_id, timeout=DELETE_TIMEOUT_S)
     except asyncpg.ForeignKeyViolationError as error:
-        raise InUse("configs of other projects are bound to a schema of this user") from error
+        raise InUse(BOUND_ELSEWHERE) from error
     if not dry_run:
         services.directory.invalidate()
     return json_response({"id": user_id, "email": row["email"], "deleted": not dry_run, **goes})

@@ -47,6 +47,12 @@ SELECT id, name FROM projects WHERE owner_user_id = $1 AND deleted_at IS NULL OR
 """
 _SCHEMAS_OF = "SELECT id, name FROM config_schemas WHERE created_by_user_id = $1 ORDER BY id"
 _ROLES_OF = "SELECT count(*) FROM roles WHERE user_id = $1"
+# A schema of a project binds configs of that project only, so who made it is all that matters.
+_BOUND_ELSEWHERE = """
+SELECT EXISTS (SELECT FROM config_schemas s
+    JOIN configs c ON c.schema_id = s.id JOIN projects p ON p.id = c.project_id
+    WHERE s.created_by_user_id = $1 AND p.owner_user_id <> $1)
+"""
 _OTHER_SUPERUSER = """
 SELECT EXISTS (SELECT FROM users WHERE is_superuser AND NOT disabled AND id <> $1)
 """
@@ -146,6 +152,11 @@ async def belongings(source: Source, user_id: str) -> dict[str, Any]:
         "schemas": [dict(row) for row in await source.fetch(_SCHEMAS_OF, user_id)],
         "roles": await source.fetchval(_ROLES_OF, user_id),
     }
+
+
+async def is_bound_elsewhere(source: Source, user_id: str) -> bool:
+    """Whether a config that would remain is bound to a schema that would go with this user."""
+    return bool(await source.fetchval(_BOUND_ELSEWHERE, user_id))
 
 
 async def delete_user(connection: Connection, user_id: str, *, timeout: float) -> None:
