@@ -86,7 +86,7 @@ def _detail(error: Exception, operation: Any) -> str:
     text = str(error) or type(error).__name__
     if (named := text.partition(" not found in "))[1]:
         text = f"{named[0]} is not there"
-    elif "does not support indexing" in text:
+    elif "does not support indexing" in text or "to non-container type" in text:
         text = "its path leads into what is no object or array"
     elif isinstance(error, jsonpatch.JsonPatchTestFailed):
         text = "there is another value than the one it tests for"

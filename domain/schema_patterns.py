@@ -35,7 +35,9 @@ _RE2_OPTIONS = re2.Options()
 _RE2_OPTIONS.log_errors = False
 _RE2_OPTIONS.never_capture = True
 
-_COUNT = re.compile(r"\{(\d{1,6})(,(\d{1,6})?)?\}", re.ASCII)
+_COUNT = re.compile(r"\{(\d+)(,(\d+)?)?\}", re.ASCII)
+MAX_COUNT_DIGITS = 9
+"""More than any text is long, and a number that Python's engine takes."""
 _GROUP_NAME = re.compile(r"P?<([A-Za-z_$][A-Za-z0-9_$]*)>", re.ASCII)
 _BACK_NAME = re.compile(r"k<([A-Za-z_$][A-Za-z0-9_$]*)>", re.ASCII)
 _HEX = {
@@ -86,7 +88,8 @@ def compile_pattern(source: str) -> Pattern:
     try:
         backtracking = re.compile(translation.for_python, re.ASCII)
     except (re.error, OverflowError) as error:
-        raise PatternRefused(f"not an ECMA-262 regular expression: {error}") from None
+        # Well-formed but for a reference to no group; a look-behind that varies is no fault at all.
+        raise PatternRefused(f"no engine here can run it: {error}") from None
     return Pattern(lambda text: backtracking.search(text) is not None, is_linear=False)
 
 
@@ -98,6 +101,11 @@ class _Translation:
     """The construct that RE2 does not have, None if there is none."""
     needs_re2: str | None
     """The construct that Python's engine does not have."""
+
+
+def _if_set(group: str, reference: str) -> str:
+    """For Python, whose reference to a group that took no part fails; ECMA-262's is empty."""
+    return f"(?:(?({group}){reference}))"
 
 
 class _Translator:
@@ -191,6 +199,8 @@ class _Translator:
             self._at += 1
         else:
             quantifier = count[0]
+            if max(len(count[1]), len(count[3] or "")) > MAX_COUNT_DIGITS:
+                raise PatternRefused(f"a count has {MAX_COUNT_DIGITS} digits at most")
             if count[3] is not None and int(count[3]) < int(count[1]):
                 raise self._refused("a count whose end is below its start")
         if self._source.startswith("?", self._at):
@@ -229,15 +239,18 @@ class _Translator:
         symbol = self._source[self._at]
         if symbol in "bB":
             self._at += 1
-            self._write(f"\\{symbol}", f"\\{symbol}", repeatable=False)
+            # In an empty text, Pythons before 3.14 find no \B.
+            for_python = r"\b" if symbol == "b" else r"(?:\B|\A\Z)"
+            self._write(f"\\{symbol}", for_python, repeatable=False)
         elif symbol in "123456789":
             digits = self._take(re.compile("[0-9]{1,2}"))
             assert digits is not None
             self._needs_backtracking = f"a back-reference (\\{digits[0]})"
-            self._write("", f"(?:\\{digits[0]})", repeatable=True)
+            self._write("", _if_set(digits[0], f"\\{digits[0]}"), repeatable=True)
         elif name := self._take(_BACK_NAME):
             self._needs_backtracking = f"a back-reference (\\{name[0]})"
-            self._write("", f"(?P={name[1].replace('$', '_S_')})", repeatable=True)
+            group = name[1].replace("$", "_S_")
+            self._write("", _if_set(group, f"(?P={group})"), repeatable=True)
         else:
             atom = self._class_escape()
             if isinstance(atom, int):

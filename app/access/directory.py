@@ -8,6 +8,7 @@ while the database is away. Must never keep a plain key or token.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections import OrderedDict
@@ -28,6 +29,8 @@ CHANNEL = "guardian_access"
 MAX_ENTRIES = 50_000
 UNHEARD_TTL_S = 0.5
 """While no NOTIFY can reach us, what was looked up longer ago is asked again (if it can be)."""
+SILENT_S = 0.5
+"""How long a database that we are cut off from is waited for, about somebody whom we knew."""
 
 
 class CredentialsRefused(Exception):
@@ -58,6 +61,8 @@ class Directory:
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._claims: OrderedDict[bytes, AccessClaims] = OrderedDict()
         """By a token's SHA-256; the oldest go first."""
+        self._asking: dict[tuple[tuple[str, ...], int], tuple[asyncio.Task[Any], float]] = {}
+        """Questions about whom we knew, by what is asked and the generation; since when."""
         self._generation = 0
         self._listeners: list[Callable[[], None]] = []
 
@@ -182,7 +187,10 @@ class Directory:
             return kept.value
         generation, at = self._generation, time.monotonic()
         try:
-            value = await query()
+            if kept is None:
+                value = await query()
+            else:
+                value = await self._asked(key, query)
         except DATABASE_AWAY:
             # Reads go on while the database is away; nobody can change access then either.
             if kept is not None:
@@ -197,3 +205,31 @@ class Directory:
         while len(self._kept) > MAX_ENTRIES:
             self._kept.popitem(last=False)
         return value
+
+    async def _asked(self, key: tuple[str, ...], query: Callable[[], Awaitable[Any]]) -> Any:
+        """What `query` finds. Raises TimeoutError where we are cut off and nothing is heard of it:
+        a database that is frozen, or behind a dead link, refuses nothing for a minute.
+
+        One question at a time for each caller, so that they do not take every connection.
+        """
+        place = key, self._generation
+        if place not in self._asking:
+            task = asyncio.ensure_future(_run(query))
+            self._asking[place] = task, time.monotonic()
+            task.add_done_callback(lambda ended: self._answered(place, ended))
+        task, since = self._asking[place]
+        while not task.done():
+            left_s = SILENT_S
+            if not self._hearing() and (left_s := since + SILENT_S - time.monotonic()) <= 0:
+                raise TimeoutError
+            await asyncio.wait({task}, timeout=left_s)
+        return task.result()
+
+    def _answered(self, place: tuple[tuple[str, ...], int], task: asyncio.Task[Any]) -> None:
+        del self._asking[place]
+        if not task.cancelled():
+            task.exception()  # perhaps nobody waits any more
+
+
+async def _run(query: Callable[[], Awaitable[Any]]) -> Any:
+    return await query()

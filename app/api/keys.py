@@ -27,7 +27,7 @@ from app.services import SERVICES
 from app.tables import keys
 
 KEY_ROLES = ("viewer", "editor")
-_PREFIX = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+_PREFIX = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 
 
 async def list_keys(request: web.Request) -> web.Response:

@@ -18,7 +18,7 @@ from app.api.requests import (
     read_object,
     text_cursor_of,
 )
-from app.errors import InvalidParameter, LastSuperuser, NotFound
+from app.errors import InUse, InvalidParameter, LastSuperuser, NotFound
 from app.services import SERVICES
 from app.tables import sessions as session_rows
 from app.tables import users
@@ -107,6 +107,8 @@ async def delete_user(request: web.Request) -> web.Response:
         goes = await users.belongings(connection, user_id)
         if not dry_run:
             project_ids = await users.mark_deleted(connection, user_id)
+        if await users.is_bound_elsewhere(connection, user_id):
+            raise InUse("configs of other projects are bound to a schema of this user")
     if not dry_run:
         services.directory.invalidate()
         await services.project_deletions.finish_user(user_id, project_ids)

@@ -10,7 +10,7 @@ from typing import Any
 
 import asyncpg
 
-from app.errors import Duplicate, InUse
+from app.errors import Duplicate
 from projections.revisions import Connection
 
 Source = asyncpg.Pool | Connection
@@ -55,11 +55,11 @@ _ROLES_OF = "SELECT count(*) FROM roles WHERE user_id = $1"
 _MARK_PROJECTS = """
 UPDATE projects SET deleted_at = now() WHERE owner_user_id = $1 AND deleted_at IS NULL
 """
-_SCHEMAS_IN_USE = """
-SELECT EXISTS (
-    SELECT FROM config_schemas s JOIN configs c ON c.schema_id = s.id
-    JOIN projects p ON p.id = c.project_id
-    WHERE s.created_by_user_id = $1 AND p.deleted_at IS NULL)
+# A schema of a project binds configs of that project only, so who made it is all that matters.
+_BOUND_ELSEWHERE = """
+SELECT EXISTS (SELECT FROM config_schemas s
+    JOIN configs c ON c.schema_id = s.id JOIN projects p ON p.id = c.project_id
+    WHERE s.created_by_user_id = $1 AND p.owner_user_id <> $1 AND p.deleted_at IS NULL)
 """
 # As the trigger of migration 022 does when the rows go: whoever rehearsed before must see it now.
 _NOTE_SCHEMAS = """
@@ -183,16 +183,18 @@ async def belongings(source: Source, user_id: str) -> dict[str, Any]:
     }
 
 
+async def is_bound_elsewhere(source: Source, user_id: str) -> bool:
+    """Whether a config that would remain is bound to a schema that would go with this user."""
+    return bool(await source.fetchval(_BOUND_ELSEWHERE, user_id))
+
+
 async def mark_deleted(connection: Connection, user_id: str) -> list[str]:
     """From the commit on the user is gone, and so are their projects and schemas; the ids of the
     projects that still have rows.
 
-    Under the exclusive locks on their schemas. Raises InUse where a config that remains is bound
-    to one of these.
+    Under the exclusive locks on their schemas; only where nothing that remains is bound to one.
     """
     await connection.execute(_MARK_PROJECTS, user_id)
-    if await connection.fetchval(_SCHEMAS_IN_USE, user_id):
-        raise InUse("configs of other projects are bound to a schema of this user")
     await connection.execute(_NOTE_SCHEMAS, user_id)
     await connection.execute("DELETE FROM roles WHERE user_id = $1", user_id)
     await connection.execute("DELETE FROM refresh_tokens WHERE user_id = $1", user_id)

@@ -121,6 +121,14 @@ def test_deep_and_doubling_patches_end_soon() -> None:
         json_patch(b'{"a":1}', inside, max_bytes=LIMIT)
 
 
+@pytest.mark.parametrize("path", ["/text/x", "/number/x", "/null/x", "/list/0/x", "/text/x/y"])
+@pytest.mark.parametrize("op", ["add", "remove", "replace", "test"])
+def test_a_path_into_a_plain_value_is_named_in_words_of_json(op: str, path: str) -> None:
+    document = b'{"text":"t","number":1,"null":null,"list":["t"]}'
+    with pytest.raises(PatchFailed, match="leads into what is no object or array"):
+        json_patch(document, [{"op": op, "path": path, "value": 1}], max_bytes=LIMIT)
+
+
 def test_the_largest_difference_that_is_worked_out_takes_seconds_at_most() -> None:
     """Behind the bound, one replacement; before it, the worst that we know of."""
     size = MAX_DIFF_NODES // 2 - 2

@@ -56,6 +56,11 @@ def test_these_run_in_linear_time(source: str, good: str, bad: str) -> None:
         (r"^(?<q>['x])y\k<q>$", "xyx", "xy'"),
         ("(?<!a)b$", "cb", "ab"),
         ("^a{1500}$", "a" * 1500, "a" * 1499 + "\n"),
+        ("^a{1,1000000}$", "aa", "a{1,1000000}"),
+        (r"^(?=)\B", "", "a"),
+        # A group that took no part is referred to by nothing (ECMA-262, BackreferenceMatcher).
+        (r"^(')?x\1$", "x", "'x"),
+        (r"^(?:(?<q>')|=)x\k<q>$", "=x", "'x"),
     ],
 )
 def test_these_need_the_backtracking_engine(source: str, good: str, bad: str) -> None:
@@ -72,12 +77,19 @@ def test_these_need_the_backtracking_engine(source: str, good: str, bad: str) ->
         r"\A",
         r"\e", r"\p{Foo}", r"\pL", r"\p{Script=Nowhere}", r"(?=\p{L})", "(?P=a)", r"\ud800",
         r"\2(a)",
+        "a{10000000000}", "a{1,1" + "0" * 5000 + "}",
         r"\u{110000}", "(?<a>x)(?<a>y)\\k<a>", "(?>a)", "(?(1)a)", "(?#c)", "x" * 9000, "(?<=a*)b",
     ],
 )  # fmt: skip
 def test_these_are_refused(source: str) -> None:
     with pytest.raises(PatternRefused):
         compile_pattern(source)
+
+
+def test_what_no_engine_can_run_is_not_called_malformed() -> None:
+    with pytest.raises(PatternRefused, match="look-behind") as refused:
+        compile_pattern("(?<=a*)b")
+    assert "not an ECMA-262" not in str(refused.value)
 
 
 @pytest.mark.parametrize("source", ["^(a+)+$", "^(a|a)*$", "^(a|aa)+$", "(.*)*x$", "^([a-z]+)*!$"])

@@ -18,7 +18,7 @@ CONFIG_KEY: Json = {
     "maxLength": 200,
     "pattern": r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*$",
 }
-PREFIX: Json = {"type": "string", "pattern": "^[A-Za-z0-9_.-]{1,200}$"}
+PREFIX: Json = {**CONFIG_KEY, "pattern": r"^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?$"}
 NAME: Json = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"\S"}
 EMAIL: Json = {
     "type": "string",

@@ -164,6 +164,8 @@ async def test_named_keys_are_listed_without_what_they_are_and_ended_alone(
         {"name": " ", "role_level": "viewer"},
         {"name": "x", "role_level": "admin"},
         {"name": "x", "role_level": "viewer", "prefix": "a b"},
+        {"name": "x", "role_level": "viewer", "prefix": ".a"},
+        {"name": "x", "role_level": "viewer", "prefix": "a..b"},
         {"name": "x", "role_level": "viewer", "expires_at": "2001-01-01T00:00:00Z"},
         {"name": "x", "role_level": "viewer", "expires_at": "tomorrow"},
         {"name": "x", "role_level": "viewer", "key_hash": "0" * 64},

@@ -214,10 +214,13 @@ async def test_a_user_whose_schema_others_use_stays(
     used, unused = await new_schema(creator, LIMITS), await new_schema(creator, LIMITS)
     await put(admin, configs, "a", {}, schema_id=id_of(used))
     user = f"/v1/users/{people.ids['creator']}"
-    refused = await admin("DELETE", user)
-    assert (refused.status, refused.json["type"]) == (409, "/problems/in-use")
+    for refused in (await admin("DELETE", f"{user}?dry_run=true"), await admin("DELETE", user)):
+        assert (refused.status, refused.json["type"]) == (409, "/problems/in-use")
     assert (await admin("GET", unused)).status == 200
     await put(admin, configs, "a", {}, 1, schema_id=None)
+    own, _ = await service.project(creator, "own")
+    await put(creator, f"{own}/configs", "a", {}, schema_id=id_of(used))
+    assert (await admin("DELETE", f"{user}?dry_run=true")).status == 200
     assert (await admin("DELETE", user)).status == 200
     for path in (used, unused):
         assert (await admin("GET", path)).status == 404
