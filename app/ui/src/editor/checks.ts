@@ -34,7 +34,10 @@ export class Checks {
   }
 }
 
-/** A pattern of somebody's schema may never come to an end. */
+/**
+ * A pattern of somebody's schema may never come to an end. What has no schema always does, and is not given up: there
+ * would be no verdict, and a machine that slept meanwhile wakes with its time run out.
+ */
 const PATIENCE_MS = 10_000;
 
 /** undefined: none yet; null: the browser gives none, so the page's own thread reads. */
@@ -45,11 +48,12 @@ function inWorker(ask: Ask): Promise<Found> {
   const asked = worker;
   if (asked === null) return check(ask);
   return new Promise((settle, fail) => {
-    const timer = setTimeout(() => {
+    const giveUp = () => {
       asked.terminate();
       worker = undefined;
       fail(new Error(`The check took longer than ${PATIENCE_MS} ms`));
-    }, PATIENCE_MS);
+    };
+    const timer = ask.schema === null ? undefined : setTimeout(giveUp, PATIENCE_MS);
     asked.onmessage = (event: MessageEvent<Found>) => {
       clearTimeout(timer);
       settle(event.data);
