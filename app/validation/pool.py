@@ -174,16 +174,15 @@ class ValidatorPool:
         self._closed = False
 
     async def __aenter__(self) -> Self:
-        if self._prewarm:
-            starting = [self._start_one() for _ in range(self._workers)]
-            failures = [
-                each
-                for each in await asyncio.gather(*starting, return_exceptions=True)
-                if each is not None
-            ]
-            if failures:
-                await self.close()
-                raise failures[0]
+        try:
+            if self._prewarm:
+                starting = [self._start_one() for _ in range(self._workers)]
+                for failure in await asyncio.gather(*starting, return_exceptions=True):
+                    if failure is not None:
+                        raise failure
+        except BaseException:  # also a cancellation: nobody leaves what was not entered
+            await self.close()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:

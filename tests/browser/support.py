@@ -164,6 +164,29 @@ class Person:
         """Go to an address of the page."""
         self.page.goto(self.url + path)
 
+    def walk(self, path: str) -> None:
+        """Go to an address as a link in the page does: for a fifth of what it takes to load it."""
+        self.page.evaluate(
+            """path => {
+                history.pushState(null, '', path);
+                dispatchEvent(new PopStateEvent('popstate'));
+            }""",
+            path,
+        )
+
+    def is_loaded(self) -> None:
+        """Wait until nothing stands in for what is still to come."""
+        stand_ins = self.page.get_by_role("status", name="Loading", include_hidden=True)
+        expect(stand_ins).to_have_count(0)
+
+    def sideways(self) -> int:
+        """By how many pixels the page can be scrolled sideways."""
+        return int(
+            self.page.evaluate(
+                "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
+            )
+        )
+
     def sign_in(self, path: str, email: str, password: str) -> None:
         """Open an address and sign in there."""
         self.open(path)
@@ -215,10 +238,12 @@ class Person:
     def axe(self, *only: str) -> list[str]:
         """Accessibility violations of what is seen now, each in one line; of some rules alone."""
         # Through the debugger's protocol: the page's CSP rightly forbids a script tag.
-        self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text(encoding="utf-8"))
+        # No rule that runs looks at the style sheets' text: to parse it took a third of the time.
         found = self.page.evaluate(
             """async only => {
-                const rules = only.length ? {runOnly: only} : {};
+                const rules = {preload: false, ...(only.length ? {runOnly: only} : {})};
                 const found = await axe.run(document, {resultTypes: ['violations'], ...rules});
                 return found.violations.flatMap(rule => rule.nodes.map(node =>
                     `${rule.id}: ${node.target.join(' ')}: ${node.failureSummary}`));

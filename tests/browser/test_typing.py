@@ -167,6 +167,27 @@ def test_no_letter_makes_the_page_read_a_large_text(
     expect(review).not_to_have_attribute("aria-disabled", "true")
 
 
+def test_a_machine_that_slept_while_a_text_was_checked_goes_on(
+    admin: Api, project: str, someone: Open
+) -> None:
+    # The check was given up at waking, and there was no verdict until the next letter.
+    # Method: the page's clock jumps while the script of its worker is on its way.
+    admin.put(project, "limit", {"daily": 1})
+    person = someone()
+    person.page.clock.install()
+    person.sign_in(f"/p/{project}/configs", admin.email, admin.password)
+    held: list[Route] = []
+    person.page.route("**/assets/checks.worker*", lambda route: held.append(route))
+    with person.page.expect_request("**/assets/checks.worker*"):
+        person.page.get_by_role("treeitem", name=re.compile("^limit")).click()
+        person.type_document('{"daily": 2}')
+    with person.page.expect_response("**/v1/auth/refresh"):
+        person.page.clock.fast_forward("01:00:00")
+    for route in held:
+        route.continue_()
+    expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
+
+
 def test_a_large_text_is_checked_where_no_worker_can_be_had(
     admin: Api, project: str, ana: Open
 ) -> None:

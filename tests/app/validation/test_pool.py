@@ -301,6 +301,27 @@ async def test_closing_ends_everything() -> None:
     assert not [each for each in mine if "app.validation.worker" in each.cmdline()]
 
 
+async def test_a_start_that_is_cancelled_leaves_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    # A worker that was ready before the others lived on: nobody leaves what was not entered.
+    pool = ValidatorPool(workers=2, prewarm=True)
+    start_one, started = pool._start_one, list[None]()
+
+    async def only_the_first_is_ready() -> None:
+        started.append(None)
+        if len(started) == 2:
+            await asyncio.Event().wait()
+        await start_one()
+
+    monkeypatch.setattr(pool, "_start_one", only_the_first_is_ready)
+    entering = asyncio.create_task(pool.__aenter__())
+    await until(lambda: bool(pool.worker_pids))
+    (outer,) = pool.worker_pids
+    entering.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await entering
+    assert not psutil.pid_exists(outer)
+
+
 async def test_a_worker_knows_no_secret_and_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUARDIAN_SECRET_KEY", "s3cret-of-the-service")
     with socket.create_server(("127.0.0.1", 0)) as listening:

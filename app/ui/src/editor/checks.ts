@@ -47,7 +47,10 @@ export class Checks {
   }
 }
 
-/** A pattern of somebody's schema may never come to an end. */
+/**
+ * A pattern of somebody's schema may never come to an end. What has no schema always does, and is not given up: there
+ * would be no verdict, and a machine that slept meanwhile wakes with its time run out.
+ */
 const PATIENCE_MS = 10_000;
 /** What nobody waits for any more holds up the next no longer. To end it costs a worker. */
 const UNWANTED_MS = 300;
@@ -71,9 +74,11 @@ function inWorker(ask: Ask, signal: AbortSignal): Promise<Found> {
       clearTimeout(timer);
       timer = setTimeout(giveUp, UNWANTED_MS - (performance.now() - begun_ms));
     };
-    let timer = setTimeout(giveUp, PATIENCE_MS);
-    // To read a document comes to an end.
-    if (ask.what !== "document") signal.addEventListener("abort", hurry);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    if (ask.what !== "document") {
+      timer = setTimeout(giveUp, PATIENCE_MS);
+      signal.addEventListener("abort", hurry);
+    }
     const end = () => {
       clearTimeout(timer);
       signal.removeEventListener("abort", hurry);

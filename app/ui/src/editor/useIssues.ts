@@ -48,8 +48,7 @@ async function judge(
   tell: (issues: readonly Issue[], by: Verdict["by"]) => void,
 ): Promise<void> {
   const rested = new Promise((done) => setTimeout(done, ASK_AFTER_MS));
-  const own = await checks.find({ what: "document", text, limit: MAX_CONTENT_BYTES }, signal).catch(unlessGivenUp);
-  if (own === null) return tell(NONE, "nobody");
+  const own = await checks.find({ what: "document", text, limit: MAX_CONTENT_BYTES }, signal);
   if (schema === null || own.document === null) return tell(own.issues, "page");
   const sooner = new AbortController();
   const end = () => sooner.abort();
