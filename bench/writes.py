@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from bench import etcd
+from bench.reads import MORE_ROUNDS
 from bench.results import Row, median
 from bench.stack import ROOT, Api, Stack, load, running_stack
 
@@ -29,7 +30,7 @@ async def measure_writes(rounds: int, small: bool) -> list[Row]:
         async with aiohttp.ClientSession() as session:
             api = Api(session, stack.base_url)
             header = await api.sign_in()
-            for number in range(rounds):
+            for number in range(rounds + MORE_ROUNDS):
                 project, _ = await api.project(f"writes {number}")
                 raw = await asyncio.to_thread(_publish, stack, WRITERS)
                 ours = await _put(api, stack, project, header, WRITERS)

@@ -1,10 +1,11 @@
 """Becomes another program that dies with its parent; run as a script, never imported.
 
-    python -I -S launch.py PARENT_PID SIGNAL UID GID KEEP_DAC PROGRAM [ARGUMENT …]
+    python -I -S launch.py PARENT_PID SIGNAL UID GID KEEP_DAC TIMER_SLACK PROGRAM [ARGUMENT …]
 
 The kernel sends SIGNAL to us when the *thread* that forked us ends, however it ends.
 UID and GID are `-` to stay who we are. KEEP_DAC=1 keeps one capability (CAP_DAC_OVERRIDE)
-through the change of user, for a work tree in a folder that UID may not enter.
+through the change of user, for a work tree in a folder that UID may not enter. TIMER_SLACK is by
+how many nanoseconds the kernel may be late to wake the program's threads, `-` for the usual 50,000.
 
 A script of its own instead of a `preexec_fn`, which is not safe in a parent with threads.
 The order below matters: a change of user or of capabilities clears the death signal.
@@ -18,6 +19,7 @@ import sys
 
 PR_SET_PDEATHSIG = 1
 PR_SET_SECUREBITS = 28
+PR_SET_TIMERSLACK = 29
 SECBIT_NO_SETUID_FIXUP = 1 << 2
 PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_RAISE = 2
@@ -44,7 +46,7 @@ def _check(result: int, what: str) -> None:
 
 
 def main() -> None:
-    parent, death_signal, uid, gid, keep_dac, *program = sys.argv[1:]
+    parent, death_signal, uid, gid, keep_dac, timer_slack, *program = sys.argv[1:]
     if sys.platform == "linux":
         libc = ctypes.CDLL(None, use_errno=True)
     if uid != "-":
@@ -69,6 +71,8 @@ def main() -> None:
         _check(libc.prctl(PR_SET_PDEATHSIG, int(death_signal), 0, 0, 0), "set death signal")
         if os.getppid() != int(parent):  # it died before the line above
             sys.exit("launch: the parent is gone")
+        if timer_slack != "-":
+            _check(libc.prctl(PR_SET_TIMERSLACK, int(timer_slack), 0, 0, 0), "set timer slack")
     os.execv(program[0], program)  # noqa: S606  (argv of our own making)
 
 

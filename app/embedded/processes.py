@@ -55,13 +55,14 @@ class Child:
         account: Account | None = None,
         stop_signal: int = signal.SIGTERM,
         death_signal: int = signal.SIGKILL,
+        timer_slack_ns: int | None = None,
     ) -> None:
         """Start `argv`. With `log`, both outputs are appended to that file, which nobody else may
-        read: PostgreSQL's names values."""
+        read: PostgreSQL's names values. The kernel may be `timer_slack_ns` late to wake it."""
         self.name = name
         self.log = log
         self._stop_signal = stop_signal
-        command = _launch_command(argv, account, death_signal)
+        command = _launch_command(argv, account, death_signal, timer_slack_ns)
         # Closed below, once the child has it.
         output = open(log, "ab", opener=_private) if log is not None else None  # noqa: SIM115
         try:
@@ -127,12 +128,15 @@ class Child:
         return " | ".join(line[:300] for line in telling[-2:])
 
 
-def _launch_command(argv: Sequence[str], account: Account | None, death_signal: int) -> list[str]:
+def _launch_command(
+    argv: Sequence[str], account: Account | None, death_signal: int, timer_slack_ns: int | None
+) -> list[str]:
     user = ["-", "-", "0"]
     if account is not None:
         user = [str(account.uid), str(account.gid), "1" if account.keep_dac else "0"]
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER)]
-    return [*launcher, str(os.getpid()), str(int(death_signal)), *user, *argv]
+    slack = "-" if timer_slack_ns is None else str(timer_slack_ns)
+    return [*launcher, str(os.getpid()), str(int(death_signal)), *user, slack, *argv]
 
 
 def die_with(parent: int, death_signal: int = signal.SIGTERM) -> None:

@@ -31,6 +31,10 @@ MEMBERS = 3
 START_TIMEOUT_S = 60.0
 KERNEL_PORTS = Path("/proc/sys/net/ipv4/ip_local_port_range")
 LOWEST_PORT, MIN_ROOM = 12_000, 1_000
+TIMER_SLACK_NS = 1_500_000
+"""Go's monitor of its threads sleeps for 20 µs at a time while there is work. With the kernel's
+usual slack of 50 µs it took a third of the processor time of a member that appends one entry after
+the other, and moved goroutines to another thread in the midst of a flush (docs/PERFORMANCE.md)."""
 MAX_PAYLOAD_BYTES = 8 * 1024 * 1024
 """The largest entry; the engine warns beyond this. Brokers of one's own need the same."""
 
@@ -146,6 +150,7 @@ class RaftGroup:
             log=home / "server.log",
             env={"GOMAXPROCS": str(_processors_of_each()), **os.environ},
             cwd=home,
+            timer_slack_ns=TIMER_SLACK_NS,
         )
 
     def stop_member(self, index: int) -> None:

@@ -72,7 +72,7 @@ def test_a_child_that_starts_after_its_parent_ended_ends_at_once() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(LAUNCHER), str(gone.pid), "9", "-", "-", "0", *SLEEP],
+        [sys.executable, "-I", "-S", str(LAUNCHER), str(gone.pid), "9", "-", "-", "0", "-", *SLEEP],
         capture_output=True,
         text=True,
         timeout=30,
@@ -103,6 +103,13 @@ def test_nobody_else_may_read_a_childs_output(tmp_path: Path) -> None:
             log.chmod(mode)
         Child("c", SLEEP, log=log).stop()
         assert log.stat().st_mode & 0o077 == 0
+
+
+def test_a_child_may_be_woken_later(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    tell = [sys.executable, "-c", "print(open('/proc/self/timerslack_ns').read())"]
+    assert Child("c", tell, log=log, timer_slack_ns=123_456).wait(30)
+    assert log.read_text().split() == ["123456"]
 
 
 def test_two_owners_of_a_folder(tmp_path: Path) -> None:
