@@ -22,6 +22,7 @@ import nats.js.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 
+from consensus.jetstream_client import CancellableClient
 from consensus.jetstream_credentials import Credentials
 from consensus.jetstream_stream import MAX_MESSAGE_BYTES
 from consensus.log import AccessUnusable, LogUnavailable
@@ -248,7 +249,7 @@ class Connection:
         self._changed()
 
     async def _make_client(self) -> None:
-        client = Client()
+        client = CancellableClient()
 
         async def lost() -> None:
             # Once it is closed for good, nobody shall wait for a connection any more.

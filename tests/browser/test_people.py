@@ -29,11 +29,12 @@ def test_a_new_project_shows_its_key_once(admin: Api, ana: Open) -> None:
     assert len(key) > 20
     person.shot("key-shown-once")
     assert person.axe() == []
-    [made] = [each for each in admin("GET", "/v1/projects")["items"] if each["name"] == name]
-    command = f'curl -H "X-API-Key: $KEY" {admin.url}/v1/projects/{made["id"]}/configs'
-    expect(person.page.get_by_text(command)).to_be_visible()
+    command = person.page.get_by_text('curl -H "X-API-Key: $KEY"').inner_text()
     person.button("I have stored the key").click()
     expect(person.page.get_by_text("No configs yet")).to_be_visible()
+    made = re.search(r"/p/([^/]+)/configs", person.page.url)
+    assert made is not None
+    assert command.endswith(f"{admin.url}/v1/projects/{made[1]}/configs")
     assert key not in person.page.content()
 
 
