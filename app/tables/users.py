@@ -192,7 +192,7 @@ async def mark_deleted(connection: Connection, user_id: str) -> list[str]:
     """From the commit on the user is gone, and so are their projects and schemas; the ids of the
     projects that still have rows.
 
-    Under the exclusive locks on their schemas; only where nothing that remains is bound to one.
+    Under the exclusive locks on their schemas. Not to be committed where `is_bound_elsewhere`.
     """
     await connection.execute(_MARK_PROJECTS, user_id)
     await connection.execute(_NOTE_SCHEMAS, user_id)

@@ -82,6 +82,21 @@ async def test_no_line_of_another_thread_is_lost_or_torn(writes: Writes) -> None
     assert (names.count("ours"), names.count("theirs")) == (200, 200)
 
 
+async def test_a_stream_that_fails_once_holds_up_no_later_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stream = Writes()
+    lines = GatheredLines(stream)
+    with monkeypatch.context() as broken:
+        broken.setattr(stream, "write", lambda _: (_ for _ in ()).throw(BrokenPipeError()))
+        lines.info(b'{"event":"lost"}')
+        with pytest.raises(BrokenPipeError):
+            lines.write()
+    lines.info(b'{"event":"a"}')
+    await asyncio.sleep(0)
+    assert stream.all == [["a"]]
+
+
 def test_a_ready_line_has_what_structlog_writes() -> None:
     lines: list[dict[str, Any]] = []
 
