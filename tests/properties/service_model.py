@@ -8,6 +8,9 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
+
 from tests.support.service import Client, Service, run_service, settings_for
 
 T = TypeVar("T")
@@ -79,3 +82,22 @@ class World:
     def close(self) -> None:
         self.run(self.stack.aclose())
         self.loop.close()
+
+
+def run_machine(
+    machine: type[RuleBasedStateMachine], world: World, *, examples: int, steps: int
+) -> None:
+    """Run a machine that has its `world` from its class, and close the world."""
+    try:
+        run_state_machine_as_test(
+            type(machine.__name__, (machine,), {"world": world}),
+            settings=settings(
+                max_examples=examples,
+                stateful_step_count=steps,
+                deadline=None,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.explicit, Phase.reuse, Phase.generate],
+            ),
+        )
+    finally:
+        world.close()

@@ -12,16 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     rule,
-    run_state_machine_as_test,
 )
 
-from tests.properties.service_model import Project, Version, World, holds
+from tests.properties.service_model import Project, Version, World, holds, run_machine
 from tests.support.service import Answer, Client
 
 PREFIX = "a."
@@ -220,21 +218,4 @@ def test_a_roll_back_is_what_the_model_says(
     database_url: str, nats_url: str, stream_name: str
 ) -> None:
     world = World(database_url, nats_url, stream_name)
-    try:
-
-        class Machine(RollBackMachine):
-            pass
-
-        Machine.world = world
-        run_state_machine_as_test(
-            Machine,
-            settings=settings(
-                max_examples=25,
-                stateful_step_count=50,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-                phases=[Phase.explicit, Phase.reuse, Phase.generate],
-            ),
-        )
-    finally:
-        world.close()
+    run_machine(RollBackMachine, world, examples=25, steps=50)

@@ -14,14 +14,12 @@ from typing import Any, ClassVar
 import asyncpg
 import orjson
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from projections.projector import Projector
@@ -29,7 +27,7 @@ from projections.rebuild import rebuild_configs, verify_configs
 from projections.replay import replay
 from tests.domain.test_json_document import same
 from tests.properties.documents import documents
-from tests.properties.service_model import Project, Version, World, holds
+from tests.properties.service_model import Project, Version, World, holds, run_machine
 from tests.support.servers import ask
 from tests.support.service import Answer, Service
 
@@ -350,21 +348,4 @@ class ServiceMachine(RuleBasedStateMachine):
 @pytest.mark.timeout(300)
 def test_the_service_is_a_dictionary(database_url: str, nats_url: str, stream_name: str) -> None:
     world = World(database_url, nats_url, stream_name)
-    try:
-
-        class Machine(ServiceMachine):
-            pass
-
-        Machine.world = world
-        run_state_machine_as_test(
-            Machine,
-            settings=settings(
-                max_examples=10,
-                stateful_step_count=25,
-                deadline=None,
-                suppress_health_check=list(HealthCheck),
-                phases=[Phase.explicit, Phase.reuse, Phase.generate],
-            ),
-        )
-    finally:
-        world.close()
+    run_machine(ServiceMachine, world, examples=10, steps=25)
