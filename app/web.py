@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
-import asyncpg
-import structlog
 from aiohttp import web
 
 from app.access.caller_rate import CallerRate
@@ -25,9 +22,9 @@ from app.barrier import SharedBarrier
 from app.change_writer import ChangeWriter
 from app.config_reader import ConfigReader
 from app.diffs import Differ
-from app.errors import Unavailable
 from app.long_poll import LongPolls
 from app.metrics import MeteredLog, Metrics
+from app.pool import connect_pool
 from app.project_deletions import ProjectDeletions
 from app.schema_changes import SchemaChanges
 from app.schema_gate import SchemaGate
@@ -43,20 +40,15 @@ from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
 from consensus.jetstream import JetStreamLog
 from consensus.log import Log
-from projections.database import DATABASE_AWAY, Reminder, place_of, session_name
+from projections.database import Silence
 from projections.follower import Follower
 from projections.read_model import ReadModel
 from projections.rights import require_rights
 
-POOL_SIZE = 10
-COMMAND_TIMEOUT_S = 30.0
 START_TIMEOUT_S = 30.0
 """How long a process that starts waits for PostgreSQL, and for the Raft group."""
-START_RETRY_S = 0.25
 BODY_OVERHEAD_BYTES = 64 * 1024
 """What a request may hold beside the content."""
-
-logger = structlog.get_logger(__name__)
 
 
 def log_tls(settings: Settings) -> ssl.SSLContext | None:
@@ -82,40 +74,6 @@ async def connect_log(settings: Settings) -> Log:
         tls=log_tls(settings),
         timeout=START_TIMEOUT_S,
     )
-
-
-async def connect_pool(
-    dsn: str, metrics: Metrics, *, timeout_s: float = START_TIMEOUT_S
-) -> asyncpg.Pool:
-    """The connections for requests. Waits for a database that is away or just starting.
-
-    Raises Unavailable after `timeout_s` seconds, and at once what waiting does not change:
-    PostgresError when the server refuses us, ClientConfigurationError for a URL that is none.
-    """
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + timeout_s
-    reminder = Reminder()
-    while True:
-        try:
-            return await asyncpg.create_pool(
-                dsn,
-                min_size=1,
-                max_size=POOL_SIZE,
-                command_timeout=COMMAND_TIMEOUT_S,
-                init=metrics.watch_connection,
-                server_settings={"application_name": session_name("web")},
-            )
-        except asyncpg.exceptions.ClientConfigurationError:
-            raise
-        except DATABASE_AWAY as error:
-            if loop.time() >= deadline:
-                raise Unavailable(
-                    f"cannot connect to PostgreSQL at {place_of(dsn)} within {timeout_s:g} s:"
-                    f" {error!r}"
-                ) from error
-            if reminder.is_due(loop.time()):
-                logger.warning("database_awaited", database=place_of(dsn), error=repr(error))
-            await asyncio.sleep(START_RETRY_S)
 
 
 def create_app(settings: Settings) -> web.Application:
@@ -147,7 +105,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     metrics = Metrics()
     log = MeteredLog(await connect_log(settings), metrics)
     stack.push_async_callback(log.close)
-    pool = await connect_pool(dsn, metrics)
+    silence = Silence()
+    pool = await connect_pool(dsn, metrics, silence, timeout_s=START_TIMEOUT_S)
     stack.callback(pool.terminate)
     async with pool.acquire() as connection:
         await require_rights(connection, "guardian_web")
@@ -155,7 +114,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     directory = Directory(pool, ring, lambda: model.live)
     # One connection hears of both, in the order of their commits: who lost access before a change
     # was made is not let in because of that change.
-    follower = Follower(dsn, model, {ACCESS_CHANNEL: directory.invalidate})
+    follower = Follower(dsn, model, {ACCESS_CHANNEL: directory.invalidate}, silence)
     watch_hub, watch_guard = WatchHub(model), AccessGuard(directory)
     upkeep = Upkeep(pool)
     background = Background()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import socket
+from collections.abc import Callable
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -57,6 +58,33 @@ class Reminder:
     def over(self) -> None:
         """It was there meanwhile: the next time is told at once."""
         self._next_at, self._pause_s = float("-inf"), FIRST_PAUSE_S
+
+
+class Silence:
+    """Whether the database says nothing, though nothing ended the connections to it: it is frozen,
+    its host is gone, or what is between forgot us.
+
+    The follower finds out, because it asks all the time; whoever else has connections gives them up
+    then, so that nobody waits on one until its own time is over.
+    """
+
+    def __init__(self) -> None:
+        self.known = False
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_noticed(self, listener: Callable[[], None]) -> None:
+        """Call `listener` whenever it is noticed, also when it was known before."""
+        self._listeners.append(listener)
+
+    def noticed(self) -> None:
+        """A question was not answered in time."""
+        self.known = True
+        for listener in self._listeners:
+            listener()
+
+    def over(self) -> None:
+        """The database said something, if only that it is away."""
+        self.known = False
 
 
 def place_of(url: str) -> str:

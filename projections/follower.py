@@ -17,16 +17,18 @@ import structlog
 
 from domain.errors import BrokenInvariant, Conflict
 from projections.checkpoint import CHANNEL, Checkpoint, read_checkpoint
-from projections.database import DATABASE_AWAY, Reminder, place_of, session_name
+from projections.database import DATABASE_AWAY, Reminder, Silence, place_of, session_name
 from projections.read_model import ReadModel, Rejected
 from projections.recorded import COLUMNS, from_row
 from projections.revisions import Connection
 
-CHECK_INTERVAL_S = 5.0
+CHECK_INTERVAL_S = 1.0
 """A NOTIFY that got lost with a connection is made up for after at most this long."""
-ANSWER_TIMEOUT_S = 5.0
-"""A database that does not say where it stands for this long is away, though nothing ended the
-connection: its host is gone, or what was between forgot us."""
+ANSWER_TIMEOUT_S = 3.0
+"""A database that does not say where it stands for this long is silent (`Silence`). With the
+interval, how long whoever waits for it learns nothing."""
+REVISION_S = 0.1
+"""How much longer each revision may take, the largest over a slow link too."""
 COMMAND_TIMEOUT_S = 30.0
 RETRY_DELAYS_S = (0.05, 0.1, 0.2, 0.5, 1.0)
 PAGE = 5000
@@ -83,14 +85,20 @@ class Follower:
 
     `also`: what to call at a NOTIFY of other channels. One connection is told of commits in their
     order, so that comes before any revision that was committed later is in the model.
+    `silence`: told when the database says nothing, and when it does again.
     """
 
     def __init__(
-        self, dsn: str, model: ReadModel, also: Mapping[str, Callable[[], None]] | None = None
+        self,
+        dsn: str,
+        model: ReadModel,
+        also: Mapping[str, Callable[[], None]] | None = None,
+        silence: Silence | None = None,
     ) -> None:
         self._dsn = dsn
         self._model = model
         self._also = also or {}
+        self._silence = silence or Silence()
         self._started = False
         self.ready = asyncio.Event()
         """Set when the model follows: what it does not hold can be read from the table."""
@@ -116,6 +124,10 @@ class Follower:
                         retry_in_s=delay,
                     )
                 self._model.live = False
+                if isinstance(error, TimeoutError):
+                    self._silence.noticed()
+                else:
+                    self._silence.over()
                 await asyncio.sleep(delay)
             finally:
                 self._model.live = False
@@ -158,6 +170,7 @@ class Follower:
     async def _follow(self) -> None:
         connection = await asyncpg.connect(
             self._dsn,
+            timeout=ANSWER_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
             server_settings={"application_name": session_name("follower")},
         )
@@ -203,6 +216,7 @@ class Follower:
         """The checkpoint. Raises TimeoutError; BrokenInvariant if the database went back."""
         async with asyncio.timeout(ANSWER_TIMEOUT_S):
             checkpoint = await read_checkpoint(connection)
+        self._silence.over()
         if checkpoint.position < self._model.position:
             raise BrokenInvariant(
                 f"the database went back from position {self._model.position} to"
@@ -242,7 +256,14 @@ class Follower:
     async def _page(self, connection: Connection, last_sequence: int) -> list[Any]:
         if last_sequence <= self._model.sequence:
             return []
-        rows = await connection.fetch(_NEXT, self._model.sequence, last_sequence, PAGE)
+        waiting = min(PAGE, last_sequence - self._model.sequence)
+        rows = await connection.fetch(
+            _NEXT,
+            self._model.sequence,
+            last_sequence,
+            PAGE,
+            timeout=min(COMMAND_TIMEOUT_S, ANSWER_TIMEOUT_S + waiting * REVISION_S),
+        )
         return list(rows)
 
 

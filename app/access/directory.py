@@ -29,8 +29,6 @@ CHANNEL = "guardian_access"
 MAX_ENTRIES = 50_000
 UNHEARD_TTL_S = 0.5
 """While no NOTIFY can reach us, what was looked up longer ago is asked again (if it can be)."""
-SILENT_S = 0.5
-"""How long a database that we are cut off from is waited for, about somebody whom we knew."""
 
 
 class CredentialsRefused(Exception):
@@ -61,8 +59,8 @@ class Directory:
         self._kept: OrderedDict[tuple[str, ...], _Kept] = OrderedDict()
         self._claims: OrderedDict[bytes, AccessClaims] = OrderedDict()
         """By a token's SHA-256; the oldest go first."""
-        self._asking: dict[tuple[tuple[str, ...], int], tuple[asyncio.Task[Any], float]] = {}
-        """Questions about whom we knew, by what is asked and the generation; since when."""
+        self._asking: dict[tuple[tuple[str, ...], int], asyncio.Task[Any]] = {}
+        """Questions about whom we knew, by what is asked and the generation."""
         self._generation = 0
         self._listeners: list[Callable[[], None]] = []
 
@@ -207,23 +205,14 @@ class Directory:
         return value
 
     async def _asked(self, key: tuple[str, ...], query: Callable[[], Awaitable[Any]]) -> Any:
-        """What `query` finds. Raises TimeoutError where we are cut off and nothing is heard of it:
-        a database that is frozen, or behind a dead link, refuses nothing for a minute.
-
-        One question at a time for each caller, so that they do not take every connection.
-        """
+        """What `query` finds. One question at a time for each caller whom we knew, so that they do
+        not take every connection."""
         place = key, self._generation
-        if place not in self._asking:
-            task = asyncio.ensure_future(_run(query))
-            self._asking[place] = task, time.monotonic()
+        task = self._asking.get(place)
+        if task is None:
+            task = self._asking[place] = asyncio.ensure_future(_run(query))
             task.add_done_callback(lambda ended: self._answered(place, ended))
-        task, since = self._asking[place]
-        while not task.done():
-            left_s = SILENT_S
-            if not self._hearing() and (left_s := since + SILENT_S - time.monotonic()) <= 0:
-                raise TimeoutError
-            await asyncio.wait({task}, timeout=left_s)
-        return task.result()
+        return await asyncio.shield(task)
 
     def _answered(self, place: tuple[tuple[str, ...], int], task: asyncio.Task[Any]) -> None:
         del self._asking[place]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Coroutine
 from dataclasses import asdict
-from typing import Any
+from typing import Any, TypeVar
 
 from aiohttp import web
 
@@ -17,6 +18,10 @@ from projections.projector import LOCK_CLASS, LOCK_OBJECT
 from projections.revisions import APPLICATION
 
 CHECK_TIMEOUT_S = 2.0
+"""How long each dependency is waited for."""
+
+_Answer = TypeVar("_Answer")
+_given_up: set[asyncio.Task[Any]] = set()
 
 _PROJECTOR = """
 SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted
@@ -90,8 +95,9 @@ def _projector_reason(projector: dict[str, Any]) -> str:
 
 async def _projector(services: Services) -> dict[str, Any]:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            row = await services.pool.fetchrow(_PROJECTOR, LOCK_CLASS, LOCK_OBJECT, APPLICATION)
+        row = await _in_time(
+            services.pool.fetchrow(_PROJECTOR, LOCK_CLASS, LOCK_OBJECT, APPLICATION)
+        )
     except DATABASE_AWAY as error:
         return {"active": None, "applied_position": None, "reason": f"database away: {error!r}"}
     assert row is not None
@@ -108,10 +114,28 @@ async def _projector(services: Services) -> dict[str, Any]:
 
 async def _log_status(services: Services) -> LogStatus | Exception:
     try:
-        async with asyncio.timeout(CHECK_TIMEOUT_S):
-            return await services.log.status()
+        return await _in_time(services.log.status())
     except (LogUnavailable, TimeoutError) as error:
-        return error if str(error) else LogUnavailable("no answer in time")
+        return error
+
+
+async def _in_time(question: Coroutine[Any, Any, _Answer]) -> _Answer:
+    """Its answer. Raises TimeoutError, and does not wait for the question's own end then: of one to
+    a frozen PostgreSQL, that is when the server has confirmed that it is cancelled."""
+    task = asyncio.create_task(question)
+    await asyncio.wait({task}, timeout=CHECK_TIMEOUT_S)
+    if task.done():
+        return task.result()
+    task.cancel()
+    _given_up.add(task)
+    task.add_done_callback(_ended)
+    raise TimeoutError(f"no answer within {CHECK_TIMEOUT_S:g} s")
+
+
+def _ended(task: asyncio.Task[Any]) -> None:
+    _given_up.discard(task)
+    if not task.cancelled():
+        task.exception()  # nobody asks any more
 
 
 def routes() -> list[web.RouteDef]:

@@ -22,12 +22,14 @@ from typing import Any, Self, TypeVar
 
 import asyncpg
 import orjson
+import psutil
 from aiohttp import ClientSession
 
 from app.embedded.postgres import Postgres
 from app.embedded.processes import Child, get
 from app.embedded.raft import HOST, MEMBERS, USER, RaftGroup, free_ports
 from tests.faults.links import Link
+from tests.support.processes import family
 
 T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
@@ -223,23 +225,12 @@ class Cluster:
                     self.ends.append(f"{name} ended with {code}: {child.last_words()[-600:]}")
                     await self.start(name)
 
-    def postgres_processes(self) -> list[int]:
-        """The server and its children, each of which leads a process group of its own."""
-        parent = self.postgres.child.pid
-        found = [parent]
-        for stat in Path("/proc").glob("[0-9]*/stat"):
-            with contextlib.suppress(OSError):
-                fields = stat.read_text().rpartition(")")[2].split()
-                if int(fields[1]) == parent:
-                    found.append(int(stat.parent.name))
-        return found
-
     def signal_postgres(self, number: int) -> None:
         """Send a signal to every process of the server."""
         if self.postgres.child.exit_code is None:
-            for pid in self.postgres_processes():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, number)
+            for process in family(self.postgres.child.pid):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
     def kill_postgres(self) -> None:
         """kill -9 the server with all its backends."""

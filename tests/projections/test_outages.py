@@ -14,16 +14,16 @@ import pytest
 import structlog.testing
 
 from app.metrics import Metrics
-from app.web import connect_pool
+from app.pool import connect_pool
 from consensus.memory import MemoryLog
-from projections.database import Reminder, place_of
+from projections.database import Reminder, Silence, place_of
 from projections.follower import Follower
 from projections.projector import Projector
 from projections.read_model import ReadModel
 from tests.consensus.contract import eventually
 
 WAITING: dict[str, tuple[str, Callable[[str], Coroutine[Any, Any, Any]]]] = {
-    "web": ("database_awaited", lambda url: connect_pool(url, Metrics(), timeout_s=60)),
+    "web": ("database_awaited", lambda url: connect_pool(url, Metrics(), Silence(), timeout_s=60)),
     "follower": ("follower_interrupted", lambda url: Follower(url, ReadModel(1000)).run()),
     "projector": ("projector_interrupted", lambda url: Projector(MemoryLog(), url).run()),
 }
@@ -49,7 +49,7 @@ async def test_who_waits_for_a_database_says_for_which_and_not_at_each_attempt(
 ) -> None:
     """It was four lines a second, none of which named a host that does not answer."""
     monkeypatch.setattr("projections.database.FIRST_PAUSE_S", 1000.0, raising=False)
-    for module in ("app.web.START_RETRY_S", "projections.projector.RETRY_DELAYS_S"):
+    for module in ("app.pool.START_RETRY_S", "projections.projector.RETRY_DELAYS_S"):
         monkeypatch.setattr(module, (0.01,) if module.endswith("DELAYS_S") else 0.01)
     monkeypatch.setattr("projections.follower.RETRY_DELAYS_S", (0.01,))
     event, work = WAITING[who]

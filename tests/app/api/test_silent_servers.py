@@ -1,0 +1,92 @@
+"""Goal: nobody waits long for what says nothing, though nothing ended the connections to it.
+
+Method: every process of a real PostgreSQL is stopped. The limits here are far above the times that
+docs/RELIABILITY.md gives, and far below those that it took (24 s, a minute, longer than 100 s).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import pytest
+
+from app import migrations
+from app.embedded.postgres import Postgres
+from app.services import SERVICES
+from tests.app.api.test_consistency import until
+from tests.app.api.test_watch import put
+from tests.app.api.test_watch_ends import named_key
+from tests.support.processes import family
+from tests.support.service import Answer, Client, Service, run_service, settings_for
+
+pytestmark = pytest.mark.faults
+LONG_S = 20.0
+
+
+@asynccontextmanager
+async def running(server: Postgres, nats_url: str, stream: str) -> AsyncIterator[Service]:
+    await migrations.up(server.url())
+    async with run_service(settings_for(server.url(), nats_url, stream)) as service:
+        yield service
+
+
+@contextmanager
+def frozen(server: Postgres) -> Iterator[None]:
+    processes = family(server.child.pid)
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
+async def test_readiness_names_a_frozen_database_before_anybody_else_noticed(
+    private_postgres: Postgres, nats_url: str, stream_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waited for the end of its question, which came with that of the connection."""
+    monkeypatch.setattr("projections.follower.ANSWER_TIMEOUT_S", 1000.0)
+    async with running(private_postgres, nats_url, stream_name) as service:
+        assert (await service.anonymous("GET", "/readyz")).status == 200
+        with frozen(private_postgres):
+            async with asyncio.timeout(LONG_S):
+                answer = await service.anonymous("GET", "/readyz")
+        assert answer.status == 503
+        checks = answer.json["checks"]
+        assert "no answer within 2 s" in checks["database"]["reason"]
+        assert checks["log"] == {"ok": True}
+        await until(200, lambda: service.anonymous("GET", "/readyz"), 60)
+
+
+async def test_who_is_not_known_is_told_soon_that_the_database_says_nothing(
+    private_postgres: Postgres, nats_url: str, stream_name: str
+) -> None:
+    async with running(private_postgres, nats_url, stream_name) as service:
+        admin = await service.anonymous.sign_in()
+        project, key = await service.project(admin)
+        configs = f"{project}/configs"
+        await put(admin, configs, "a", 1)
+        strangers = [await named_key(service, configs) for _ in range(15)]
+        reader = service.anonymous.with_headers(**{"X-API-Key": key})
+        stale = f"{configs}/a?consistency=stale"
+        assert (await reader("GET", stale)).status == 200
+        asked = [(stranger, "GET", stale) for stranger in strangers]
+        asked += [(reader, "GET", f"{configs}/a/revisions"), (admin, "GET", "/v1/projects")]
+        with frozen(private_postgres):
+            async with asyncio.timeout(LONG_S):
+                # More than there are connections; first while nobody knows, then while it is known.
+                for _ in range(2):
+                    answers = await asyncio.gather(*(_ask(*each) for each in asked))
+                    assert {answer.status for answer in answers} == {503}
+                    assert all("Retry-After" in answer.headers for answer in answers)
+                assert (await reader("GET", stale)).status == 200
+            assert service.app[SERVICES].pool.get_size() == 0
+        for each in asked:
+            await until(200, lambda each=each: _ask(*each), 60)  # type: ignore[misc]
+
+
+async def _ask(client: Client, method: str, path: str) -> Answer:
+    return await client(method, path)
