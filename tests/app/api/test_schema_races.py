@@ -200,7 +200,8 @@ async def test_a_write_that_waited_behind_another_is_not_sent_once_its_locks_are
     two: Two, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Method: the log hears nothing of the first process; then it does, when the schema is another.
-    Behind what it waits for, a write with little time left meets one that has more."""
+    Behind what it waits for, a write with little time left meets one that has more. That time
+    begins when all of them are about to be appended, however long they took until then."""
     path = await new_schema(two.first, UP_TO[10])
     assert (await two.put(two.first, "bound", 1, schema_id=id_of(path))).status == 201
     for key in ("other", "later"):
@@ -223,11 +224,24 @@ async def test_a_write_that_waited_behind_another_is_not_sent_once_its_locks_are
     monkeypatch.setattr(log, "append", noticed)
     monkeypatch.setattr(log._publisher, "_send", lost)
     monkeypatch.setattr(jetstream_publisher, "_ANSWER_TIMEOUT_S", 0.2)
+    writer = two.services.writer
+    propose, go, proposing = writer._propose, [asyncio.Event() for _ in range(3)], list[float]()
+
+    async def timed(change_set: Any, entry: bytes, _: float) -> Any:
+        number, left_s = len(proposing), (3.0, 4.0, 60.0)[len(proposing)]
+        proposing.append(left_s)
+        await go[number].wait()
+        return await propose(change_set, entry, asyncio.get_running_loop().time() + left_s)
+
+    monkeypatch.setattr(writer, "_propose", timed)
+    monkeypatch.setattr(writer, "_timeout_s", 60.0)
     writes = []
-    for key, n, timeout_s in (("other", 2, 3.0), ("bound", 9, 3.0), ("later", 2, 60.0)):
-        two.services.writer._timeout_s = timeout_s
+    for key, n in (("other", 2), ("bound", 9), ("later", 2)):
         writes.append(asyncio.create_task(two.put(two.first, key, n)))
-        await wait_until(lambda: len(appending) == len(writes))
+        await wait_until(lambda: len(proposing) == len(writes))
+    for number in range(3):
+        go[number].set()
+        await wait_until(lambda: len(appending) > number)  # noqa: B023 - it is over in this turn
     other, bound, later = writes
     assert (await bound).status == 202
     assert (await two.second("PUT", path, json={"schema": UP_TO[5]})).status == 200
