@@ -26,6 +26,8 @@ class Row:
     own_s: float = 0.0
     """Longest time that the clients themselves did not run: part of every pause beside it."""
     all_writes_s: list[float] = field(default_factory=list)
+    bystanders: bool = True
+    """Whether a web process was left that could answer reads."""
 
 
 def longest_gap(
@@ -46,7 +48,7 @@ def rows(happened: list[Happened], clients: Clients) -> list[Row]:
     )
     found: dict[str, Row] = {}
     for fault in happened:
-        row = found.setdefault(fault.kind, Row(fault.kind))
+        row = found.setdefault(fault.kind, Row(fault.kind, bystanders=fault.bystanders))
         row.times += 1
         ended = fault.settled or fault.healed or fault.begun
         row.operations += bisect_right(begun, ended) - bisect_left(begun, fault.begun)
@@ -61,6 +63,18 @@ def rows(happened: list[Happened], clients: Clients) -> list[Row]:
         )
         row.own_s = max(row.own_s, longest_gap(clients.awake_at, fault.begun, ended))
     return sorted(found.values(), key=lambda row: -row.writes_s)
+
+
+def stale_pauses(found: list[Row]) -> str:
+    """The longest pauses of stale reads; where nobody was left to answer, it is that of a start."""
+    left, nobody = (
+        max((row.stale_reads_s for row in found if row.bystanders is there), default=0.0)
+        for there in (True, False)
+    )
+    return (
+        f"longest pause of stale reads {left:.1f} s while a web process ran,"
+        f" {nobody:.1f} s where all were killed"
+    )
 
 
 def table(found: list[Row]) -> str:

@@ -30,7 +30,7 @@ from tests.faults.clients import Clients
 from tests.faults.cluster import ROOT, Cluster
 from tests.faults.final_state import final_state, keep_evidence
 from tests.faults.nemesis import SHORT, Nemesis, kinds_here, schedule
-from tests.faults.report import Row, longest_gap, rows, table
+from tests.faults.report import Row, rows, stale_pauses, table
 from tests.support.rows import insert_project, insert_user
 
 CLIENTS = 12
@@ -148,7 +148,7 @@ def _print(
         f" {len(verdict.order)} not linearizable, {len(verdict.stale)} too old,"
         f" {len(verdict.diverged)} diverged"
     )
-    print(f"longest pause of stale reads {longest_gap(clients.stale_read_at):.1f} s")
+    print(stale_pauses(found))
     for note in cluster.notes:
         print(f"not tested here: {note}")
     for end in cluster.ends[:10]:

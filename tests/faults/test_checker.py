@@ -27,7 +27,7 @@ from tests.faults.history import (
     Register,
     Write,
 )
-from tests.faults.report import longest_gap
+from tests.faults.report import Row, longest_gap, stale_pauses
 
 A: Register = ("p", "a")
 B: Register = ("p", "b")
@@ -334,3 +334,11 @@ def test_pauses() -> None:
     assert longest_gap([0, 1, 5, 6], 5.5, 5.7) == 1
     assert longest_gap([0, 1, 5, 6], 2, 3) == 4
     assert longest_gap([]) == 0
+
+
+def test_a_pause_of_reads_is_told_apart_where_nobody_was_left_to_answer() -> None:
+    found = [
+        Row("freeze PostgreSQL", stale_reads_s=0.2),
+        Row("kill everything", stale_reads_s=9.1, bystanders=False),
+    ]
+    assert stale_pauses(found).startswith("longest pause of stale reads 0.2 s while a web process")
