@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import Any
 
@@ -117,7 +117,10 @@ class ChangeWriter:
             try:
                 if outcome is None:
                     met = await self._met(project_id, changes, deadline)
-                    async with self._admit(project_id, met, changes, deadline, tenant) as prospects:
+                    async with AsyncExitStack() as admitted:
+                        prospects = await self._admit(
+                            admitted, project_id, met, changes, deadline, tenant
+                        )
                         if prospects:
                             change_set, entry = self._change_set(
                                 change_id, project_id, prospects, actor, comment
@@ -154,7 +157,8 @@ class ChangeWriter:
         """Everything but the commit: what each change would do. Raises what `commit` raises."""
         deadline = asyncio.get_running_loop().time() + self._timeout_s
         met = await self._met(project_id, changes, deadline)
-        async with self._admit(project_id, met, changes, deadline, tenant) as prospects:
+        async with AsyncExitStack() as admitted:
+            prospects = await self._admit(admitted, project_id, met, changes, deadline, tenant)
             if prospects:
                 self._change_set(str(uuid_utils.uuid7()), project_id, prospects, actor, comment)
             return prospects
@@ -170,35 +174,32 @@ class ChangeWriter:
             raise OutcomePending(change_id) from None
         return found.outcome
 
-    def _admit(
+    async def _admit(
         self,
+        admitted: AsyncExitStack,
         project_id: str,
         met: Sequence[Prospect],
         changes: Sequence[Change] | Plan,
         deadline: float,
         tenant: str,
-    ) -> AbstractAsyncContextManager[Sequence[Prospect]]:
-        """As `SchemaGate.admit`, with what is met now where `met` keeps a binding of before."""
-
-        def admit(prospects: Sequence[Prospect]) -> AbstractAsyncContextManager[Sequence[Prospect]]:
-            return self._gate.admit(project_id, prospects, deadline, tenant=tenant)
-
-        @asynccontextmanager
-        async def admit_kept() -> AsyncIterator[Sequence[Prospect]]:
-            async with AsyncExitStack() as stack:
-                try:
-                    prospects = await stack.enter_async_context(admit(met))
-                except UnknownSchema:
-                    # A schema goes only when no config is bound to it: this is the binding of a
-                    # version before the newest.
-                    left_s = deadline - asyncio.get_running_loop().time()
-                    await self._barrier.wait(max(0.1, left_s))
-                    newest = await self._meet(project_id, changes, deadline)
-                    prospects = await stack.enter_async_context(admit(newest))
-                yield prospects
-
-        kept = any(each.schema_id and each.change.schema_id is Keep.BINDING for each in met)
-        return admit_kept() if kept else admit(met)
+    ) -> Sequence[Prospect]:
+        """As `SchemaGate.admit`, until `admitted` ends, with what is met now where `met` keeps a
+        binding of before."""
+        gate = self._gate
+        try:
+            return await admitted.enter_async_context(
+                gate.admit(project_id, met, deadline, tenant=tenant)
+            )
+        except UnknownSchema:
+            if not any(each.schema_id and each.change.schema_id is Keep.BINDING for each in met):
+                raise
+        # A schema goes only when no config is bound to it: this is the binding of a version
+        # before the newest.
+        await self._barrier.wait(max(0.1, deadline - asyncio.get_running_loop().time()))
+        newest = await self._meet(project_id, changes, deadline)
+        return await admitted.enter_async_context(
+            gate.admit(project_id, newest, deadline, tenant=tenant)
+        )
 
     async def _met(
         self, project_id: str, changes: Sequence[Change] | Plan, deadline: float

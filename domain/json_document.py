@@ -183,14 +183,3 @@ def trimmed(data: bytes) -> bytes:
 def decode_json(data: bytes) -> Any:
     """The value of bytes that `encode_json` made; never for what comes from outside."""
     return orjson.loads(data)
-
-
-def json_equal(left: Any, right: Any) -> bool:
-    """Whether two values are the same JSON: unlike in Python, 1 is not true; 1 equals 1.0."""
-    if isinstance(left, bool) or isinstance(right, bool):
-        return left is right
-    if isinstance(left, dict) and isinstance(right, dict):
-        return left.keys() == right.keys() and all(json_equal(left[k], right[k]) for k in left)
-    if isinstance(left, list) and isinstance(right, list):
-        return len(left) == len(right) and all(map(json_equal, left, right))
-    return bool(left == right)

@@ -19,11 +19,10 @@ from domain.json_document import (
     check_json,
     decode_json,
     encode_json,
-    json_equal,
     parse_json,
     trimmed,
 )
-from tests.properties.documents import documents, texts
+from tests.properties.documents import documents, json_equal, texts
 
 
 def same(left: Any, right: Any) -> bool:

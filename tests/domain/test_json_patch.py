@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.errors import NotIJson, PatchFailed
-from domain.json_document import encode_json, json_equal
+from domain.json_document import encode_json
 from domain.json_patch import MAX_DIFF_NODES, diff, json_patch, merge_patch
-from tests.properties.documents import documents
+from tests.properties.documents import documents, json_equal
 
 LIMIT = 262_144
 

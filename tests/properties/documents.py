@@ -1,4 +1,5 @@
-"""Strategies for I-JSON documents in all their oddity, and for histories of configs."""
+"""Strategies for I-JSON documents in all their oddity, for histories of configs; and when two are
+equal."""
 
 from __future__ import annotations
 
@@ -40,3 +41,14 @@ def documents() -> st.SearchStrategy[Any]:
         ),
         max_leaves=20,
     )
+
+
+def json_equal(left: Any, right: Any) -> bool:
+    """Whether two values are the same JSON: unlike in Python, 1 is not true; 1 equals 1.0."""
+    if isinstance(left, bool) or isinstance(right, bool):
+        return left is right
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(json_equal(left[k], right[k]) for k in left)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(json_equal, left, right))
+    return bool(left == right)
