@@ -13,8 +13,10 @@ from typing import Any
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
-from aiohttp.streams import StreamReader
+from aiohttp.http import HttpVersion10, HttpVersion11
+from aiohttp.http_exceptions import BadHttpMessage, LineTooLong
+from aiohttp.http_parser import RawRequestMessage
+from aiohttp.streams import EMPTY_PAYLOAD, StreamReader
 from aiohttp.web_protocol import _ErrInfo
 
 from app.api.errors import BUG, REQUEST_ID, Problem, problem_response
@@ -27,6 +29,10 @@ NOT_HTTP = Problem("malformed-request", 400)
 EXPECTATION_FAILED = Problem("expectation-failed", 417)
 
 logger = structlog.get_logger("app.api.middleware")
+
+
+class NotSpoken(BadHttpMessage):
+    """aiohttp reads it, but as something else than it is."""
 
 
 class Refusals:
@@ -49,6 +55,8 @@ class Refusals:
             detail = "it was logged under the request id"
         elif isinstance(error, LineTooLong):
             detail = f"the address or a header has more than {error.args[1]} bytes"
+        elif isinstance(error, NotSpoken):
+            detail = error.message
         else:
             detail = (
                 "the request line, a header, their number, or the framing of the body is not what"
@@ -134,12 +142,33 @@ class Connection(web.RequestHandler):
         super().data_received(data)
         if not self._messages:
             return
+        for place, (message, _) in enumerate(self._messages):
+            if not isinstance(message, _ErrInfo) and (why := _not_spoken(message)) is not None:
+                error = _ErrInfo(status=NOT_HTTP.status, exc=NotSpoken(why), message=why)
+                self._messages[place] = error, EMPTY_PAYLOAD
         message, body = self._messages[-1]
         if not isinstance(message, _ErrInfo):
             self._last_body = body
         elif self._last_body is not None and not self._last_body.is_eof():
             self._last_body.set_exception(web.RequestPayloadError("the framing is broken"))
             self._lingering_time = 0.0  # what comes is no body: it is not read to its end either
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """A client that ended its sending alone (`nc -N`) is answered what it asked, and then the
+        connection ends; aiohttp would end it at once. Whoever waits long hears of it as of an end,
+        because most have left then; a body that lacks its end, and a stream, end with it."""
+        request = self._current_request
+        # Where nothing is waited for, a request is under way, though it may have no task yet.
+        is_busy = self._request_count > 0 and self._waiter is None
+        asked = len(self._messages) + is_busy
+        is_whole = self._last_body is None or self._last_body.is_eof()
+        if not asked or not is_whole or (request is not None and request.writer.output_size > 0):
+            return False
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+        if asked == 1:  # else its time without a request ends the connection
+            self.close()
+        return True
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """As aiohttp's, where reading was paused: it has the parser look for the rest of nothing
@@ -159,6 +188,20 @@ class Connection(web.RequestHandler):
         if request.writer.output_size > 0:
             raise ConnectionError("another answer was begun")
         return response
+
+
+def _not_spoken(message: RawRequestMessage) -> str | None:
+    """Why this must not be read as aiohttp does; None if it may."""
+    version = message.version
+    if version != HttpVersion11 and version != HttpVersion10:
+        return "only HTTP/1.1 and HTTP/1.0 are spoken here"
+    if not message.chunked:
+        return None
+    # RFC 9112 section 6.1. Else a body that is packed, too, is taken for what it says.
+    codings = ", ".join(message.headers.getall("Transfer-Encoding"))
+    if version == HttpVersion10 or codings.strip().lower() != "chunked":
+        return "the only Transfer-Encoding that is taken is chunked, in HTTP/1.1"
+    return None
 
 
 class Server(web.Server):

@@ -46,6 +46,21 @@ async def test_the_answer_comes_with_the_change(
         assert (answer.status, answer.headers["ETag"]) == (200, f'"{has + 1}"')
 
 
+async def test_whoever_has_whatever_is_there_hears_of_a_change(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """It was held until the change, and then answered that nothing had changed."""
+    await put(admin, configs, "a", 1)
+    headers = {"If-None-Match": "*"}
+    for version, path in enumerate((f"{configs}/a", f"{configs}/a/content"), 1):
+        assert (await admin("GET", f"{path}?wait=1ms", headers=headers)).status == 304
+        held = asyncio.create_task(admin("GET", f"{path}?wait=30s", headers=headers))
+        await until_held(service.app[SERVICES].long_polls)
+        await put(admin, configs, "a", version + 1)
+        answer = await held
+        assert (answer.status, answer.headers["ETag"]) == (200, f'"{version + 1}"')
+
+
 async def test_after_the_time_it_is_still_304(admin: Client, configs: str) -> None:
     await put(admin, configs, "a", 1)
     start = time.monotonic()

@@ -174,6 +174,64 @@ async def test_what_is_not_http_is_answered_with_a_problem_and_not_repeated(
     assert 'guardian_http_requests_total{method="other",route="none",status="400"} 1.0' in metrics
 
 
+WHOLE = b"\r\n2\r\n{}\r\n0\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("sent", "says"),
+    [
+        (CHUNKED.replace(b"chunked", b"gzip, chunked") + WHOLE, "Transfer-Encoding"),
+        (CHUNKED.replace(b"chunked", b"identity, chunked") + WHOLE, "Transfer-Encoding"),
+        (HEAD + b"\r\n" + CHUNKED.replace(b"chunked", b"gzip, chunked") + WHOLE, "Transfer-Enc"),
+        (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + WHOLE, "Transfer-Encoding"),
+        (HEAD.replace(b"HTTP/1.1", b"HTTP/2.0") + b"\r\n", "HTTP/1.1"),
+        (HEAD.replace(b"HTTP/1.1", b"HTTP/0.9") + b"\r\n", "HTTP/1.1"),
+    ],
+    ids=["gzip", "identity", "behind another", "HTTP/1.0", "HTTP/2.0", "HTTP/0.9"],
+)
+async def test_what_would_be_read_as_something_else_is_refused(
+    service: Service, sent: bytes, says: str
+) -> None:
+    answer = await ask(service, sent)
+    if answer.status == 200:  # of the one before
+        head, _, body = answer.body.partition(b"}HTTP/1.")[2].partition(b"\r\n\r\n")
+        answer = Raw(int(head.split()[1]), {}, body)
+    assert (answer.status, answer.json["type"]) == (400, "/problems/malformed-request")
+    assert says in answer.json["detail"]
+
+
+@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"], ids=["alone", "behind another"])
+async def test_a_client_that_ends_its_sending_alone_is_answered(
+    service: Service, before: bytes
+) -> None:
+    """`nc -N`, and whoever half-closes: the answer was lost where it took any time."""
+    body = b'{"email": "nobody@example.org", "password": "a password of nobody"}'
+    head = CHUNKED.replace(b"Transfer-Encoding: chunked", b"Content-Length: %d" % len(body))
+    parts = urlsplit(service.anonymous.base_url)
+    reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+    writer.write(before + head + b"\r\n" + body)
+    writer.write_eof()
+    async with asyncio.timeout(BODY_TIMEOUT_S / 2):
+        if before:
+            received = await reader.readuntil(b"\r\n\r\n")
+            assert received.startswith(b"HTTP/1.1 200 ")
+            assert b"HTTP/1.1 401 " in await reader.readuntil(b"\r\n\r\n")
+        else:
+            assert (await reader.read()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+
+
+async def test_a_client_that_ends_its_sending_within_its_body_has_left(
+    service: Service, logs: LogCollector
+) -> None:
+    reader, writer = await begin(service, CHUNKED + b"\r\n2\r\n{}\r\n")
+    writer.write_eof()
+    async with asyncio.timeout(BODY_TIMEOUT_S / 2):
+        assert await reader.read() == b""
+    writer.close()
+    await until(lambda: any(line.get("route") == "/v1/auth/login" for line in logs.lines))
+
+
 async def begin(service: Service, sent: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """A connection with a request whose body is being waited for."""
     parts = urlsplit(service.anonymous.base_url)
