@@ -108,7 +108,8 @@ async def _save(client: Client, stream: str, sink: BinaryIO) -> Snapshot:
     answer = await _ask(client, f"{_API}.STREAM.SNAPSHOT.{stream}", request)
     size = 0
     while True:
-        message = await asyncio.wait_for(chunks.get(), _SILENCE_S)
+        async with asyncio.timeout(_SILENCE_S):
+            message = await chunks.get()
         status = (message.headers or {}).get("Status", "")
         if status.startswith(("4", "5")):
             text = (message.headers or {}).get("Description", "")
