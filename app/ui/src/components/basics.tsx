@@ -29,7 +29,7 @@ export function Badge({ tone = "plain", children, title }: { tone?: Tone; childr
   return (
     <span className={`badge ${tone}`} title={title}>
       {Icon && <Icon size={13} aria-hidden />}
-      {children}
+      <span className="ellipsis">{children}</span>
     </span>
   );
 }
