@@ -59,6 +59,24 @@ def test_who_wants_less_motion_sees_no_colour_on_its_way(ana: Open) -> None:
     assert on_their_way == 0
 
 
+def test_who_has_colours_of_their_own_sees_what_changed_and_what_is_chosen(
+    filled: str, ana: Open
+) -> None:
+    # Their colours take the place of every background, which alone told it: a diff showed nothing.
+    person = ana(f"/p/{filled}/configs/payments.limits.eu?diff=1..2", forced_colors="active")
+    diff = person.page.get_by_test_id("diff")
+    chosen = person.page.get_by_role("treeitem", name=re.compile("^eu"))
+    plain = diff.locator(".cm-line:not(.cm-changedLine)").first
+    background = "each => getComputedStyle(each).backgroundColor"
+    changed = diff.locator(".cm-changedText").first
+    assert changed.evaluate(background) != plain.evaluate(background)
+    line = diff.locator(".cm-changedLine").first
+    assert line.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+    other = person.page.get_by_role("treeitem", name=re.compile("^us"))
+    assert chosen.evaluate(background) != other.evaluate(background)
+    person.shot("forced-colours")
+
+
 def test_no_view_has_accessibility_violations(filled: str, ana: Open) -> None:
     person = ana("/projects")
     found: list[str] = []
