@@ -42,6 +42,25 @@ CHROMIUM_ARGS = [
     "--disable-sync",
 ]
 TIMEOUT_MS = 15_000
+TOO_WIDE = """() => {
+    const own = '.ellipsis, .visually-hidden, .cm-editor, svg, [class*=Slider], [class*=Switch]';
+    const inside = [...document.querySelectorAll('header *, main, main *, [role=dialog] *')];
+    const wide = [document.scrollingElement, ...inside].filter(each =>
+        each.clientWidth > 0 && each.scrollWidth > each.clientWidth + 1 && !each.closest(own)
+        && (each.localName !== 'input' || each.value === ''));
+    const words = document.createElement('canvas').getContext('2d');
+    const cut = inside.filter(each => {
+        if (!each.placeholder || each.value !== '' || each.clientWidth === 0) return false;
+        const style = getComputedStyle(each);
+        words.font = style.font;
+        const padding = parseFloat(style.paddingLeft) + parseFloat(style.paddingRight);
+        return words.measureText(each.placeholder).width > each.clientWidth - padding + 1;
+    });
+    return [...wide, ...cut].map(each =>
+        `${each.localName}.${each.className} ${each.scrollWidth} in ${each.clientWidth}: `
+        + (each.innerText ?? each.placeholder ?? '').slice(0, 40));
+}"""
+"""Not what is meant to be cut (its whole text is elsewhere), to wrap or to scroll by itself."""
 _NETWORK_ERROR = re.compile(r"Failed to load resource: .* status of (\d{3})")
 
 
@@ -179,13 +198,9 @@ class Person:
         stand_ins = self.page.get_by_role("status", name="Loading", include_hidden=True)
         expect(stand_ins).to_have_count(0)
 
-    def sideways(self) -> int:
-        """By how many pixels the page can be scrolled sideways."""
-        return int(
-            self.page.evaluate(
-                "document.scrollingElement.scrollWidth - document.scrollingElement.clientWidth"
-            )
-        )
+    def too_wide(self) -> list[str]:
+        """What has no room on the screen: the page itself, what is in it, hints in empty fields."""
+        return [str(each) for each in self.page.evaluate(TOO_WIDE)]
 
     def sign_in(self, path: str, email: str, password: str) -> None:
         """Open an address and sign in there."""

@@ -78,7 +78,9 @@ DIALOGS = {
         "/p/{project}/configs/limit", "Review version 3", re.compile("limit"), '{"daily": 3}'
     ),
     "roll back": Asked(
-        "/p/{project}/configs/limit?side=history", "Roll back", re.compile("Roll back")
+        "/p/{project}/configs/limit?side=history",
+        "Roll back… to version 1",
+        re.compile("Roll back"),
     ),
     "project roll back": Asked(
         "/p/{project}/history?at={moment}",
@@ -178,6 +180,49 @@ def test_a_dialog_is_named_entered_and_left_by_keyboard(
     expect(dialog).to_have_count(0)
     expect(act).to_be_focused()
     admin("DELETE", f"/v1/users/{known['user']}")
+
+
+def test_the_focus_goes_on_when_what_had_it_is_gone(admin: Api, project: str, ana: Open) -> None:
+    # It fell on nothing after nearly every act on a config: a screen reader told nothing of it.
+    admin.put(project, "limit", {"daily": 1})
+    person = ana(f"/p/{project}/configs/limit")
+    expect(person.editor()).to_be_visible()
+
+    def act(name: str) -> None:
+        expect(person.button(name)).not_to_have_attribute("aria-disabled", "true")
+        expect(person.button(name)).to_be_enabled()
+        person.button(name).focus()
+        person.page.keyboard.press("Enter")
+
+    act("Delete…")
+    expect(person.button("Undo the mark")).to_be_visible()
+    expect(person.page.locator("#main :focus")).to_have_count(1)
+    act("Undo the mark")
+    expect(person.editor()).to_be_focused()
+    person.type_document('{"daily": 2}')
+    act("Discard what I changed")
+    expect(person.button("Review version 2")).to_be_focused()
+    person.type_document('{"daily": 2}')
+    act("Review version 2")
+    act("Commit version 2")
+    # It is the same button, which cannot be pressed now.
+    expect(person.button("Review version 3")).to_be_focused()
+    act("Delete…")
+    act("Review deletion as version 3")
+    person.expected_statuses.add(404)
+    act("Delete as version 3")
+    expect(person.page.get_by_text("This config was deleted as version 3")).to_be_visible()
+    expect(person.page.get_by_role("heading", level=1, name="limit")).to_be_focused()
+    # In a list one goes on with the next.
+    for key in ("a", "b"):
+        admin.put(project, key, 1)
+        person.walk(f"/p/{project}/configs/{key}")
+        expect(person.editor(f"Content of {key}")).to_be_visible()
+        person.type_document("2", f"Content of {key}")
+    person.walk(f"/p/{project}/changes")
+    edit = person.page.get_by_role("region", name="Edit of a")
+    edit.get_by_role("button", name="Discard").press("Enter")
+    expect(person.page.get_by_label("Commit b with the others")).to_be_focused()
 
 
 def test_the_focus_goes_to_the_heading_of_the_view_that_is_opened(

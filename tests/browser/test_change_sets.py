@@ -137,3 +137,19 @@ def test_a_change_set_learns_of_a_conflict_from_the_refusal_too(
     edit.get_by_role("link", name="Merge").click()
     person.button("Go on editing on version 2").click()
     expect(person.editor()).to_contain_text('"m": 3')
+
+
+def test_from_what_is_refused_it_is_one_step_to_the_edit(
+    admin: Api, project: str, ana: Open
+) -> None:
+    # Method: the page's own check has no word in a change set; the service refuses.
+    schema = admin.make_schema("limit", {"properties": {"n": {"minimum": 0}}}, project)
+    admin.put(project, "a", {"n": 1}, schema_id=schema)
+    person = ana(f"/p/{project}/configs/a")
+    person.expected_statuses.add(422)
+    person.type_document('{"n": -5}')
+    person.page.get_by_role("link", name="Change set").click()
+    told = person.page.get_by_role("region", name="Commit").get_by_role("listitem")
+    expect(told).to_have_text(re.compile("^a /n: -5"))
+    told.get_by_role("link", name="a", exact=True).click()
+    expect(person.editor()).to_contain_text("-5")

@@ -96,6 +96,7 @@ def test_our_own_version_is_no_news_while_its_answer_is_awaited(
     def hold(route: Route) -> None:
         if route.request.method == "PUT" and "dry_run" not in route.request.url:
             held.append((route, route.fetch()))
+            person.page.evaluate("window.held = true")
         else:
             route.continue_()
 
@@ -108,6 +109,8 @@ def test_our_own_version_is_no_news_while_its_answer_is_awaited(
     expect(dialog).to_contain_text("live, version 1")
     expect(dialog).not_to_contain_text("came in")
     assert person.page.get_by_text("while you edited").count() == 0
+    # The watch may have told it before the answer was here to be held.
+    person.page.wait_for_function("window.held")
     [(route, answer)] = held
     route.fulfill(response=answer)
     expect(dialog).to_have_count(0)

@@ -29,6 +29,10 @@ def test_a_new_project_shows_its_key_once(admin: Api, ana: Open) -> None:
     assert len(key) > 20
     person.shot("key-shown-once")
     assert person.axe() == []
+    # Going back in the browser once took the key for ever.
+    person.page.go_back()
+    person.page.keyboard.press("Escape")
+    expect(secret).to_have_text(key)
     command = person.page.get_by_text('curl -H "X-API-Key: $KEY"').inner_text()
     person.button("I have stored the key").click()
     expect(person.page.get_by_text("No configs yet")).to_be_visible()

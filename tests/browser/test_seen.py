@@ -179,7 +179,15 @@ def test_a_merge_asks_for_every_side_and_keeps_what_was_edited_then(
 def test_an_empty_project_says_what_to_do_first_on_a_phone(project: str, ana: Open) -> None:
     person = ana(f"/p/{project}/configs", viewport={"width": 390, "height": 800})
     person.button("Make the first config").click()
-    expect(person.page.get_by_role("textbox", name="Key", exact=True)).to_be_focused()
+    key = person.page.get_by_role("textbox", name="Key", exact=True)
+    expect(key).to_be_focused()
+    key.fill("web")
+    person.button("Write its content").click()
+    person.button("Review the new config").click()
+    # Nothing was there before, yet the difference began with an empty line that is taken away.
+    diff = person.page.get_by_test_id("diff")
+    expect(diff).to_contain_text("{")
+    expect(diff.locator(".cm-deletedChunk")).to_be_hidden()
 
 
 def test_a_name_that_is_there_twice_is_dropped_by_nothing(

@@ -212,8 +212,12 @@ def test_suggestions_do_not_make_the_page_read_a_large_text(
         f"large {project}", {"type": "object", "properties": {"latest": latest}}, project
     )
     admin.put(project, "large", {"latest": 7, **_large()}, schema_id=schema)
+    # Somebody else's; their answer once came while the letters were counted.
+    admin.make_schema(f"others {project}", {"$defs": _large()})
     person = ana("/projects")
     person.page.add_init_script(COUNT_READ_LETTERS)
+    asked: list[str] = []
+    person.page.on("request", lambda request: asked.append(request.url))
     person.open(f"/p/{project}/configs/large")
     expect(person.editor()).to_contain_text("latest")
     before = person.page.evaluate("window.readOfLarge")
@@ -231,6 +235,9 @@ def test_suggestions_do_not_make_the_page_read_a_large_text(
     read = person.page.evaluate("window.readOfLarge") - before
     size = len(json.dumps(_large(), indent=2))
     assert read < size, f"{read} letters were read, of {size}"
+    # All schemas are many megabytes, and the list had brought the config already.
+    late = re.compile(r"/v1/schemas\?|/configs/large$")
+    assert [url for url in asked if "/v1/" in url and late.search(url)] == []
 
 
 STUCK = json.dumps({"name": "a" * 40 + "!"})

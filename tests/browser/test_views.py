@@ -59,6 +59,24 @@ def test_who_wants_less_motion_sees_no_colour_on_its_way(ana: Open) -> None:
     assert on_their_way == 0
 
 
+def test_who_has_colours_of_their_own_sees_what_changed_and_what_is_chosen(
+    filled: str, ana: Open
+) -> None:
+    # Their colours take the place of every background, which alone told it: a diff showed nothing.
+    person = ana(f"/p/{filled}/configs/payments.limits.eu?diff=1..2", forced_colors="active")
+    diff = person.page.get_by_test_id("diff")
+    chosen = person.page.get_by_role("treeitem", name=re.compile("^eu"))
+    plain = diff.locator(".cm-line:not(.cm-changedLine)").first
+    background = "each => getComputedStyle(each).backgroundColor"
+    changed = diff.locator(".cm-changedText").first
+    assert changed.evaluate(background) != plain.evaluate(background)
+    line = diff.locator(".cm-changedLine").first
+    assert line.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+    other = person.page.get_by_role("treeitem", name=re.compile("^us"))
+    assert chosen.evaluate(background) != other.evaluate(background)
+    person.shot("forced-colours")
+
+
 def test_no_view_has_accessibility_violations(filled: str, ana: Open) -> None:
     person = ana("/projects")
     found: list[str] = []
@@ -144,16 +162,19 @@ def test_narrow_screens_and_200_percent_lose_nothing(
     person.shot(f"{name}-config")
     assert person.axe() == []
     heads = {
-        "history": "History",
-        "access": "Members & keys",
-        "schemas": "Schemas",
-        "configs": "Configs",
+        f"/p/{filled}/history": "History",
+        f"/p/{filled}/access": "Members & keys",
+        f"/p/{filled}/schemas": "Schemas",
+        f"/p/{filled}/changes": "Change set",
+        "/cluster": "Cluster",
+        "/users": "Users",
+        f"/p/{filled}/configs": "Configs",
     }
     for path, head in heads.items():
-        person.walk(f"/p/{filled}/{path}")
+        person.walk(path)
         expect(person.page.get_by_role("heading", name=head, exact=True).first).to_be_attached()
         person.is_loaded()
-        assert person.sideways() <= 0, path
+        assert person.too_wide() == [], path
     if width < 600:
         person.button("Open the menu").click()
         expect(person.page.get_by_role("link", name="Cluster")).to_be_visible()
@@ -163,16 +184,21 @@ def test_narrow_screens_and_200_percent_lose_nothing(
 @pytest.mark.parametrize(("name", "width"), [("narrow", 390), ("wide", 1360)])
 def test_the_longest_names_break_nothing(admin: Api, ana: Open, name: str, width: int) -> None:
     # A key, an email, a comment and a project's name as long as the service takes them.
-    email = f"{'a' * 64}@{'example.' * 12}org"
-    user = admin.make_user(email, "a password that is long") if name == "wide" else None
+    email = f"{'a' * 64}@{name}.{'example.' * 12}org"
+    user = admin.make_user(email, "a password that is long")
     project = admin.make_project("a project with a name that does not end " * 4)
     key = ".".join(["payments"] * 20) + ".limits"
     admin.put(project, key, {"x" * 200: "y" * 2_000}, comment="because " * 100)
-    admin.put(project, key, {"x" * 200: "z" * 2_000}, 1, comment="w" * 500)
-    if user:
-        admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "viewer"})
+    admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "editor"})
+    schema = admin.make_schema("s" * 200, {"type": "object"}, project)
+    theirs = {"schema_id": schema, "comment": "w" * 500}
+    them = admin.as_user(email, "a password that is long")
+    them.put(project, key, {"x" * 200: "z" * 2_000}, 1, **theirs)
+    named = {"name": "k" * 100, "role_level": "editor", "prefix": key[:170].rstrip(".")}
+    admin("POST", f"/v1/projects/{project}/keys", named)
     person = ana(f"/p/{project}/configs", viewport={"width": width, "height": 860})
     page = person.page
+    page.mouse.move(0, 0)  # over nothing that shows a hint
     config = f"configs/{key}"
     # What only that view has, so that nobody looks at the one before.
     marks = {
@@ -183,17 +209,20 @@ def test_the_longest_names_break_nothing(admin: Api, ana: Open, name: str, width
         f"{config}?diff=1..2": page.get_by_test_id("diff"),
         "history": page.get_by_role("heading", name="History", exact=True),
         "access": page.get_by_role("heading", name="Members & keys", exact=True),
+        "schemas": page.get_by_role("heading", name="Schemas", exact=True),
+        f"schemas/{schema}": page.get_by_role("heading", name="s" * 200),
         "settings": page.get_by_role("heading", name="Settings", exact=True),
     }
     for number, (path, mark) in enumerate(marks.items()):
         person.walk(f"/p/{project}/{path}")
         expect(mark.first).to_be_attached()
         person.is_loaded()
-        assert person.sideways() <= 0, path
-        assert person.axe() == []
+        for other in (768, 1920, width) if name == "wide" else (width,):
+            page.set_viewport_size({"width": other, "height": 860})
+            assert person.too_wide() == [], (path, other)
+        assert person.axe() == [], path
         person.shot(f"long-{name}-{number}")
-    if user:
-        admin("DELETE", f"/v1/users/{user}")
+    admin("DELETE", f"/v1/users/{user}")
     admin("DELETE", f"/v1/projects/{project}")
 
 

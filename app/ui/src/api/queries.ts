@@ -131,9 +131,12 @@ export function useMomentPosition(project: string, at: string | null): number | 
 
 export type Moment = { version?: number | null; at?: string | null };
 
-export const useConfig = (project: string, key: string, moment: Moment = {}, enabled = true): UseQueryResult<Config> =>
+/** `listed`: as the list has it, which holds whole configs: what it has just brought is not asked for once more. */
+export const useConfig = (project: string, key: string, moment: Moment = {}, enabled = true, listed?: Config): UseQueryResult<Config> =>
   useQuery({
     enabled,
+    initialData: listed,
+    initialDataUpdatedAt: () => client.getQueryState(keys.configs(project, null))?.dataUpdatedAt,
     queryKey: [...keys.config(project, key), moment.version ?? null, moment.at ?? null],
     queryFn: ({ signal }) =>
       get<Config>(
@@ -195,8 +198,9 @@ export const useChain = (project: string) =>
     retryDelay: 3000,
   });
 
-export const useSchemas = (): UseQueryResult<Schema[]> =>
+export const useSchemas = (enabled = true): UseQueryResult<Schema[]> =>
   useQuery({
+    enabled,
     queryKey: keys.schemas,
     queryFn: ({ signal }) => all<Schema>("/v1/schemas?limit=500", signal),
   });

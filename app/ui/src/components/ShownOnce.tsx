@@ -1,4 +1,6 @@
 import { Button } from "@mantine/core";
+import { useEffect } from "react";
+import { useBlocker } from "react-router";
 import { url } from "../api/client";
 import { About, Dialog } from "./Dialog";
 import { Copy, Notice } from "./basics";
@@ -16,6 +18,11 @@ export function ShownOnce({
   project: string;
   onClose: () => void;
 }) {
+  // The browser's Back, one touch away on a phone, would take it for ever.
+  const blocked = useBlocker(({ historyAction }) => historyAction === "POP");
+  useEffect(() => {
+    if (blocked.state === "blocked") blocked.reset();
+  }, [blocked]);
   return (
     <Dialog
       onClose={onClose}

@@ -29,7 +29,7 @@ export function Badge({ tone = "plain", children, title }: { tone?: Tone; childr
   return (
     <span className={`badge ${tone}`} title={title}>
       {Icon && <Icon size={13} aria-hidden />}
-      {children}
+      <span className="ellipsis">{children}</span>
     </span>
   );
 }
@@ -172,28 +172,27 @@ export function ReasonedButton({
   "data-testid"?: string;
 }) {
   const id = useId();
-  const button = (
-    <Button
-      {...rest}
-      aria-disabled={reason !== null || undefined}
-      data-disabled={reason !== null || undefined}
-      aria-describedby={reason === null ? undefined : id}
-      onClick={() => {
-        if (reason === null) onClick();
-      }}
-    >
-      {children}
-    </Button>
-  );
-  if (reason === null) return button;
+  // The same button with a reason and without: one that is made anew loses the focus.
   return (
     <>
-      <Tooltip label={reason} multiline maw={320}>
-        {button}
+      <Tooltip label={reason} disabled={reason === null} multiline maw={320}>
+        <Button
+          {...rest}
+          aria-disabled={reason !== null || undefined}
+          data-disabled={reason !== null || undefined}
+          aria-describedby={reason === null ? undefined : id}
+          onClick={() => {
+            if (reason === null) onClick();
+          }}
+        >
+          {children}
+        </Button>
       </Tooltip>
-      <span id={id} className="visually-hidden">
-        {reason}
-      </span>
+      {reason !== null && (
+        <span id={id} className="visually-hidden">
+          {reason}
+        </span>
+      )}
     </>
   );
 }

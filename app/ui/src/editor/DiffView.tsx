@@ -11,6 +11,8 @@ import { appearance } from "./look";
 const COLLAPSE = { margin: 3, minSize: 6 };
 /** A diff that takes longer than this is shown less exactly rather than late. */
 const DIFF = { scanLimit: 2000, timeout: 400 };
+/** An empty text is shown as an empty line, which would look like one that is taken away. */
+const NOTHING_BEFORE = EditorView.theme({ ".cm-deletedChunk": { display: "none" } });
 
 export function DiffView({
   before,
@@ -62,6 +64,7 @@ export function DiffView({
                   collapseUnchanged: COLLAPSE,
                   diffConfig: DIFF,
                 }),
+                before === "" ? NOTHING_BEFORE : [],
               ],
             }),
           });

@@ -6,6 +6,9 @@ import { useMe } from "../api/queries";
 import { keep, type TokenAnswer } from "../api/session";
 import { Copy, Failure, Notice, usePageTitle } from "../components/basics";
 
+/** Three of the same name would not tell which of them is shown. */
+const toggle = (which: string) => ({ visibilityToggleButtonProps: { "aria-label": `Show the ${which}` } });
+
 export function AccountPage() {
   usePageTitle("Your account");
   const me = useMe();
@@ -50,9 +53,10 @@ export function AccountPage() {
               change.mutate();
             }}
           >
-            <PasswordInput label="Current password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.currentTarget.value)} required />
-            <PasswordInput label="New password" autoComplete="new-password" value={next} onChange={(event) => setNext(event.currentTarget.value)} required />
+            <PasswordInput {...toggle("current password")} label="Current password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.currentTarget.value)} required />
+            <PasswordInput {...toggle("new password")} label="New password" autoComplete="new-password" value={next} onChange={(event) => setNext(event.currentTarget.value)} required />
             <PasswordInput
+              {...toggle("new password again")}
               label="New password again"
               autoComplete="new-password"
               value={again}

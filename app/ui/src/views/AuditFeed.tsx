@@ -79,7 +79,7 @@ function FeedRow({ project, revision, at, later, top }: { project: string; revis
   return (
     <div role="listitem" className={`moment ${mark}`} style={{ transform: `translateY(${top}px)`, height: ROW_PX }}>
       <div className="row">
-        <Link className="mono ellipsis" to={withMoment(`/p/${project}/configs/${key}?diff=${revision.version - 1}..${revision.version}&side=history`, later ? null : at)}>
+        <Link className="mono ellipsis" aria-label={`${key}, version ${revision.version}`} to={withMoment(`/p/${project}/configs/${key}?diff=${revision.version - 1}..${revision.version}&side=history`, later ? null : at)}>
           {key}
         </Link>
         <span className="muted" style={{ whiteSpace: "nowrap" }}>

@@ -285,10 +285,10 @@ function CommitPanel({
             The service would accept these together.
           </Notice>
         )}
-        {rehearsal.error && <SetProblem problem={asProblem(rehearsal.error)} onAgain={() => void rehearsal.refetch()} />}
+        {rehearsal.error && <SetProblem project={project} problem={asProblem(rehearsal.error)} onAgain={() => void rehearsal.refetch()} />}
         <Textarea label="Comment" description="Why; it stands at each of these changes (optional)" value={comment} onChange={(event) => setComment(event.currentTarget.value)} autosize minRows={1} maxLength={2000} />
         {busy && <StillAsking />}
-        {error !== null && <SetProblem problem={asProblem(error)} />}
+        {error !== null && <SetProblem project={project} problem={asProblem(error)} />}
         <div className="row">
           <ReasonedButton reason={reason} loading={busy} onClick={() => void commit()}>
             {`Commit ${count}`}
@@ -311,19 +311,27 @@ function conflictsIn(problem: unknown): string[] {
   return keys.filter((key) => typeof key === "string");
 }
 
-/** Each conflict and each violation with its key. */
-function SetProblem({ problem, onAgain }: { problem: Problem; onAgain?: () => void }) {
+/** Each conflict and each violation, one step from the edit that it is about. */
+function SetProblem({ project, problem, onAgain }: { project: string; problem: Problem; onAgain?: () => void }) {
   const lines = [problem.body.conflicts, problem.body.errors, problem.body.violations]
     .flatMap((each) => (Array.isArray(each) ? each : []))
-    .map(lineOf);
+    .map((entry) =>
+      isObject(entry) && typeof entry.key === "string" ? (
+        <>
+          <Link to={`/p/${project}/configs/${entry.key}`}>{entry.key}</Link> {lineOf(entry)}
+        </>
+      ) : (
+        lineOf(entry)
+      ),
+    );
   if (lines.length === 0) return <Failure error={problem} retry={problem.isAway ? onAgain : undefined} />;
   return <Lines title={problem.title} lines={lines} />;
 }
 
 function lineOf(entry: Json): string {
   if (!isObject(entry)) return String(entry);
-  const where = [entry.key, entry.pointer].filter((each) => typeof each === "string" && each !== "").join(" ");
-  if (typeof entry.message === "string") return `${where}: ${entry.message}`;
-  if (Array.isArray(entry.errors)) return `${where}: ${entry.errors.map((each) => (isObject(each) ? String(each.message) : "")).join("; ")}`;
-  return `${where}: ${entry.deleted === true ? "deleted as" : "live is"} version ${String(entry.current_version)}`;
+  const where = typeof entry.pointer === "string" && entry.pointer !== "" ? `${entry.pointer}: ` : "";
+  if (typeof entry.message === "string") return `${where}${entry.message}`;
+  if (Array.isArray(entry.errors)) return `${where}${entry.errors.map((each) => (isObject(each) ? String(each.message) : "")).join("; ")}`;
+  return `${where}${entry.deleted === true ? "deleted as" : "live is"} version ${String(entry.current_version)}`;
 }

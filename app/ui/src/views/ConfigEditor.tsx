@@ -1,9 +1,9 @@
 /** The live config, editable: text and form are two views of one draft. */
-import { Button, SegmentedControl, Select, Tooltip } from "@mantine/core";
+import { Button, SegmentedControl, Tooltip } from "@mantine/core";
 import { IconAlertOctagon, IconAlignLeft, IconTrash } from "@tabler/icons-react";
 import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
 import { useLocation } from "react-router";
-import { useSchema, useSchemas } from "../api/queries";
+import { useSchema } from "../api/queries";
 import type { Config } from "../api/types";
 import type { WatchEvent } from "../api/watch";
 import { Loading, Notice, ReasonedButton } from "../components/basics";
@@ -26,6 +26,7 @@ import type { Arrival } from "./NewConfig";
 import { NewsBar } from "./NewsBar";
 import { notYet } from "./notYet";
 import { ReviewDialog } from "./ReviewDialog";
+import { SchemaSelect } from "./SchemaSelect";
 import { useAnew } from "./useAnew";
 
 const FormView = lazy(async () => ({ default: (await import("../form/FormView")).FormView }));
@@ -154,7 +155,16 @@ export function ConfigEditor(props: Props) {
                 Format
               </Button>
             </Tooltip>
-            <SchemaChoice project={project} value={schemaId} onChange={(id) => change({ schemaId: id === (live?.schema_id ?? null) ? undefined : id })} />
+            <SchemaSelect
+              size="xs"
+              aria-label="Schema"
+              placeholder="No schema"
+              project={project}
+              value={schemaId}
+              onChange={(id) => change({ schemaId: id === (live?.schema_id ?? null) ? undefined : id })}
+              w={190}
+              clearButtonProps={{ "aria-label": "Remove the schema" }}
+            />
           </>
         )}
         {editable && live && draft?.op !== "delete" && (
@@ -323,25 +333,6 @@ function useAssist(schema: Config["content"] | undefined): SchemaAssist | null {
     };
   }, [schema]);
   return assist;
-}
-
-function SchemaChoice({ project, value, onChange }: { project: string; value: string | null; onChange: (id: string | null) => void }) {
-  const schemas = useSchemas();
-  const usable = (schemas.data ?? []).filter((each) => !each.project_id || each.project_id === project || each.id === value);
-  return (
-    <Select
-      size="xs"
-      aria-label="Schema"
-      placeholder="No schema"
-      value={value}
-      data={usable.map((each) => ({ value: each.id, label: `${each.name} v${each.version}` }))}
-      onChange={onChange}
-      clearable
-      searchable
-      w={190}
-      clearButtonProps={{ "aria-label": "Remove the schema" }}
-    />
-  );
 }
 
 const MOST_ISSUES = 100;

@@ -53,12 +53,14 @@ export function ConfigHead({
         {config?.schema_id && (
           <Link to={`/p/${project}/schemas/${config.schema_id}`} className="badge" title="The schema that it was checked against">
             <IconBraces size={13} aria-hidden />
-            {schema.data?.name ?? "schema"} v{config.schema_version}
+            <span className="ellipsis">
+              {schema.data?.name ?? "schema"} v{config.schema_version}
+            </span>
           </Link>
         )}
         {config && !config.schema_id && <Badge>no schema</Badge>}
         {config && (
-          <span className="muted">
+          <span className="muted break">
             changed {author && <>by {author} </>}
             <Time iso={config.updated_at} />
           </span>

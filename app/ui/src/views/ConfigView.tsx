@@ -75,7 +75,7 @@ function Document(props: DocumentProps) {
   const listed = list?.items.find((each) => each.key === configKey);
   // What is known not to be there is not asked for.
   const there = list?.complete ? listed !== undefined : draft?.baseVersion !== 0;
-  const live = useConfig(project, configKey, {}, there);
+  const live = useConfig(project, configKey, {}, there, listed);
   const newest = newerOf(live.data, listed);
   const [arrived, setArrived] = useState<WatchEvent | null>(null);
   useChanges(useCallback((change) => change.key === configKey && setArrived(change), [configKey]));

@@ -13,6 +13,7 @@ import logo from "../guardian.svg";
 import { asProblem } from "../api/problem";
 import { useMe, useProject } from "../api/queries";
 import { Failure, Loading, Notice } from "../components/basics";
+import { useFocusKept } from "../lib/focusKept";
 import { useHotkeys } from "../lib/hotkeys";
 import { withMoment } from "../lib/moment";
 import { Connection, ServiceBanner } from "./Connection";
@@ -34,6 +35,7 @@ export function Frame() {
   const atHand = useProjectAtHand();
   useEffect(() => setRailOpen(false), [pathname]);
   useViewFocus();
+  useFocusKept();
 
   const inProject = (view: string, at: string | null = null) => () => {
     if (atHand !== null) void navigate(withMoment(`/p/${atHand}/${view}`, at));

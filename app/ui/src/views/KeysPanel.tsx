@@ -62,7 +62,7 @@ export function KeysPanel({ project }: { project: string }) {
                   <td>
                     <Badge>{key.role_level}</Badge>
                   </td>
-                  <td>{key.prefix ? <code>{key.prefix}</code> : <span className="muted">everything</span>}</td>
+                  <td>{key.prefix ? <code className="break">{key.prefix}</code> : <span className="muted">everything</span>}</td>
                   <td>{key.last_used_at ? <Time iso={key.last_used_at} /> : <span className="muted">never</span>}</td>
                   <td>{key.expires_at ? <Time iso={key.expires_at} /> : <span className="muted">never</span>}</td>
                   <td>

@@ -1,11 +1,12 @@
-import { Button, Select, TextInput } from "@mantine/core";
+import { Button, TextInput } from "@mantine/core";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { useMe, useSchemas } from "../api/queries";
+import { useMe } from "../api/queries";
 import type { Config } from "../api/types";
 import { useAddress } from "../lib/address";
 import { draftOf, saveDraft } from "../lib/drafts";
 import { keyProblem } from "../lib/tree";
+import { SchemaSelect } from "./SchemaSelect";
 
 const BEGUN = "{\n  \n}";
 const INSIDE = 4;
@@ -19,9 +20,7 @@ export function NewConfig({ project, configs }: { project: string; configs: read
   const [schemaId, setSchemaId] = useState<string | null>(null);
   const [touched, setTouched] = useState(false);
   const me = useMe();
-  const schemas = useSchemas();
   const navigate = useNavigate();
-  const usable = (schemas.data ?? []).filter((each) => !each.project_id || each.project_id === project);
   const taken = configs.some((each) => each.key === key);
   const problem = keyProblem(key) ?? (taken ? "This key is there already; open it to change it" : null);
 
@@ -69,15 +68,13 @@ export function NewConfig({ project, configs }: { project: string; configs: read
           spellCheck={false}
           autoComplete="off"
         />
-        <Select
+        <SchemaSelect
+          project={project}
           label="Schema"
           description="Each version is checked against it before it is committed"
           placeholder="None: any JSON"
-          data={usable.map((each) => ({ value: each.id, label: `${each.name} (v${each.version})` }))}
           value={schemaId}
           onChange={setSchemaId}
-          clearable
-          searchable
           clearButtonProps={{ "aria-label": "No schema" }}
         />
         <div className="row">

@@ -40,7 +40,7 @@ export function ProjectKeyPanel({ project }: { project: string }) {
                 Programs that still send the old key are refused when it ends.
               </Notice>
             </About>
-            <Select label="The old key ends" data={GRACE} value={grace} onChange={(value) => value && setGrace(value)} allowDeselect={false} />
+            <Select label="The old key ends" description="One that has leaked should end at once" data={GRACE} value={grace} onChange={(value) => value && setGrace(value)} allowDeselect={false} />
             {rotate.error && <Failure error={rotate.error} />}
             <div className="row">
               <Button color={grace === "0" ? "red" : undefined} loading={rotate.isPending} onClick={() => rotate.mutate()}>

@@ -1,4 +1,5 @@
 import { Combobox, TextInput, useCombobox } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { IconSearch } from "@tabler/icons-react";
 import { useCallback, useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
@@ -31,7 +32,7 @@ function ConfigSearch({ project }: { project: string }) {
       })),
     [data, project, at],
   );
-  return <Box placeholder="Search keys and content" find={find} loaded={data?.complete === true} failed={isError} />;
+  return <Box name="Search keys and content" find={find} loaded={data?.complete === true} failed={isError} />;
 }
 
 function ProjectSearch() {
@@ -46,13 +47,14 @@ function ProjectSearch() {
     },
     [data],
   );
-  return <Box placeholder="Search projects" find={find} loaded={data !== undefined} failed={isError} />;
+  return <Box name="Search projects" find={find} loaded={data !== undefined} failed={isError} />;
 }
 
-function Box({ placeholder, find, loaded, failed }: { placeholder: string; find: Find; loaded: boolean; failed: boolean }) {
+function Box({ name, find, loaded, failed }: { name: string; find: Find; loaded: boolean; failed: boolean }) {
   const [words, setWords] = useState("");
   /** Enter was pressed before there was anything to go to. */
   const [entered, setEntered] = useState(false);
+  const narrow = useMediaQuery("(max-width: 48rem)") ?? false;
   const shown = useDeferredValue(words);
   const found = useMemo(() => find(shown), [find, shown]);
   const input = useRef<HTMLInputElement>(null);
@@ -109,10 +111,10 @@ function Box({ placeholder, find, loaded, failed }: { placeholder: string; find:
           className="grow"
           maw={420}
           size="sm"
-          aria-label={placeholder}
-          placeholder={placeholder}
+          aria-label={name}
+          placeholder={narrow ? "Search" : name}
           leftSection={<IconSearch size={15} aria-hidden />}
-          rightSection={words === "" ? <kbd aria-hidden>/</kbd> : null}
+          rightSection={words === "" && !narrow ? <kbd aria-hidden>/</kbd> : null}
           value={words}
           onChange={(event) => {
             setWords(event.currentTarget.value);

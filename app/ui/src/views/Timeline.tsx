@@ -152,15 +152,15 @@ function Moment({
       {revision.comment && <div className="comment">{revision.comment}</div>}
       <div className="actions">
         {!isDeletion(revision) && (
-          <button type="button" className="link" onClick={() => onAddress({ version: String(version), diff: null })}>
+          <button type="button" className="link" aria-label={`View version ${version}`} onClick={() => onAddress({ version: String(version), diff: null })}>
             View
           </button>
         )}
-        <button type="button" className="link" onClick={() => onAddress({ diff: `${version - 1}..${version}`, version: null })}>
+        <button type="button" className="link" aria-label={`What changed in version ${version}`} onClick={() => onAddress({ diff: `${version - 1}..${version}`, version: null })}>
           What changed
         </button>
         {canRollBack && (
-          <button type="button" className="link" onClick={() => onAddress({ rollback: String(version) })}>
+          <button type="button" className="link" aria-label={`Roll back… to version ${version}`} onClick={() => onAddress({ rollback: String(version) })}>
             Roll back…
           </button>
         )}

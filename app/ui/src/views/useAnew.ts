@@ -8,7 +8,7 @@ import type { Draft } from "../lib/drafts";
 export function useAnew(project: string, key: string, draft: Draft | null): Draft | null {
   const asked = draft?.op === "put" ? draft : null;
   const base = useRevision(project, key, asked?.baseVersion ?? null).data;
-  const schemas = useSchemas().data;
+  const schemas = useSchemas(asked !== null).data;
   if (!asked || !base || !schemas) return null;
   const bound = asked.schemaId === undefined ? base.schema_id : asked.schemaId;
   const schemaId = schemas.some((each) => each.id === bound) ? (bound ?? null) : null;
