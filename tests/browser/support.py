@@ -12,6 +12,8 @@ import shutil
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -143,6 +145,16 @@ class Api:
         """A new schema's id."""
         body = {"name": name, "schema": schema, **({"project_id": project} if project else {})}
         return str(self("POST", "/v1/schemas", body)["id"])
+
+
+@contextmanager
+def step(name: str) -> Iterator[None]:
+    """A step of a longer walk; what fails in it names it."""
+    try:
+        yield
+    except Exception as error:
+        error.add_note(f"at the step {name!r}")
+        raise
 
 
 @dataclass

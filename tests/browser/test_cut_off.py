@@ -55,7 +55,7 @@ def test_a_dependency_that_is_away_is_named_and_reading_goes_on(
     person = ana("/projects")
     person.expected_statuses.add(503)
     with running.nobody_applies():
-        person.open(f"/p/{project}/configs/limit")
+        person.walk(f"/p/{project}/configs/limit")
         banner = person.page.get_by_role("status").filter(has_text="The service is cut off")
         expect(banner).to_contain_text("projector")
         expect(person.editor()).to_contain_text("5000")

@@ -186,7 +186,7 @@ def test_now_is_the_end_of_the_slider_however_young_the_project(
     person = ana("/projects")
     made = admin("GET", f"/v1/projects/{project}/configs/limit")["updated_at"]
     person.page.clock.set_fixed_time(datetime.fromisoformat(made) + timedelta(milliseconds=300))
-    person.open(f"/p/{project}/history")
+    person.walk(f"/p/{project}/history")
     # The slider's ends are where the feed has them, once it has come.
     expect(person.page.get_by_role("group", name="Changes, newest first")).to_be_visible()
     expect(person.page.get_by_text("now", exact=True)).to_be_visible()
@@ -257,9 +257,9 @@ def test_a_moment_that_is_none_is_said_and_breaks_nothing(
     _limits(admin, project, 1)
     person = ana("/projects")
     person.expected_statuses.add(400)
-    person.open(f"/p/{project}/history?at=yesterday")
+    person.walk(f"/p/{project}/history?at=yesterday")
     expect(person.page.get_by_text("It cannot be shown")).to_contain_text("must be a time")
-    person.open(f"/p/{project}/configs/limit?at=yesterday")
+    person.walk(f"/p/{project}/configs/limit?at=yesterday")
     expect(person.page.get_by_text("must be a time").first).to_be_visible()
     person.button("Back to now").click()
     expect(person.editor()).to_contain_text("1000")
@@ -311,7 +311,7 @@ def test_what_is_rolled_back_is_what_was_shown_even_where_nobody_told_of_a_chang
     name = admin("GET", f"/v1/projects/{project}")["name"]
     person = ana("/projects")
     person.cut_off_watch()
-    person.open(f"/p/{project}/history?rollback=&at={at}")
+    person.walk(f"/p/{project}/history?rollback=&at={at}")
     dialog = person.page.get_by_role("dialog")
     expect(dialog.get_by_role("list", name="What would change")).to_contain_text("limit")
     typed = dialog.get_by_label(re.compile("^Type"))

@@ -149,7 +149,7 @@ def test_a_conflict_at_the_commit_itself_opens_the_merge(
     admin.put(project, "limit", {"daily": 1, "monthly": 1})
     person = ana("/projects")
     person.cut_off_watch()
-    person.open(f"/p/{project}/configs/limit")
+    person.walk(f"/p/{project}/configs/limit")
     person.type_document('{"daily": 1, "monthly": 7}')
     person.button("Review version 2").click()
     expect(person.page.get_by_role("dialog")).to_contain_text("The service would accept this")
@@ -211,8 +211,7 @@ def test_our_own_version_is_not_told_as_somebody_elses(
         person.button("Review version 3").click()
         person.button("Commit version 3").click()
     else:
-        person.open(f"/p/{project}/configs/limit?rollback=1")
-        person.page.evaluate(NOTE_NEWS)
+        person.walk(f"/p/{project}/configs/limit?rollback=1")
         person.button("Roll back as version 3").click()
     expect(person.page.locator(".tree-row", has_text="limit")).to_contain_text("v3")
     expect(person.page.get_by_role("dialog")).to_have_count(0)

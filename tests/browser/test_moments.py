@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.support import Api, Person
+from tests.browser.support import Api, Person, step
 
 Open = Callable[..., Person]
 AT = re.compile(r"[?&]at=\d+")
@@ -53,10 +53,19 @@ def test_the_timeline_is_that_of_the_moment(
     expect(person.page).not_to_have_url(AT)
 
 
-def test_a_version_that_came_after_the_moment_is_called_so(
-    project: str, moment: int, ana: Open
-) -> None:
+def test_the_moment_is_kept_on_every_way(project: str, moment: int, ana: Open) -> None:
     person = ana(f"/p/{project}/configs/limit?at={moment}&version=4")
+    with step("a version that came after it is called so"):
+        _calls_a_later_version_so(person)
+    person.walk(f"/p/{project}/configs?at={moment}")
+    with step("search and keys stay at it"):
+        _stays_in_search_and_keys(person, moment)
+    person.walk(f"/p/{project}/history?at={moment}")
+    with step("the feed says which changes came after it"):
+        _is_said_in_the_feed(person)
+
+
+def _calls_a_later_version_so(person: Person) -> None:
     expect(person.page.get_by_text("Version 4, made after this moment")).to_be_visible()
     expect(person.page.get_by_text("when version 2 was live")).to_be_visible()
     person.shot("moment-later-version")
@@ -65,8 +74,7 @@ def test_a_version_that_came_after_the_moment_is_called_so(
     expect(person.page).to_have_url(AT)
 
 
-def test_search_and_keys_stay_at_the_moment(project: str, moment: int, ana: Open) -> None:
-    person = ana(f"/p/{project}/configs?at={moment}")
+def _stays_in_search_and_keys(person: Person, moment: int) -> None:
     expect(person.page.get_by_role("treeitem", name=re.compile("^limit"))).to_be_visible()
     # What was not there yet is not found, and the contents are those of then.
     person.page.keyboard.press("/")
@@ -84,10 +92,7 @@ def test_search_and_keys_stay_at_the_moment(project: str, moment: int, ana: Open
     expect(person.page.get_by_text("Nothing can be changed here")).to_be_visible()
 
 
-def test_the_feed_says_which_changes_came_after_the_moment(
-    project: str, moment: int, ana: Open
-) -> None:
-    person = ana(f"/p/{project}/history?at={moment}")
+def _is_said_in_the_feed(person: Person) -> None:
     rows = person.page.get_by_role("region", name="Audit feed").get_by_role("listitem")
     expect(rows).to_have_count(5)
     expect(rows.filter(has_text="after the chosen moment")).to_have_count(3)
@@ -105,7 +110,7 @@ def test_the_feed_says_which_changes_came_after_the_moment(
 def test_a_search_at_no_moment_says_that_nothing_could_be_read(project: str, ana: Open) -> None:
     person = ana("/projects")
     person.expected_statuses.add(400)
-    person.open(f"/p/{project}/configs?at=yesterday")
+    person.walk(f"/p/{project}/configs?at=yesterday")
     person.page.get_by_label("Search keys and content").fill("limit")
     told = person.page.get_by_role("status", name="Search")
     expect(told).to_have_text("What there is could not be read")
@@ -120,7 +125,7 @@ def test_the_time_of_a_moment_is_shown_once_it_is_known_and_tabbing_past_changes
     admin.put(project, "limit", 2, 1)
     person = ana("/projects")
     person.page.clock.install(time="2040-01-01T00:00:00Z")
-    person.open(f"/p/{project}/history?at={at}")
+    person.walk(f"/p/{project}/history?at={at}")
     field = person.page.get_by_label("Date and time")
     expect(person.page.get_by_text("1 config then")).to_be_visible()
     expect(field).not_to_have_value(re.compile("^20(39|40)"))

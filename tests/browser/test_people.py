@@ -154,7 +154,7 @@ def test_the_focus_stays_among_the_members_and_the_users_when_one_goes(
     acts.click()
     expect(acts).to_have_count(0)
     expect(members.get_by_role("heading", name="Members")).to_be_focused()
-    person.open("/users")
+    person.walk("/users")
     acts = person.button(re.compile("^Delete "))
     expect(acts.first).to_be_visible()
     names = [str(each.get_attribute("aria-label")) for each in acts.all()]

@@ -50,7 +50,7 @@ def test_5000_keys_and_10000_revisions(crowded: str, ana: Open) -> None:
     person.page.get_by_label("Filter keys").press("Escape")
     person.page.get_by_label("Search keys and content").fill("key48")
     expect(person.page.get_by_role("option")).to_have_count(30)
-    person.open(f"/p/{crowded}/history")
+    person.walk(f"/p/{crowded}/history")
     feed = person.page.get_by_role("group", name="Changes, newest first")
     expect(feed.get_by_role("listitem").first).to_be_visible()
     assert feed.get_by_role("listitem").count() < MOST_ROWS
@@ -93,7 +93,7 @@ def test_10000_versions_of_one_config_come_a_page_at_a_time(
             asked.append(request.url)
 
     person.page.on("request", note)
-    person.open(f"/p/{long_lived}/configs/long?side=history")
+    person.walk(f"/p/{long_lived}/configs/long?side=history")
     timeline = person.page.get_by_role("complementary", name="History of this config")
     rows = timeline.get_by_role("listitem")
     expect(rows.first).to_contain_text("Version 10000")
@@ -106,9 +106,9 @@ def test_10000_versions_of_one_config_come_a_page_at_a_time(
     person.shot("timeline-long")
     assert 3 <= len(asked) <= 5
     # Any version has its address, far below what is loaded.
-    person.open(f"/p/{long_lived}/configs/long?side=history&version=17")
+    person.walk(f"/p/{long_lived}/configs/long?side=history&version=17")
     expect(person.editor(re.compile("^long, version 17"))).to_contain_text('"n": 17')
-    person.open(f"/p/{long_lived}/configs/long?diff=1..10000")
+    person.walk(f"/p/{long_lived}/configs/long?diff=1..10000")
     expect(person.page.get_by_test_id("diff")).to_contain_text("10000")
     answer = admin("GET", f"/v1/projects/{long_lived}/audit/verify")
     assert (answer["intact"], answer["revisions"]) == (True, VERSIONS)

@@ -79,7 +79,7 @@ def test_a_text_that_says_more_than_its_document_is_never_sent(
     person.type_document(text, "" if kind == "config" else f"Schema bound {project}")
     expect(person.button("Review version 2")).to_have_attribute("aria-disabled", "true")
     # Going forward in the browser, or a link, opens a review that the button would not.
-    person.open(f"/p/{project}/{where}?review")
+    person.walk(f"/p/{project}/{where}?review")
     dialog = person.page.get_by_role("dialog")
     expect(dialog).to_contain_text("only one value is allowed")
     expect(dialog.get_by_role("button", name=re.compile("version 2$"))).to_be_disabled()
@@ -250,10 +250,10 @@ def test_a_viewer_can_read_every_field_and_is_led_into_no_dead_end(
         expect(field).not_to_be_editable()
     person.shot("viewer-form")
     assert person.axe() == []
-    person.open(f"/p/{project}/configs?new=web")
+    person.walk(f"/p/{project}/configs?new=web")
     expect(person.page.get_by_text("No config is open")).to_be_visible()
     expect(person.page.get_by_role("textbox", name="Key", exact=True)).to_have_count(0)
-    person.open(f"/p/{project}/access")
+    person.walk(f"/p/{project}/access")
     expect(person.page.get_by_text("Only admins and the owner see the other")).to_be_visible()
 
 

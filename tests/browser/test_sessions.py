@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.browser.support import Api, Person
+from tests.browser.support import Api, Person, step
 
 Open = Callable[..., Person]
 
@@ -30,14 +30,30 @@ def test_a_wrong_password_is_said_and_the_right_one_leads_where_one_wanted_to_go
     assert person.page.url.endswith(f"/p/{project}/settings")
 
 
-def test_the_session_goes_on_after_a_reload_without_any_token_in_storage(ana: Open) -> None:
+def test_a_session_goes_on_until_it_is_signed_out(ana: Open) -> None:
     person = ana("/projects")
-    person.page.reload()
-    expect(person.page.get_by_role("navigation", name="Main")).to_be_visible()
-    stored = person.page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
-    assert not re.search(r"eyJ|refresh", stored)
-    assert person.page.evaluate("document.cookie") == ""
-    assert any(cookie["httpOnly"] for cookie in person.context.cookies())
+    signed_in = person.page.get_by_role("navigation", name="Main")
+    with step("after a reload, without any token in storage"):
+        person.page.reload()
+        expect(signed_in).to_be_visible()
+        stored = person.page.evaluate("JSON.stringify({...localStorage, ...sessionStorage})")
+        assert not re.search(r"eyJ|refresh", stored)
+        assert person.page.evaluate("document.cookie") == ""
+        assert any(cookie["httpOnly"] for cookie in person.context.cookies())
+    with step("a sign-out that failed is told"):
+        # Nobody leaves a machine that they only believe to be signed out of.
+        person.expected_statuses |= {503}
+        person.page.route("**/v1/auth/logout", lambda route: route.fulfill(status=503, body="{}"))
+        person.button(re.compile("^Account of")).click()
+        person.page.get_by_role("menuitem", name="Sign out").click()
+        expect(person.page.get_by_text("You are still signed in")).to_be_visible()
+        person.page.unroute("**/v1/auth/logout")
+    with step("a sign-out ends the session for good"):
+        person.button(re.compile("^Account of")).click()
+        person.page.get_by_role("menuitem", name="Sign out").click()
+        expect(person.button("Sign in")).to_be_visible()
+        person.page.reload()
+        expect(person.button("Sign in")).to_be_visible()
 
 
 def test_the_session_is_renewed_in_silence_before_it_runs_out(
@@ -67,29 +83,6 @@ def test_two_tabs_renew_one_after_the_other(ana: Open) -> None:
         tab.goto(person.url + "/projects", wait_until="commit")
     for tab in tabs:
         expect(tab.get_by_role("navigation", name="Main")).to_be_visible()
-
-
-def test_sign_out_ends_the_session_for_good(ana: Open) -> None:
-    person = ana("/projects")
-    person.button(re.compile("^Account of")).click()
-    person.page.get_by_role("menuitem", name="Sign out").click()
-    expect(person.button("Sign in")).to_be_visible()
-    person.page.reload()
-    expect(person.button("Sign in")).to_be_visible()
-
-
-def test_a_sign_out_that_failed_is_told(ana: Open) -> None:
-    """Goal: nobody leaves a machine that they only believe to be signed out of."""
-    person = ana("/projects")
-    person.expected_statuses |= {503}
-    person.page.route("**/v1/auth/logout", lambda route: route.fulfill(status=503, body="{}"))
-    person.button(re.compile("^Account of")).click()
-    person.page.get_by_role("menuitem", name="Sign out").click()
-    expect(person.page.get_by_text("You are still signed in")).to_be_visible()
-    person.page.unroute("**/v1/auth/logout")
-    person.button(re.compile("^Account of")).click()
-    person.page.get_by_role("menuitem", name="Sign out").click()
-    expect(person.button("Sign in")).to_be_visible()
 
 
 def test_a_session_that_ended_keeps_the_place_and_what_was_typed(
