@@ -22,12 +22,15 @@ def command(folder: Path, database_only: bool, as_json: bool) -> None:
     """
     from app.backup import restore
     from app.commands import _copies
+    from app.migrations import migrations
 
     manifest = _copies.run(partial(restore, database_only=database_only), folder)
     log = "the log kept" if database_only else f"the log up to {manifest.last_position}"
+    behind = sum(int(step.version) > int(manifest.migration) for step in migrations())
+    migrate = f"run `guardian migrate up` ({behind} pending), then " if behind else ""
     _copies.show(
         manifest,
         as_json,
         f"restored: the database at position {manifest.checkpoint}, {log};"
-        " start the services, and the projector does the rest",
+        f" {migrate}start the services, and the projector does the rest",
     )
