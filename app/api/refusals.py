@@ -28,6 +28,9 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 NOT_HTTP = Problem("malformed-request", 400)
 EXPECTATION_FAILED = Problem("expectation-failed", 417)
 
+HALF_CLOSED_S = 2.0
+"""How long a client that sends nothing any more is taken for one that still reads."""
+
 logger = structlog.get_logger("app.api.middleware")
 
 
@@ -154,19 +157,19 @@ class Connection(web.RequestHandler):
             self._lingering_time = 0.0  # what comes is no body: it is not read to its end either
 
     def eof_received(self) -> bool:  # type: ignore[override]
-        """A client that ended its sending alone (`nc -N`) is answered what it asked, and then the
-        connection ends; aiohttp would end it at once. Whoever waits long hears of it as of an end,
-        because most have left then; a body that lacks its end, and a stream, end with it."""
+        """A client that ended its sending alone (`nc -N`) is answered what it asked, if that takes
+        no longer than `HALF_CLOSED_S`; aiohttp would end the connection at once. Most have left
+        altogether, and what waits for them must hear of it. A body that lacks its end, and a
+        stream, end with it."""
         request = self._current_request
         # Where nothing is waited for, a request is under way, though it may have no task yet.
         is_busy = self._request_count > 0 and self._waiter is None
-        asked = len(self._messages) + is_busy
         is_whole = self._last_body is None or self._last_body.is_eof()
-        if not asked or not is_whole or (request is not None and request.writer.output_size > 0):
+        is_begun = request is not None and request.writer.output_size > 0
+        if self.transport is None or not (is_busy or self._messages) or not is_whole or is_begun:
             return False
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(None)
-        if asked == 1:  # else its time without a request ends the connection
+        asyncio.get_running_loop().call_later(HALF_CLOSED_S, self.transport.abort)
+        if not self._messages:  # of several, all are answered first
             self.close()
         return True
 
