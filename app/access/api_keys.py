@@ -56,11 +56,6 @@ def matches_hash(plain: str, stored_hash: str) -> bool:
     return hmac.compare_digest(hash_api_key(plain).encode(), stored_hash.encode())
 
 
-def key_hint(plain: str) -> str:
-    """The part that a list of keys may show: the prefix and four characters of 43."""
-    return plain[: len(API_KEY_PREFIX) + 4] + "…"
-
-
 def _checksum(stem: str) -> str:
     return _base62(zlib.crc32(stem.encode()), _CHECKSUM_DIGITS)
 

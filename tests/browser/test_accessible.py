@@ -132,7 +132,7 @@ def _focus_is_in(dialog: Locator) -> bool:
     return bool(dialog.evaluate("dialog => dialog.contains(document.activeElement)"))
 
 
-def test_each_dialog_is_named_entered_and_left_by_keyboard(
+def test_each_dialog_is_named_entered_and_left_by_keyboard_and_by_back(
     admin: Api, project: str, ana: Open
 ) -> None:
     admin.put(project, "limit", {"daily": 1})
@@ -184,6 +184,14 @@ def _goes_through(person: Person, which: str, asked: Asked, known: dict[str, str
         person.page.keyboard.press("Escape")
     expect(dialog).to_have_count(0)
     expect(act).to_be_focused()
+    # Back in the browser left the whole page with the dialog.
+    before = person.page.url
+    person.page.keyboard.press("Enter")
+    expect(dialog).to_have_accessible_name(said(asked.name))
+    person.page.go_back()
+    expect(dialog).to_have_count(0)
+    expect(person.page).to_have_url(before)
+    expect(act).to_be_visible()
 
 
 def test_the_focus_goes_on_when_what_had_it_is_gone(admin: Api, project: str, ana: Open) -> None:

@@ -102,6 +102,7 @@ def test_a_named_key_is_made_and_ended(admin: Api, project: str, ana: Open) -> N
     expect(person.button("New key")).to_be_focused()
     path = f"/v1/projects/{project}/configs"
     assert len(admin._send("GET", path, None, {"X-API-Key": key})["items"]) == 1
+    assert admin._send("GET", "/v1/me", None, {"X-API-Key": key})["name"] == "pipeline"
     person.button("End the key pipeline").click()
     dialog = person.page.get_by_role("dialog")
     dialog.get_by_label(re.compile("^Type ")).fill("pipeline")

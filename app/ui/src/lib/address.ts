@@ -22,6 +22,22 @@ export function useAddress(): [URLSearchParams, (changes: Changes, replace?: boo
   return [search, change];
 }
 
+/**
+ * A dialog is asked for in the address (`?name=of`), so that Back closes it and not the page.
+ * null: it is not open.
+ */
+export function useAsked(name: string): { asked: string | null; ask: (of?: string) => void; close: () => void } {
+  const [search, address] = useAddress();
+  return {
+    asked: search.get(name),
+    ask: (of = "") => address({ [name]: of }),
+    close: () => {
+      // Who was led elsewhere by what they did there is not called back.
+      if (new URLSearchParams(window.location.search).has(name)) address({ [name]: null }, true);
+    },
+  };
+}
+
 const SETTLE_MS = 150;
 
 /**

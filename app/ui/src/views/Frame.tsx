@@ -13,6 +13,7 @@ import logo from "../guardian.svg";
 import { asProblem } from "../api/problem";
 import { useMe, useProject } from "../api/queries";
 import { Failure, Loading, Notice } from "../components/basics";
+import { useAsked } from "../lib/address";
 import { useFocusKept } from "../lib/focusKept";
 import { useHotkeys } from "../lib/hotkeys";
 import { withMoment } from "../lib/moment";
@@ -27,7 +28,7 @@ import { useViewFocus } from "./useViewFocus";
 export function Frame() {
   const me = useMe();
   const [railOpen, setRailOpen] = useState(false);
-  const [help, setHelp] = useState(false);
+  const help = useAsked("shortcuts");
   const { pathname } = useLocation();
   const [search] = useSearchParams();
   const navigate = useNavigate();
@@ -42,7 +43,7 @@ export function Frame() {
   };
   const at = search.get("at");
   useHotkeys({
-    "?": () => setHelp(true),
+    "?": () => help.ask(),
     "g p": () => void navigate("/projects"),
     "g l": () => void navigate("/cluster"),
     "g c": inProject("configs", at),
@@ -74,7 +75,7 @@ export function Frame() {
         <SearchBox project={project} />
         <span className="end" />
         <Connection />
-        <Person email={me.data?.email ?? ""} onHelp={() => setHelp(true)} />
+        <Person email={me.data?.email ?? ""} onHelp={() => help.ask()} />
       </header>
       <div className="banners">
         <ServiceBanner />
@@ -94,7 +95,7 @@ export function Frame() {
       ) : (
         <Waiting />
       )}
-      {help && <ShortcutList onClose={() => setHelp(false)} />}
+      {help.asked !== null && <ShortcutList onClose={help.close} />}
     </div>
   );
 }

@@ -10,20 +10,22 @@ import { MakeDialog } from "../components/MakeDialog";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { About } from "../components/Dialog";
 import { ShownOnce } from "../components/ShownOnce";
+import { useAsked } from "../lib/address";
 import { useRowFocus } from "../lib/rowFocus";
 import { fromLocalInput } from "../lib/time";
 
 export function KeysPanel({ project }: { project: string }) {
   const list = useApiKeys(project, true);
-  const [making, setMaking] = useState(false);
-  const [ending, setEnding] = useState<NamedKey | null>(null);
+  const making = useAsked("new");
+  const end = useAsked("end");
+  const ending = (list.data ?? []).find((key) => key.id === end.asked);
   const [made, setMade] = useState<NamedKey | null>(null);
-  const { region, leaving } = useRowFocus<HTMLElement>((list.data ?? []).map((key) => key.id), ending !== null);
+  const { region, leaving } = useRowFocus<HTMLElement>((list.data ?? []).map((key) => key.id), ending !== undefined);
   return (
     <section ref={region} className="panel" aria-label="Named keys">
       <header>
         <h2 className="grow">Named keys</h2>
-        <Button size="compact-sm" variant="default" leftSection={<IconPlus size={14} />} onClick={() => setMaking(true)} data-no-row>
+        <Button size="compact-sm" variant="default" leftSection={<IconPlus size={14} />} onClick={() => making.ask()} data-no-row>
           New key
         </Button>
       </header>
@@ -66,7 +68,7 @@ export function KeysPanel({ project }: { project: string }) {
                   <td>{key.last_used_at ? <Time iso={key.last_used_at} /> : <span className="muted">never</span>}</td>
                   <td>{key.expires_at ? <Time iso={key.expires_at} /> : <span className="muted">never</span>}</td>
                   <td>
-                    <Button size="compact-xs" variant="subtle" color="red" aria-label={`End the key ${key.name}`} data-row-act={key.id} onClick={() => setEnding(key)}>
+                    <Button size="compact-xs" variant="subtle" color="red" aria-label={`End the key ${key.name}`} data-row-act={key.id} onClick={() => end.ask(key.id)}>
                       End…
                     </Button>
                   </td>
@@ -76,23 +78,23 @@ export function KeysPanel({ project }: { project: string }) {
           </table>
         </div>
       )}
-      {making && (
+      {making.asked !== null && (
         <NewKey
           project={project}
-          onClose={() => setMaking(false)}
+          onClose={making.close}
           onMade={(key) => {
-            setMaking(false);
+            making.close();
             setMade(key);
           }}
         />
       )}
-      {made && <ShownOnce title={`The key ${made.name}`} secret={made.api_key ?? ""} project={project} onClose={() => setMade(null)} />}
+      {made && making.asked === null && <ShownOnce title={`The key ${made.name}`} secret={made.api_key ?? ""} project={project} onClose={() => setMade(null)} />}
       {ending && (
         <ConfirmTyped
           title="End a key"
           name={ending.name}
           act="End this key"
-          onClose={() => setEnding(null)}
+          onClose={end.close}
           onConfirm={async () => {
             await request("DELETE", url`/v1/projects/${project}/keys/${ending.id}`);
             leaving(ending.id);

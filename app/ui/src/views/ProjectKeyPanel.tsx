@@ -5,6 +5,7 @@ import { request, url } from "../api/client";
 import { About, Dialog } from "../components/Dialog";
 import { Failure, Notice } from "../components/basics";
 import { ShownOnce } from "../components/ShownOnce";
+import { useAsked } from "../lib/address";
 
 const GRACE = [
   { value: "0", label: "at once" },
@@ -14,12 +15,12 @@ const GRACE = [
 ];
 
 export function ProjectKeyPanel({ project }: { project: string }) {
-  const [asking, setAsking] = useState(false);
+  const { asked, ask, close } = useAsked("replace");
   const [grace, setGrace] = useState("86400");
   const rotate = useMutation({
     mutationFn: async () =>
       (await request<{ api_key: string }>("POST", url`/v1/projects/${project}/api-key`, { body: { grace_seconds: Number(grace) } })).data,
-    onSuccess: () => setAsking(false),
+    onSuccess: close,
   });
   return (
     <section className="panel" aria-label="Project key">
@@ -28,12 +29,12 @@ export function ProjectKeyPanel({ project }: { project: string }) {
       </header>
       <div className="body row wrap">
         <span className="grow">Reads every config of the project. It was shown once, when it was made; if it is lost or has leaked, replace it.</span>
-        <Button variant="default" onClick={() => setAsking(true)}>
+        <Button variant="default" onClick={() => ask()}>
           Replace the project key…
         </Button>
       </div>
-      {asking && (
-        <Dialog onClose={() => setAsking(false)} title="Replace the project key">
+      {asked !== null && (
+        <Dialog onClose={close} title="Replace the project key">
           <div className="stack">
             <About>
               <Notice tone="warn" boxed>
@@ -46,14 +47,14 @@ export function ProjectKeyPanel({ project }: { project: string }) {
               <Button color={grace === "0" ? "red" : undefined} loading={rotate.isPending} onClick={() => rotate.mutate()}>
                 Make a new project key
               </Button>
-              <Button variant="default" onClick={() => setAsking(false)}>
+              <Button variant="default" onClick={close}>
                 Cancel
               </Button>
             </div>
           </div>
         </Dialog>
       )}
-      {rotate.data && <ShownOnce title="The new project key" secret={rotate.data.api_key} project={project} onClose={() => rotate.reset()} />}
+      {rotate.data && asked === null && <ShownOnce title="The new project key" secret={rotate.data.api_key} project={project} onClose={() => rotate.reset()} />}
     </section>
   );
 }

@@ -11,7 +11,7 @@ import { ConfirmTyped } from "../components/ConfirmTyped";
 import { About } from "../components/Dialog";
 import { JsonEditor } from "../editor/JsonEditor";
 import { STILL_CHECKING, useIssues } from "../editor/useIssues";
-import { useAddress } from "../lib/address";
+import { useAddress, useAsked } from "../lib/address";
 import { overtaken, useDraft, type BegunMerge, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import { formatJson, tryParse } from "../lib/json";
@@ -48,7 +48,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
   const { draft, save, discard, settle } = useDraft(user, SCHEMA_DRAFTS, schema.id);
   const saved = useMemo(() => formatJson(schema.schema), [schema.schema]);
   const [text, setText] = useState(draft?.text ?? saved);
-  const [deleting, setDeleting] = useState(false);
+  const deleting = useAsked("delete");
   useEffect(() => setText(draft?.text ?? saved), [saved, draft?.text]);
   const changed = draft !== null;
   const verdict = useIssues(text, null, changed);
@@ -88,7 +88,7 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
           </div>
         </div>
         {mayChange && (
-          <Button variant="subtle" color="red" onClick={() => setDeleting(true)}>
+          <Button variant="subtle" color="red" onClick={() => deleting.ask()}>
             Delete schema…
           </Button>
         )}
@@ -173,17 +173,17 @@ function OneSchema({ project, schema, user }: { project: string; schema: Schema;
           onClose={() => address({ merge: null }, true)}
         />
       )}
-      {deleting && (
+      {deleting.asked !== null && mayChange && (
         <ConfirmTyped
           title="Delete the schema"
           name={schema.name}
           act="Delete schema"
-          onClose={() => setDeleting(false)}
+          onClose={deleting.close}
           onConfirm={async () => {
             await request("DELETE", url`/v1/schemas/${schema.id}`);
             discard();
             await client.invalidateQueries({ queryKey: keys.schemas, exact: true });
-            void navigate(`/p/${project}/schemas`);
+            await navigate(`/p/${project}/schemas`, { replace: true });
           }}
         >
           <About>

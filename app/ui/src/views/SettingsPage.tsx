@@ -7,6 +7,7 @@ import { client, keys, useConfigs, useProject } from "../api/queries";
 import { Copy, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { ConfirmTyped } from "../components/ConfirmTyped";
 import { About } from "../components/Dialog";
+import { useAsked } from "../lib/address";
 import { useAccess } from "./useCurrentProject";
 
 export function SettingsPage() {
@@ -16,7 +17,7 @@ export function SettingsPage() {
   const configs = useConfigs(project, null);
   const navigate = useNavigate();
   const [name, setName] = useState("");
-  const [deleting, setDeleting] = useState(false);
+  const deleting = useAsked("delete");
   usePageTitle("Settings", detail.data?.name);
   useEffect(() => setName(detail.data?.name ?? ""), [detail.data?.name]);
   const rename = useMutation({
@@ -83,22 +84,22 @@ export function SettingsPage() {
           </header>
           <div className="body row wrap">
             <span className="grow">Its configs are no longer served, and its keys and members lose their access.</span>
-            <ReasonedButton variant="outline" color="red" reason={access.canDelete ? null : "Only the owner or a superuser can delete the project"} onClick={() => setDeleting(true)}>
+            <ReasonedButton variant="outline" color="red" reason={access.canDelete ? null : "Only the owner or a superuser can delete the project"} onClick={() => deleting.ask()}>
               Delete project…
             </ReasonedButton>
           </div>
         </section>
       </div>
-      {deleting && (
+      {deleting.asked !== null && access.canDelete && (
         <ConfirmTyped
           title={`Delete ${current}`}
           name={current}
           act="Delete this project"
-          onClose={() => setDeleting(false)}
+          onClose={deleting.close}
           onConfirm={async () => {
             await request("DELETE", url`/v1/projects/${project}`);
             await client.invalidateQueries({ queryKey: keys.projects });
-            void navigate("/projects");
+            await navigate("/projects", { replace: true });
           }}
         >
           <About>

@@ -7,7 +7,7 @@ import { client, keys, useMe, useUsers } from "../api/queries";
 import type { User } from "../api/types";
 import { Badge, Empty, Failure, Loading, Time, usePageTitle } from "../components/basics";
 import { MakeDialog } from "../components/MakeDialog";
-import { useAddress } from "../lib/address";
+import { useAsked } from "../lib/address";
 import { useRowFocus } from "../lib/rowFocus";
 import { DeleteUser } from "./DeleteUser";
 import { SetPassword } from "./SetPassword";
@@ -20,15 +20,15 @@ export function UsersPage() {
   const me = useMe();
   const superuser = me.data?.is_superuser === true;
   const users = useUsers(superuser);
-  const [search, address] = useAddress();
-  const [deleting, setDeleting] = useState<User | null>(null);
-  const [setting, setSetting] = useState<User | null>(null);
-  const [raising, setRaising] = useState<User | null>(null);
+  const making = useAsked("new");
+  const [removal, password, right] = [useAsked("delete"), useAsked("password"), useAsked("superuser")];
+  const named = (id: string | null) => (users.data ?? []).find((user) => user.id === id);
+  const [deleting, setting, raising] = [named(removal.asked), named(password.asked), named(right.asked)];
   /** What was done last, for those who do not see the row change. */
   const [done, setDone] = useState("");
   /** Whose password was set. */
   const [renewed, setRenewed] = useState<readonly User[]>([]);
-  const { region, leaving } = useRowFocus<HTMLElement>((users.data ?? []).map((user) => user.id), deleting !== null);
+  const { region, leaving } = useRowFocus<HTMLElement>((users.data ?? []).map((user) => user.id), deleting !== undefined);
   const change = useMutation({
     mutationFn: ({ id, disabled }: { id: string; disabled: boolean }) => request("PATCH", url`/v1/users/${id}`, { body: { disabled } }),
     onSuccess: refresh,
@@ -42,7 +42,7 @@ export function UsersPage() {
             <p>Who can sign in. What they may do in a project is set under its members.</p>
           </div>
           {superuser && (
-            <Button className="end" leftSection={<IconPlus size={16} />} onClick={() => address({ new: "" })}>
+            <Button className="end" leftSection={<IconPlus size={16} />} onClick={() => making.ask()}>
               New user
             </Button>
           )}
@@ -79,7 +79,7 @@ export function UsersPage() {
                         size="compact-xs"
                         variant="subtle"
                         aria-label={user.is_superuser ? `No superuser any more: ${user.email}` : `Make superuser: ${user.email}`}
-                        onClick={() => setRaising(user)}
+                        onClick={() => right.ask(user.id)}
                       >
                         {user.is_superuser ? "No superuser any more…" : "Make superuser…"}
                       </Button>
@@ -90,10 +90,10 @@ export function UsersPage() {
                         aria-label={`${user.email} can sign in`}
                         onChange={(event) => change.mutate({ id: user.id, disabled: !event.currentTarget.checked })}
                       />
-                      <Button size="compact-xs" variant="subtle" aria-label={`Set password of ${user.email}`} onClick={() => setSetting(user)}>
+                      <Button size="compact-xs" variant="subtle" aria-label={`Set password of ${user.email}`} onClick={() => password.ask(user.id)}>
                         Set password…
                       </Button>
-                      <Button size="compact-xs" variant="subtle" color="red" aria-label={`Delete ${user.email}`} data-row-act={user.id} onClick={() => setDeleting(user)}>
+                      <Button size="compact-xs" variant="subtle" color="red" aria-label={`Delete ${user.email}`} data-row-act={user.id} onClick={() => removal.ask(user.id)}>
                         Delete…
                       </Button>
                     </>
@@ -104,7 +104,7 @@ export function UsersPage() {
           </section>
         )}
       </div>
-      {search.has("new") && superuser && <NewUser onClose={() => address({ new: null }, true)} />}
+      {making.asked !== null && superuser && <NewUser onClose={making.close} />}
       <p role="status" className="visually-hidden">
         {done}
       </p>
@@ -115,7 +115,7 @@ export function UsersPage() {
             setRenewed([...renewed, setting]);
             setDone(`The new password of ${setting.email} is set.`);
           }}
-          onClose={() => setSetting(null)}
+          onClose={password.close}
         />
       )}
       {raising && (
@@ -125,7 +125,7 @@ export function UsersPage() {
             setDone(`${raising.email} is ${raising.is_superuser ? "no superuser any more" : "a superuser now"}.`);
             return refresh();
           }}
-          onClose={() => setRaising(null)}
+          onClose={right.close}
         />
       )}
       {deleting && (
@@ -136,7 +136,7 @@ export function UsersPage() {
             setDone(`${deleting.email} is deleted.`);
             return refresh();
           }}
-          onClose={() => setDeleting(null)}
+          onClose={removal.close}
         />
       )}
     </main>
