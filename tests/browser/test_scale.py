@@ -50,7 +50,7 @@ def test_5000_keys_and_10000_revisions(crowded: str, ana: Open) -> None:
     person.page.get_by_label("Filter keys").press("Escape")
     person.page.get_by_label("Search keys and content").fill("key48")
     expect(person.page.get_by_role("option")).to_have_count(30)
-    person.open(f"/p/{crowded}/history")
+    person.walk(f"/p/{crowded}/history")
     feed = person.page.get_by_role("group", name="Changes, newest first")
     expect(feed.get_by_role("listitem").first).to_be_visible()
     assert feed.get_by_role("listitem").count() < MOST_ROWS

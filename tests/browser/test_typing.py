@@ -53,6 +53,27 @@ def test_letters_typed_fast_into_the_filter_all_arrive(admin: Api, project: str,
     expect(field).to_have_value("service150.key")
 
 
+def test_what_was_typed_last_does_not_call_back_who_goes_on(
+    admin: Api, project: str, someone: Open
+) -> None:
+    # Method: the address follows the field while the code of the next view is on its way.
+    admin.put(project, "web", 1)
+    person = someone()
+    person.page.clock.install()
+    person.sign_in(f"/p/{project}/configs", admin.email, admin.password)
+    expect(person.page.get_by_text("1 config", exact=True)).to_be_visible()
+    held: list[Route] = []
+    person.page.route("**/assets/HistoryPage*", lambda route: held.append(route))
+    person.page.get_by_label("Filter keys").fill("w")
+    with person.page.expect_request("**/assets/HistoryPage*"):
+        person.page.get_by_role("link", name="History").evaluate("link => link.click()")
+    person.page.clock.run_for(1000)
+    for route in held:
+        route.continue_()
+    expect(person.page.get_by_role("heading", name="History", exact=True)).to_be_visible()
+    expect(person.page).to_have_url(re.compile(r"/history$"))
+
+
 def test_enter_right_after_the_last_letter_opens_the_first_hit(
     admin: Api, project: str, ana: Open
 ) -> None:

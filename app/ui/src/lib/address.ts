@@ -1,5 +1,5 @@
-import { useCallback, useEffect, useRef, useState } from "react";
-import { NavigationType, useLocation, useNavigationType, useSearchParams } from "react-router";
+import { useCallback, useContext, useEffect, useRef, useState } from "react";
+import { NavigationType, UNSAFE_DataRouterContext, useLocation, useNavigation, useNavigationType, useSearchParams } from "react-router";
 
 export type Changes = Record<string, string | null>;
 
@@ -51,7 +51,7 @@ export function useTypedAddress(name: string): [string, (text: string) => void] 
   /** What this field has put into the address and has not seen there yet, oldest first. */
   const sent = useRef([inAddress]);
 
-  const { key } = useLocation();
+  const { key, pathname } = useLocation();
   // Back and forward are the person's will, also to where the field has been before.
   const went = useNavigationType() === NavigationType.Pop;
   useEffect(() => {
@@ -60,14 +60,19 @@ export function useTypedAddress(name: string): [string, (text: string) => void] 
     sent.current = index === -1 ? [inAddress] : sent.current.slice(index);
   }, [inAddress, key, went]);
 
+  const router = useContext(UNSAFE_DataRouterContext)?.router;
+  const { state } = useNavigation();
   useEffect(() => {
     if (typed === sent.current.at(-1)) return;
     const timer = setTimeout(() => {
+      // Who is on the way to another view, whose code may be still to come, is not called back.
+      // Only the router itself knows at once; when its state is seen here, the field tries again.
+      if (router && (router.state.navigation.state !== "idle" || router.state.location.pathname !== pathname)) return;
       sent.current.push(typed);
       address({ [name]: typed === "" ? null : typed }, true);
     }, SETTLE_MS);
     return () => clearTimeout(timer);
-  }, [typed, name, address]);
+  }, [typed, state, name, address, router, pathname]);
 
   return [typed, setTyped];
 }
