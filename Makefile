@@ -92,7 +92,7 @@ format: $(DEV) ## format the code and fix what can be fixed
 test: $(DEV) ui ## the whole suite, on real servers that it starts itself
 	@# Four, on two cores too: for a third of its time a test waits for servers (662 s with three, 588 s).
 	@# Compiled code is kept even where the caller's shell forbids it: else four workers and each
-	@# command that a test starts compile it all anew (8 s and 0.3 s of processor time, measured).
+	@# command that a test starts compile it all anew (7 s and 0.3 s of processor time, measured).
 	PYTHONDONTWRITEBYTECODE= $(PY) -m pytest -n 4 --dist worksteal -m "not soak" $(ARGS)
 
 test-faults: $(DEV) ## faults on real servers under load: FAULTS_MINUTES=30 FAULTS_SEED=1

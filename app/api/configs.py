@@ -46,8 +46,8 @@ CONFIG = "/v1/projects/{project}/configs/{key}"
 
 async def get_config(request: web.Request) -> web.Response:
     """One config at its newest version, or as it stood."""
-    revision, headers, is_news = await _read(request)
-    if not is_news and not_modified(request, revision.version):
+    revision, headers, unchanged = await _read(request)
+    if unchanged:
         return web.Response(status=304, headers=headers)
     return web.Response(
         body=config_body(revision), content_type="application/json", headers=headers
@@ -56,32 +56,33 @@ async def get_config(request: web.Request) -> web.Response:
 
 async def get_content(request: web.Request) -> web.Response:
     """The bare content of one config."""
-    revision, headers, is_news = await _read(request)
-    if not is_news and not_modified(request, revision.version):
+    revision, headers, unchanged = await _read(request)
+    if unchanged:
         return web.Response(status=304, headers=headers)
     return web.Response(body=revision.content, content_type="application/json", headers=headers)
 
 
 async def _read(request: web.Request) -> tuple[RecordedRevision, dict[str, str], bool]:
-    """The revision, the answer's headers, and whether it was held until it came: then it is not
-    what the caller has, whatever `If-None-Match: *` says."""
+    """The revision, the answer's headers, and whether it is what the caller has. What a request was
+    held for is not, whatever `If-None-Match: *` says."""
     access = await project_access(request, Permission.READ)
     check_query(request, "wait", *CONSISTENCY, *past.ONE)
     key, wait_s = config_key(request, access), wait_of(request)
-    is_news = False
     if any(name in request.query for name in past.ONE):
         if wait_s:
             raise InvalidParameter("wait", "what is past does not change")
         revision, position = await past.past_config(request, access, key)
+        unchanged = not_modified(request, revision.version)
     else:
         position = await prepare_read(request)
         revision = await live_config(request, access.project_id, key)
-        if wait_s and not_modified(request, had := revision.version):
+        unchanged = not_modified(request, had := revision.version)
+        if wait_s and unchanged:
             await held(request, access, key)
             position = await prepare_read(request)
             revision = await live_config(request, access.project_id, key)
-            is_news = revision.version != had
-    return revision, {"ETag": etag(revision.version), POSITION_HEADER: str(position)}, is_news
+            unchanged = revision.version == had
+    return revision, {"ETag": etag(revision.version), POSITION_HEADER: str(position)}, unchanged
 
 
 async def list_configs(request: web.Request) -> web.Response:
