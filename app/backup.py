@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -24,11 +25,15 @@ from app.backup_folder import (
     LOG,
     BackupError,
     Manifest,
+    is_whole,
     now,
     open_folder,
     part_of,
     read_manifest,
+    replace,
+    scratch_of,
     write_manifest,
+    writing,
 )
 from app.embedded.postgres import binaries
 from app.embedded.processes import EmbeddedError
@@ -66,6 +71,11 @@ async def back_up(settings: Settings, folder: Path, say: Say = lambda line: None
         write_manifest(folder, manifest)
     elif manifest.finished_at is not None:
         raise BackupError(f"{folder} holds a finished backup of {manifest.finished_at}")
+    if manifest.database and not await asyncio.to_thread(
+        is_whole, folder / DUMP, manifest.database
+    ):
+        say(f"{folder / DUMP} is not the file that was made")
+        manifest.database = None
     if manifest.database is None:
         say("dumping the database")
         checkpoint = await _dump(dsn, folder / DUMP)
@@ -142,15 +152,14 @@ async def restore(
 
 async def _save_log(settings: Settings, file: Path, checkpoint: int) -> tuple[Snapshot, int]:
     """The snapshot, and a position behind which it holds nothing."""
-    scratch = file.with_suffix(".new")
+    scratch = scratch_of(file)
     log = await connect_log(settings)
     try:
         # A leader that was just elected may not have applied all that is committed: the
         # snapshot is asked for behind a barrier. The one after it is behind all that is in it.
         await log.barrier(timeout=BARRIER_TIMEOUT_S)
-        with scratch.open("wb") as sink:
+        with writing(scratch) as sink:
             snapshot = await save_stream(access_of(settings), settings.stream, sink)
-            await asyncio.to_thread(os.fsync, sink.fileno())
         bound = await log.barrier(timeout=BARRIER_TIMEOUT_S)
     finally:
         await log.close()
@@ -159,7 +168,7 @@ async def _save_log(settings: Settings, file: Path, checkpoint: int) -> tuple[Sn
             f"the log ends at {snapshot.last_position}, but {checkpoint} was applied: see"
             " docs/RUNBOOK.md, log-behind-checkpoint"
         )
-    scratch.replace(file)
+    await asyncio.to_thread(replace, scratch, file)
     return snapshot, bound
 
 
@@ -245,7 +254,7 @@ def access_of(settings: Settings) -> Access:
 
 async def _dump(dsn: str, file: Path) -> Checkpoint:
     """pg_dump of one snapshot; the checkpoint inside it."""
-    scratch = file.with_suffix(".new")
+    scratch = scratch_of(file)
     async with (
         _connected(dsn) as connection,
         connection.transaction(isolation="repeatable_read", readonly=True),
@@ -258,7 +267,7 @@ async def _dump(dsn: str, file: Path) -> Checkpoint:
             *("--format=custom", "--no-owner", "--no-privileges"),
             *(f"--snapshot={snapshot}", f"--file={scratch}"),
         )
-    scratch.replace(file)
+    await asyncio.to_thread(replace, scratch, file)
     return checkpoint
 
 
@@ -304,8 +313,14 @@ async def _run(dsn: str, program: str, *arguments: str) -> None:
     )
     _, errors = await process.communicate()
     if process.returncode != 0:
-        lines = errors.decode(errors="replace").strip().splitlines()
-        raise BackupError(f"{program} ended with {process.returncode}: {'; '.join(lines[-3:])}")
+        lines = errors.decode(errors="replace").strip().splitlines()[-3:]
+        raise BackupError(f"{program} {_end(process.returncode)}: {'; '.join(lines) or 'no word'}")
+
+
+def _end(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was ended by {signal.Signals(-code).name}"
+    return f"ended with {code}"
 
 
 def _program(name: str) -> str:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
 from consensus.jetstream_snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 FORMAT = 1
 MANIFEST, DUMP, LOG = "manifest.json", "database.dump", "log.snapshot"
@@ -73,11 +80,19 @@ def part_of(file: Path) -> Part:
     return Part(file.stat().st_size, digest.hexdigest())
 
 
+def is_whole(file: Path, part: Part) -> bool:
+    """Whether a file is there as it was when it was made."""
+    return file.exists() and part_of(file) == part
+
+
 def open_folder(folder: Path) -> Manifest | None:
     """The unfinished or finished backup in a folder; None if it is new."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+        _sync(folder.parent)
     manifest = read_manifest(folder)
-    if manifest is None and any(folder.iterdir()):
+    begun = scratch_of(folder / MANIFEST)  # of a backup that ended before it had a manifest
+    if manifest is None and any(file != begun for file in folder.iterdir()):
         raise BackupError(f"{folder} is not empty and holds no backup of ours")
     return manifest
 
@@ -104,10 +119,52 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
-    """Replace the folder's manifest, whole or not at all."""
-    scratch = folder / f"{MANIFEST}.new"
-    scratch.write_bytes(orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2))
-    scratch.replace(folder / MANIFEST)
+    """Replace the folder's manifest, whole or not at all; it and what it vouches for will last."""
+    scratch = scratch_of(folder / MANIFEST)
+    with writing(scratch) as sink:
+        sink.write(orjson.dumps(asdict(manifest), option=orjson.OPT_INDENT_2))
+    replace(scratch, folder / MANIFEST)
+
+
+def scratch_of(file: Path) -> Path:
+    """Where a file of a backup is made; whoever goes on writes over it."""
+    return file.with_suffix(".new")
+
+
+def writing(file: Path) -> BinaryIO:
+    """The file, opened for writing; an OSError names it."""
+    return io.BufferedWriter(_NamedFile(file, "wb"))
+
+
+def replace(scratch: Path, file: Path) -> None:
+    """Give a file that is whole its name; a loss of power takes neither any more."""
+    _sync(scratch)
+    scratch.replace(file)
+    _sync(file.parent)
+
+
+class _NamedFile(io.FileIO):
+    def write(self, data: ReadableBuffer, /) -> int:
+        with _naming(str(self.name)):
+            return super().write(data)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with _naming(str(path)):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _naming(path: str) -> Iterator[None]:
+    """The system says what failed, but not on which file."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from error
 
 
 def now() -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import shutil
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +67,15 @@ class Load:
         await asyncio.gather(*self._tasks)
 
 
-async def guardian(settings: Settings, *arguments: str) -> tuple[int, str, str]:
+async def guardian(
+    settings: Settings, *arguments: str, largest_file: int = resource.RLIM_INFINITY
+) -> tuple[int, str, str]:
+    limit = (resource.RLIMIT_FSIZE, (largest_file, largest_file))
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "app.cli", *arguments),
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        preexec_fn=partial(resource.setrlimit, *limit),
         env={
             **os.environ,
             "DATABASE_URL": settings.require_database_url(),
