@@ -21,6 +21,8 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from app.migration_losses import losses
+
 DIRECTORY = Path(__file__).resolve().parent.parent / "db" / "migrations"
 CONNECT_TIMEOUT_S = 10.0
 _FILE = re.compile(r"([0-9]+)_([a-z0-9_]+)\.sql")
@@ -44,6 +46,10 @@ class UnknownVersion(MigrationError):
 
 class InvalidRequest(MigrationError):
     """A count or a name that makes no sense; nothing was done."""
+
+
+class LosesData(MigrationError):
+    """What would be rolled back takes away what no `up` brings back; nothing was done."""
 
 
 class MigrationFailed(MigrationError):
@@ -138,20 +144,43 @@ async def up(database_url: str, count: int | None = None, directory: Path = DIRE
     return [step.name for step in steps]
 
 
-async def down(database_url: str, count: int = 1, directory: Path = DIRECTORY) -> list[str]:
-    """Roll the last `count` migrations back, newest first; return their names."""
+async def down(
+    database_url: str, count: int = 1, directory: Path = DIRECTORY, *, lose_data: bool = False
+) -> list[str]:
+    """Roll the last `count` migrations back, newest first; return their names.
+
+    Raises LosesData where that takes away what no `up` brings back, unless `lose_data`; and always
+    where what is left would contradict the log.
+    """
     if count < 1:
         raise InvalidRequest("the number of migrations must be 1 or more")
     async with _connection(database_url) as connection:
         before = await _applied(connection)
+        if count > len(before):
+            raise InvalidRequest(f"cannot roll back {count}: {len(before)} migrations are applied")
+        by_version = _known(before, directory)
+        steps = [by_version[version] for version in reversed(before[-count:])]
+        await _refuse_losses(connection, [step.name for step in steps], lose_data)
         environ = await _dbmate_environ(database_url, connection)
-    if count > len(before):
-        raise InvalidRequest(f"cannot roll back {count}: {len(before)} migrations are applied")
-    by_version = _known(before, directory)
-    steps = [by_version[version] for version in reversed(before[-count:])]
     for _ in steps:
         await _dbmate(environ, "--migration-lock", "-d", str(directory), "rollback")
     return [step.name for step in steps]
+
+
+async def _refuse_losses(
+    connection: asyncpg.Connection, steps: Sequence[str], lose_data: bool
+) -> None:
+    found = await losses(connection, steps)
+    if forbidden := [told for told, loss in found if loss.forbidden]:
+        raise LosesData(
+            f"nothing was rolled back, and nothing can be: {'; '.join(forbidden)}; without them"
+            " the database would follow a log that it must not"
+        )
+    if found and not lose_data:
+        raise LosesData(
+            f"no `up` would bring these back: {'; '.join(told for told, _ in found)}; nothing was"
+            " rolled back. Take a backup, then --lose-data"
+        )
 
 
 async def force(database_url: str, version: str, directory: Path = DIRECTORY) -> str:

@@ -44,11 +44,15 @@ def up(count: int | None) -> None:
 
 @command.command()
 @click.argument("count", type=click.IntRange(min=1), default=1)
-def down(count: int) -> None:
-    """Roll the last COUNT migrations back (one by default)."""
+@click.option("--lose-data", is_flag=True, help="Also what no later `up` brings back.")
+def down(count: int, lose_data: bool) -> None:
+    """Roll the last COUNT migrations back (one by default).
+
+    Where that loses what no later `up` brings back, it says what and does nothing.
+    """
     from app import migrations
 
-    for name in _run(lambda url: migrations.down(url, count)):
+    for name in _run(lambda url: migrations.down(url, count, lose_data=lose_data)):
         click.echo(f"rolled back {name}")
 
 
