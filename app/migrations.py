@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,25 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
+from app.migration_losses import losses
+
 DIRECTORY = Path(__file__).resolve().parent.parent / "db" / "migrations"
 CONNECT_TIMEOUT_S = 10.0
+LOCK_TIMEOUT_MS = 2000
+"""How long a migration waits for a table: who comes behind it waits as well, and a web process that
+waits for 3 s takes the database for silent. An autovacuum gives way after a second. `lock_timeout`
+in DATABASE_URL goes before."""
+MIGRATOR_CLASS, MIGRATOR_OBJECT = 0x4347, 2
+"""The advisory lock of whoever migrates ("CG"; the projector's is 1)."""
 _FILE = re.compile(r"([0-9]+)_([a-z0-9_]+)\.sql")
+
+# Without the right to see them, another user's sessions have no times here.
+_AT_WORK = """
+SELECT application_name, pid, extract(epoch FROM clock_timestamp() - xact_start)::int
+FROM pg_stat_activity
+WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
+ORDER BY xact_start LIMIT 3
+"""
 
 
 class MigrationError(Exception):
@@ -46,8 +62,16 @@ class InvalidRequest(MigrationError):
     """A count or a name that makes no sense; nothing was done."""
 
 
+class LosesData(MigrationError):
+    """What would be rolled back holds what this database must not lose; nothing was done."""
+
+
 class MigrationFailed(MigrationError):
     """dbmate ran and said no; the failed migration was rolled back."""
+
+
+class LocksHeld(MigrationFailed):
+    """Somebody held a table for too long; the migration that wanted it was rolled back."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -118,40 +142,63 @@ async def up(database_url: str, count: int | None = None, directory: Path = DIRE
     """Apply the next `count` migrations (all by default); return their names.
 
     Creates the database if the server has none of that name. Safe to run at the same
-    time from several processes: dbmate holds an advisory lock.
+    time from several processes: one waits for the other. Raises LocksHeld: what was applied
+    before the migration that it names stays.
     """
     if count is not None and count < 1:
         raise InvalidRequest("the number of migrations must be 1 or more")
     await create_database(database_url)
-    async with _connection(database_url) as connection:
+    async with _only_migrator(database_url) as connection:
         before = await _applied(connection)
-        environ = await _dbmate_environ(database_url, connection)
-    steps = _pending(before, directory)[:count]
-    if steps:
-        # dbmate only knows "all": it gets a directory that ends where we want to end.
-        wanted = {*before, *(step.version for step in steps)}
-        with tempfile.TemporaryDirectory(prefix="guardian-migrations-") as scratch:
-            for migration in migrations(directory):
-                if migration.version in wanted:
-                    (Path(scratch) / migration.path.name).symlink_to(migration.path.resolve())
-            await _dbmate(environ, "--migration-lock", "-d", scratch, "migrate")
+        steps = _pending(before, directory)[:count]
+        if steps:
+            # dbmate only knows "all": it gets a directory that ends where we want to end.
+            wanted = {*before, *(step.version for step in steps)}
+            with tempfile.TemporaryDirectory(prefix="guardian-migrations-") as scratch:
+                for migration in migrations(directory):
+                    if migration.version in wanted:
+                        (Path(scratch) / migration.path.name).symlink_to(migration.path.resolve())
+                await _migrate(database_url, connection, scratch, "migrate")
     return [step.name for step in steps]
 
 
-async def down(database_url: str, count: int = 1, directory: Path = DIRECTORY) -> list[str]:
-    """Roll the last `count` migrations back, newest first; return their names."""
+async def down(
+    database_url: str,
+    count: int = 1,
+    directory: Path = DIRECTORY,
+    *,
+    warn: Callable[[str], None] = lambda lost: None,
+) -> list[str]:
+    """Roll the last `count` migrations back, newest first; return their names.
+
+    Before anything is done, `warn` is told what no `up` brings back, if there is such; what it
+    raises ends the call. Raises LosesData where what is left would contradict the log.
+    """
     if count < 1:
         raise InvalidRequest("the number of migrations must be 1 or more")
-    async with _connection(database_url) as connection:
+    async with _only_migrator(database_url) as connection:
         before = await _applied(connection)
-        environ = await _dbmate_environ(database_url, connection)
-    if count > len(before):
-        raise InvalidRequest(f"cannot roll back {count}: {len(before)} migrations are applied")
-    by_version = _known(before, directory)
-    steps = [by_version[version] for version in reversed(before[-count:])]
-    for _ in steps:
-        await _dbmate(environ, "--migration-lock", "-d", str(directory), "rollback")
+        if count > len(before):
+            raise InvalidRequest(f"cannot roll back {count}: {len(before)} migrations are applied")
+        by_version = _known(before, directory)
+        steps = [by_version[version] for version in reversed(before[-count:])]
+        await _tell_losses(connection, [step.name for step in steps], warn)
+        for _ in steps:
+            await _migrate(database_url, connection, str(directory), "rollback")
     return [step.name for step in steps]
+
+
+async def _tell_losses(
+    connection: asyncpg.Connection, steps: Sequence[str], warn: Callable[[str], None]
+) -> None:
+    found = await losses(connection, steps)
+    if forbidden := [told for told, loss in found if loss.forbidden]:
+        raise LosesData(
+            f"nothing was rolled back, and nothing can be: {'; '.join(forbidden)}; without them"
+            " the database would follow a log that it must not"
+        )
+    if found:
+        warn(f"no `up` will bring these back: {'; '.join(told for told, _ in found)}")
 
 
 async def force(database_url: str, version: str, directory: Path = DIRECTORY) -> str:
@@ -224,6 +271,34 @@ async def _connection(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close(timeout=CONNECT_TIMEOUT_S)
 
 
+@asynccontextmanager
+async def _only_migrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection; who else migrates this database waits here, as long as it takes."""
+    async with _connection(database_url) as connection:
+        await connection.fetchval(
+            "SELECT pg_advisory_lock($1, $2)", MIGRATOR_CLASS, MIGRATOR_OBJECT
+        )
+        yield connection
+
+
+async def _migrate(
+    database_url: str, connection: asyncpg.Connection, directory: str, command: str
+) -> None:
+    """Let dbmate run the migrations of `directory`. Raises MigrationFailed, LocksHeld."""
+    environ = await _dbmate_environ(database_url, connection)
+    try:
+        await _dbmate(environ, "--migration-lock", "-d", directory, command)
+    except MigrationFailed as error:
+        if "due to lock timeout" not in str(error):
+            raise
+        rows = await connection.fetch(_AT_WORK)
+        names = ", ".join(f"{who} (pid {pid}, for {seconds} s)" for who, pid, seconds in rows)
+        raise LocksHeld(
+            f"{error}; so that the service does not wait behind it, it was rolled back."
+            f" In a transaction: {names or 'nobody now'}. Try again when that is over"
+        ) from error
+
+
 async def _dbmate_environ(database_url: str, connection: asyncpg.Connection) -> dict[str, str]:
     """The environment that dbmate gets: the URL in its dialect.
 
@@ -241,6 +316,7 @@ async def _dbmate_environ(database_url: str, connection: asyncpg.Connection) -> 
             "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()"
         )
         query["sslmode"] = "require" if encrypted else "disable"
+    query.setdefault("lock_timeout", str(LOCK_TIMEOUT_MS))
     url = urlunsplit(parts._replace(scheme="postgres", query=urlencode(query)))
     return {**os.environ, "DATABASE_URL": url}
 

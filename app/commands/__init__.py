@@ -60,7 +60,7 @@ def _as_misuse(error: Exception) -> Misuse | None:
 
     from asyncpg.exceptions import ClientConfigurationError
 
-    from app.migrations import InvalidRequest, UnknownVersion
+    from app.migrations import InvalidRequest, LosesData, UnknownVersion
     from consensus.jetstream_snapshot import StreamExists
     from consensus.log import AccessUnusable
     from projections.log_beginning import ProjectorRuns, ServicesRun
@@ -69,7 +69,7 @@ def _as_misuse(error: Exception) -> Misuse | None:
         return Misuse(f"the database's URL: {error}")
     if isinstance(error, AccessUnusable):
         return Misuse(f"NATS_URL, GUARDIAN_NATS_CREDENTIALS: {error}")
-    kinds = (InvalidRequest, UnknownVersion)
+    kinds = (InvalidRequest, LosesData, UnknownVersion)
     running = (StreamExists, ProjectorRuns, ServicesRun)
     return Misuse(str(error)) if isinstance(error, kinds + running) else None
 

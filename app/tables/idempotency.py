@@ -39,6 +39,9 @@ DELETE FROM {table} WHERE ctid = ANY(ARRAY(
 
 _FORGET = forgetting("idempotency_keys")
 
+_HEADERS_OF_BEFORE = '{"Content-Type": "application/json"}'
+"""Of an answer that was kept before there was a place for its headers (migration 017)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Name:
@@ -77,8 +80,8 @@ async def claim(
         return digest, None
     if row["status"] is None:
         return row["request_digest"], None
-    answered = Answered(row["status"], orjson.loads(row["headers"]), row["body"])
-    return row["request_digest"], answered
+    headers = orjson.loads(row["headers"] or _HEADERS_OF_BEFORE)
+    return row["request_digest"], Answered(row["status"], headers, row["body"])
 
 
 async def remember(pool: asyncpg.Pool, name: Name, answer: Answered, *, decided: bool) -> None:

@@ -201,7 +201,7 @@ def test_a_number_used_twice_is_noticed(tmp_path: Path) -> None:
 # ---- the command line ----------------------------------------------------------------
 
 
-def _run(*command: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
+def run(*command: str, cwd: Path = ROOT, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a command as a person would; `environ` on top of an environment without ours."""
     inherited = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
     return subprocess.run(
@@ -236,7 +236,7 @@ def test_every_form_of_the_script_works(tree: Path, empty_database_url: str) -> 
     script = str(tree / "scripts/migrate.sh")
 
     def migrate(*arguments: str) -> str:
-        done = _run(script, *arguments, cwd=tree, DATABASE_URL=empty_database_url)
+        done = run(script, *arguments, cwd=tree, DATABASE_URL=empty_database_url)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
@@ -256,7 +256,7 @@ def test_every_make_target_works(tree: Path, empty_database_url: str) -> None:
     """The examples of the seed document, in its order."""
 
     def make(*arguments: str) -> str:
-        done = _run("make", "-s", *arguments, cwd=tree, DATABASE_URL=empty_database_url)
+        done = run("make", "-s", *arguments, cwd=tree, DATABASE_URL=empty_database_url)
         assert (done.returncode, done.stderr) == (0, "")
         return done.stdout
 
@@ -279,7 +279,7 @@ def _closed_port() -> int:
 
 def test_an_unreachable_database_is_one_line_without_the_password() -> None:
     url = f"postgresql://me:hush@127.0.0.1:{_closed_port()}/guardian"
-    done = _run("./guardian", "migrate", "up", DATABASE_URL=url)
+    done = run("./guardian", "migrate", "up", DATABASE_URL=url)
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("error: database guardian at 127.0.0.1:")
     assert done.stderr.count("\n") == 1
@@ -287,13 +287,13 @@ def test_an_unreachable_database_is_one_line_without_the_password() -> None:
 
 
 def test_a_wrong_scheme_is_one_line() -> None:
-    done = _run("./guardian", "migrate", "version", DATABASE_URL="mysql://me:hush@db/x")
+    done = run("./guardian", "migrate", "version", DATABASE_URL="mysql://me:hush@db/x")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "error: DATABASE_URL: must start with postgres:// or postgresql://\n"
 
 
 def test_an_unknown_version_is_one_line(database_url: str) -> None:
-    done = _run("./guardian", "migrate", "force", "99", DATABASE_URL=database_url)
+    done = run("./guardian", "migrate", "force", "99", DATABASE_URL=database_url)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: there is no migration 99; the newest is ")
     assert done.stderr.count("\n") == 1
@@ -304,7 +304,7 @@ def test_a_missing_dbmate_is_one_line(tree: Path, empty_database_url: str) -> No
     target = dbmate.readlink()
     dbmate.unlink()
     try:
-        done = _run(
+        done = run(
             str(tree / "guardian"),
             *("migrate", "up"),
             DATABASE_URL=empty_database_url,
@@ -324,5 +324,5 @@ def test_without_a_database_url_the_embedded_database_is_used(short_path: Path) 
         (["up", "2"], [f"applied {name}" for name in SEED[:2]]),
         (["version"], [SEED[1], f"{COUNT - 2} pending"]),
     ):
-        done = _run("./guardian", "migrate", *arguments, GUARDIAN_DATA_DIR=data)
+        done = run("./guardian", "migrate", *arguments, GUARDIAN_DATA_DIR=data)
         assert (done.returncode, done.stdout.splitlines()) == (0, expected), done.stderr

@@ -22,8 +22,8 @@ from app.backup_folder import BackupError, Manifest
 from app.embedded.postgres import Postgres
 from app.embedded.raft import RaftGroup
 from app.migrations import up
+from app.raft_log import connect_log
 from app.settings import Settings
-from app.web import connect_log
 from consensus import jetstream_snapshot
 from consensus.jetstream_snapshot import StreamExists
 from consensus.jetstream_stream import StreamMismatch

@@ -54,6 +54,18 @@ async def test_each_write_sent_again_answers_what_it_answered(
     assert await count(service, "config_revisions") == revisions
 
 
+async def test_an_answer_that_was_kept_without_its_headers_is_given(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """By a release before migration 017, which made the place for them: it was a 500."""
+    body = {"content": 1, "version": 0}
+    first = await admin("PUT", f"{configs}/a", json=body, headers=keyed("k"))
+    await service.app[SERVICES].pool.execute("UPDATE idempotency_keys SET headers = NULL")
+    again = await admin("PUT", f"{configs}/a", json=body, headers=keyed("k"))
+    assert (again.status, again.json) == (201, first.json)
+    assert again.headers["Idempotency-Replayed"] == "true"
+
+
 async def test_a_used_key_with_another_request_is_refused(
     service: Service, admin: Client, configs: str
 ) -> None:
