@@ -8,7 +8,7 @@ not thereby learn who uses the service.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prometheus_client import (
@@ -126,6 +126,10 @@ class MeteredLog:
         """As `Log.status`."""
         with self._timed("status"):
             return await self._log.status()
+
+    async def lacking(self) -> Mapping[str, int]:
+        """As `Log.lacking`."""
+        return await self._log.lacking()
 
     async def close(self) -> None:
         """As `Log.close`."""

@@ -11,7 +11,7 @@ import asyncio
 import json
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Self
@@ -23,7 +23,7 @@ from nats.js import api
 from consensus.jetstream_connection import API_TIMEOUT_S, Connection, is_transient
 from consensus.jetstream_group import GroupAppender
 from consensus.jetstream_layout import Layout, subject_of
-from consensus.jetstream_monitor import observe
+from consensus.jetstream_monitor import lacking, observe
 from consensus.jetstream_publisher import Publisher
 from consensus.jetstream_reader import JetStreamReader
 from consensus.jetstream_stream import (
@@ -109,7 +109,7 @@ class JetStreamLog:
     ) -> Self:
         """Connect, and make the stream if it is not there.
 
-        `monitor_urls` are the servers' HTTP monitoring addresses, for the term only.
+        `monitor_urls` are the servers' HTTP monitoring addresses, for `status` and `lacking`.
         Raises LogUnavailable when the group is not ready within `timeout` seconds, or at
         once when it refuses the credentials; StreamMismatch when the stream exists with
         settings that are not safe.
@@ -226,6 +226,10 @@ class JetStreamLog:
             members.append(Member(cluster.leader, online=True, current=True, lag=0))
         observed = await observe(self._monitor_urls, self._account, cluster.raft_group)
         return self._status(info, cluster.leader or None, observed.term, members)
+
+    async def lacking(self) -> Mapping[str, int]:
+        """See `consensus.log.Log`; more than a hundred messages, by the monitoring ports."""
+        return await lacking(self._monitor_urls, self._account, self._stream)
 
     async def _status_without_leader(self) -> LogStatus:
         cluster = self._info.cluster or api.ClusterInfo()

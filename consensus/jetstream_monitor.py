@@ -1,4 +1,4 @@
-"""What only the servers' monitoring ports tell: the Raft term, and who is alive.
+"""What only the servers' monitoring ports tell: the Raft term, who is alive, and who holds what.
 
 For people's eyes: nothing may be decided by it, and no failure of it may harm a caller.
 """
@@ -15,6 +15,11 @@ from urllib.parse import quote, urlsplit
 
 _TIMEOUT_S: Final = 1.0
 _MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+_SAMPLES: Final = 8
+_SAMPLE_PAUSE_S: Final = 0.25
+_TOLERATED: Final = 100
+"""Messages. Barriers expire at each server at its own time, some milliseconds apart, so under many
+linearizable reads the servers never hold quite the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +44,71 @@ async def observe(monitor_urls: Sequence[str], account: str, raft_group: str | N
     )
 
 
+async def lacking(monitor_urls: Sequence[str], account: str, stream: str) -> dict[str, int]:
+    """How many messages each server lacks that another one holds, for those that lack more than a
+    hundred; of a server that does not answer nothing is known.
+
+    A server whose files are damaged, or older than they were, drops what it cannot read and calls
+    itself current: it fetches only what comes behind its last message. Takes two seconds where a
+    server seems to lack something.
+    """
+    least: dict[str, int] = {}
+    for number in range(_SAMPLES):
+        if number:
+            await asyncio.sleep(_SAMPLE_PAUSE_S)
+        holdings = await asyncio.gather(
+            *(asyncio.to_thread(_holding_at, url, account, stream) for url in monitor_urls)
+        )
+        end = max((found.last for found in holdings if found is not None), default=0)
+        absent = {
+            found.server: found.absent
+            for found in holdings
+            # One that catches up has not come to all that is absent.
+            if found is not None and found.last >= end - _TOLERATED
+        }
+        fewest = min(absent.values(), default=0)
+        least = {
+            server: min(count - fewest, least.get(server, count - fewest))
+            for server, count in absent.items()
+        }
+        if all(count <= _TOLERATED for count in least.values()):
+            return {}
+    return {server: count for server, count in least.items() if count > _TOLERATED}
+
+
+@dataclass(frozen=True, slots=True)
+class _Holding:
+    server: str
+    last: int
+    """The number of its last message."""
+    absent: int
+    """How many numbers up to there it holds no message of."""
+
+
+def _holding_at(url: str, account: str, stream: str) -> _Holding | None:
+    connection = _connection(url)
+    try:
+        server = _get(connection, "/varz")["server_name"]
+        found = _get(connection, f"/jsz?acc={quote(account)}&streams=1")
+        states = [
+            detail["state"]
+            for holder in found.get("account_details") or ()
+            for detail in holder.get("stream_detail") or ()
+            if detail.get("name") == stream
+        ]
+        if not states:
+            return None
+        last, messages = states[0]["last_seq"], states[0]["messages"]
+        return _Holding(server, last, last - messages)
+    except (OSError, http.client.HTTPException, ValueError, AttributeError, KeyError):
+        return None  # the server is down, or it is no monitoring port
+    finally:
+        connection.close()
+
+
 def _observe_one(url: str, account: str, raft_group: str | None) -> tuple[str | None, int | None]:
     """The server's name and the group's term, each None where it is not told."""
-    parts = urlsplit(url)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-    connection = kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
+    connection = _connection(url)
     try:
         name = _get(connection, "/varz").get("server_name")
         group = f"&group={quote(raft_group)}" if raft_group else ""
@@ -54,6 +119,12 @@ def _observe_one(url: str, account: str, raft_group: str | None) -> tuple[str | 
     finally:
         connection.close()
     return name, term
+
+
+def _connection(url: str) -> http.client.HTTPConnection:
+    parts = urlsplit(url)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(parts.hostname or "", parts.port, timeout=_TIMEOUT_S)
 
 
 def _get(connection: http.client.HTTPConnection, path: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ entry to entry, and have gaps (barriers expire, and a message has room for sever
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -168,6 +168,11 @@ class Log(Protocol):
 
     async def status(self) -> LogStatus:
         """Leader, members and positions. Raises LogUnavailable."""
+        ...
+
+    async def lacking(self) -> Mapping[str, int]:
+        """Members that have lost a part of the log and do not know it, with the number of messages
+        that others hold and they do not. Empty where nobody can be asked."""
         ...
 
     async def close(self) -> None:

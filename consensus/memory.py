@@ -7,7 +7,7 @@ be wired into the product: it survives nothing.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from consensus.log import (
@@ -134,6 +134,10 @@ class MemoryLog:
             last_position=self._last,
             begins_at=self._begins_at,
         )
+
+    async def lacking(self) -> Mapping[str, int]:
+        """See `consensus.log.Log`."""
+        return {}
 
     async def close(self) -> None:
         """See `consensus.log.Log`. Closes its readers too."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import asyncpg
@@ -30,6 +31,8 @@ class LogReport:
     behind: int
     """Messages of the log: a barrier is one, and so is a group of entries."""
     skipped: int
+    lacking: Mapping[str, int]
+    """As `Log.lacking`."""
     problem: str | None
     """Why the projector would halt on this log; None: it would not."""
     halt: Halt | None
@@ -60,6 +63,7 @@ async def log_status(log: Log, dsn: str) -> LogReport:
         checkpoint=checkpoint.position,
         behind=status.behind(checkpoint.position),
         skipped=checkpoint.skipped,
+        lacking=await log.lacking(),
         problem=problem,
         halt=halt,
     )

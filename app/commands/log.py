@@ -29,7 +29,8 @@ def command() -> None:
 @command.command()
 @_json
 def status(as_json: bool) -> None:
-    """First and last position, the checkpoint, and whether both still agree. 1 if they do not."""
+    """First and last position, the checkpoint, and whether both still agree. 1 if they do not, or
+    if a server has lost a part of the log."""
     from projections.log_status import log_status
 
     async def work(settings: Settings, log: Log) -> Any:
@@ -43,10 +44,12 @@ def status(as_json: bool) -> None:
         print(f"            leader {found.leader or 'none'}, term {found.term or 'unknown'}")
         print(f"checkpoint  {found.checkpoint} ({found.behind} behind), {found.skipped} skipped")
         print(f"agreement   {found.problem or 'the log holds what was applied last'}")
+        for server, messages in found.lacking.items():
+            print(f"damaged     {server} lacks {messages} messages that others hold")
         if found.halt is not None:
             print(f"halted      {found.halt.halted_at:%Y-%m-%dT%H:%M:%SZ} {found.halt.reason}")
             print(f"            {found.halt.detail}")
-    if found.problem or found.halt:
+    if found.problem or found.halt or found.lacking:
         sys.exit(1)
 
 

@@ -7,9 +7,11 @@ read exactly once, at its position, and nothing was read that was reported as no
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Self
 
 import pytest
@@ -218,6 +220,32 @@ async def test_without_a_quorum_nothing_is_acknowledged_and_all_resumes(
             group.start_member(victim)
         await load.progress()
         assert await read(reader, 1)
+
+
+async def test_a_server_that_has_lost_a_part_of_the_log_is_named(
+    private_raft_group: RaftGroup, log: JetStreamLog, short_path: Path
+) -> None:
+    """It calls itself current, and what it tells as a leader is not the log."""
+    await asyncio.gather(*(log.barrier(timeout=TIMEOUT_S) for _ in range(150)))
+    assert await log.lacking() == {}
+    leader = (await log.status()).leader
+    member = next(index for index in ALL if private_raft_group.names[index] != leader)
+    name = private_raft_group.names[member]
+    files = short_path / "raft" / name / "jetstream"
+
+    private_raft_group.stop_member(member)
+    for block in files.glob(f"$G/streams/{STREAM}/msgs/*.blk"):
+        block.unlink()
+    private_raft_group.start_member(member)
+    private_raft_group.wait_for_member(member)
+    await log.append(new_id(), b"x", timeout=TIMEOUT_S)
+    assert await log.lacking() == {name: 150}
+
+    private_raft_group.stop_member(member)
+    shutil.rmtree(files)
+    private_raft_group.start_member(member)
+    private_raft_group.wait_for_member(member)
+    assert await log.lacking() == {}
 
 
 async def test_everything_is_killed_at_once(
