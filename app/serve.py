@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import Any
 
 import structlog
@@ -80,14 +81,37 @@ async def _listen(
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C raise GracefulExit, also while it starts."""
-    runner = await start_runner(settings, handle_signals=True, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    """Serve until SIGTERM or Ctrl-C, also while it starts; who has asked by then is answered."""
+    told = asyncio.Event()
+    starting = asyncio.create_task(_started(settings))
+
+    def stop() -> None:
+        # Behind the start nothing is cancelled: what is under way would answer nobody. Nor by a
+        # second signal: Ctrl-C in a terminal comes beside the SIGTERM of whoever started us.
+        told.set()
+        starting.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        runner = await starting
+    except asyncio.CancelledError:
+        return
+    try:
+        await told.wait()
+    finally:
+        await runner.cleanup()
+
+
+async def _started(settings: Settings) -> web.AppRunner:
+    """The application, listening."""
+    runner = await start_runner(settings, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     try:
         shared = settings.web_concurrency > 1
         await _listen(runner, settings, "GUARDIAN_PORT", settings.port, shared=shared)
         if settings.process_port:
             await _listen(runner, settings, "GUARDIAN_PROCESS_PORT", settings.process_port)
-        await asyncio.Event().wait()
-    finally:
-        # The loop cancels us on its way out; what is under way finishes here.
+    except BaseException:
         await runner.cleanup()
+        raise
+    return runner

@@ -19,24 +19,20 @@ and again, in the event loop: with Python's own thresholds that takes thrice as 
 def command(embedded: bool) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
     import uvloop
-    from aiohttp import web
 
     from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
     from app.logs import configure_logs
     from app.serve import serve
 
-    try:
-        with KnownFailures():
-            settings = settings_of_environment()
-            settings.require_database_url(), settings.require_nats_url()
-            try:
-                ring = KeyRing.parse(settings.require_secret_key())
-                if not embedded:
-                    refuse_weak_keys(ring)
-            except SecretKeyUnusable as error:
-                raise SettingsError("GUARDIAN_SECRET_KEY", str(error)) from error
-            configure_logs(settings.log_level)
-            gc.set_threshold(*GC_THRESHOLDS)
-            uvloop.run(serve(settings))
-    except web.GracefulExit:
-        pass
+    with KnownFailures():
+        settings = settings_of_environment()
+        settings.require_database_url(), settings.require_nats_url()
+        try:
+            ring = KeyRing.parse(settings.require_secret_key())
+            if not embedded:
+                refuse_weak_keys(ring)
+        except SecretKeyUnusable as error:
+            raise SettingsError("GUARDIAN_SECRET_KEY", str(error)) from error
+        configure_logs(settings.log_level)
+        gc.set_threshold(*GC_THRESHOLDS)
+        uvloop.run(serve(settings))
