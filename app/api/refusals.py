@@ -8,7 +8,7 @@ in the log. Here they are problems like all others. Must name nothing of what wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -172,6 +172,15 @@ class Connection(web.RequestHandler):
         if not self._messages:  # of several, all are answered first
             self.close()
         return True
+
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """As aiohttp's; and the last answer before we end the connection says so, or the client
+        sends its next request into it (RFC 9112 section 9.6)."""
+        if self._close and isinstance(resp, web.StreamResponse):
+            resp.force_close()
+        return super().finish_response(request, resp, start_time)
 
     def resume_reading(self, resume_parser: bool = True) -> None:
         """As aiohttp's, where reading was paused: it has the parser look for the rest of nothing

@@ -62,6 +62,8 @@ async def test_a_change_that_is_under_way_is_answered(
         try:
             answer = await asked
             assert (answer.status, answer.headers["ETag"]) == (201, '"1"')
+            # Else the next request is sent into a connection that ends.
+            assert answer.headers.get("Connection") == "close"
             assert await asyncio.to_thread(web.process.wait, 30) == 0
         finally:
             projector.cancel()
