@@ -20,6 +20,8 @@ from app.web import create_app
 from domain.config import MAX_KEY_LENGTH
 
 SHUTDOWN_TIMEOUT_S = 5.0
+GOODBYE_S = 0.5
+"""How long who asks on a kept connection may take until the next request."""
 MAX_HEADER_BYTES = 8190
 """Of one header, name and value; aiohttp's own limit. Nothing of the contract needs more."""
 MAX_ADDRESS_BYTES = 8190 + max(
@@ -99,8 +101,21 @@ async def serve(settings: Settings) -> None:
         return
     try:
         await told.wait()
+        await _send_clients_elsewhere(runner)
     finally:
         await runner.cleanup()
+
+
+async def _send_clients_elsewhere(runner: web.AppRunner) -> None:
+    """Take no new connection, and tell who asks on a kept one that it ends behind that answer. To
+    end it while it is idle would meet a request that is on its way."""
+    for site in runner.sites:
+        await site.stop()
+    server = runner.server
+    assert isinstance(server, Server)
+    server.ending = True
+    if server.connections:
+        await asyncio.sleep(GOODBYE_S)
 
 
 async def _started(settings: Settings) -> web.AppRunner:

@@ -113,10 +113,11 @@ class Connection(web.RequestHandler):
     Tells who waits long of its end.
     """
 
-    __slots__ = ("_last_body", "_lost", "_refusals")
+    __slots__ = ("_last_body", "_lost", "_refusals", "_server")
 
-    def __init__(self, server: web.Server, refusals: Refusals, **options: Any) -> None:
+    def __init__(self, server: Server, refusals: Refusals, **options: Any) -> None:
         super().__init__(server, **options)
+        self._server = server
         self._refusals = refusals
         self._last_body: StreamReader | None = None
         self._lost: asyncio.Future[None] | None = None
@@ -178,7 +179,7 @@ class Connection(web.RequestHandler):
     ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
         """As aiohttp's; and the last answer before we end the connection says so, or the client
         sends its next request into it (RFC 9112 section 9.6)."""
-        if self._close and isinstance(resp, web.StreamResponse):
+        if (self._close or self._server.ending) and isinstance(resp, web.StreamResponse):
             resp.force_close()
         return super().finish_response(request, resp, start_time)
 
@@ -222,6 +223,8 @@ class Server(web.Server):
     def __init__(self, handler: Handler, refusals: Refusals, **options: Any) -> None:
         super().__init__(handler, **options)
         self._refusals = refusals
+        self.ending = False
+        """Whether every connection ends behind its next answer."""
 
     def __call__(self) -> web.RequestHandler:
         """A new connection's protocol."""

@@ -69,3 +69,31 @@ async def test_a_change_that_is_under_way_is_answered(
             projector.cancel()
             await asyncio.gather(projector, return_exceptions=True)
             await log.close()
+
+
+async def test_clients_that_ask_all_the_time_are_told_to_go_elsewhere(
+    database_url: str, nats_url: str, stream_name: str, started: list[Command]
+) -> None:
+    """A connection that was idle for this one moment ended under the client's next request."""
+    web = run_web_command(started, database_url, nats_url, stream_name)
+    address = "http://" + json.loads(web.wait_for('"event":"listening"'))["address"]
+    asked = 0
+    all_ask = asyncio.Event()
+
+    async def ask_until_told() -> None:
+        nonlocal asked
+        async with aiohttp.ClientSession() as session:
+            told = None
+            while told != "close":
+                async with session.get(f"{address}/healthz") as answer:
+                    assert answer.status == 200
+                    told = answer.headers.get("Connection")
+                asked += 1
+                if asked > 100:
+                    all_ask.set()
+
+    clients = [asyncio.create_task(ask_until_told()) for _ in range(10)]
+    await all_ask.wait()
+    web.process.send_signal(signal.SIGTERM)
+    await asyncio.gather(*clients)
+    assert await asyncio.to_thread(web.process.wait, 30) == 0
