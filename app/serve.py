@@ -22,6 +22,7 @@ from domain.config import MAX_KEY_LENGTH
 SHUTDOWN_TIMEOUT_S = 5.0
 GOODBYE_S = 0.5
 """How long who asks on a kept connection may take until the next request."""
+GOODBYE_POLL_S = 0.05
 MAX_HEADER_BYTES = 8190
 """Of one header, name and value; aiohttp's own limit. Nothing of the contract needs more."""
 MAX_ADDRESS_BYTES = 8190 + max(
@@ -114,8 +115,9 @@ async def _send_clients_elsewhere(runner: web.AppRunner) -> None:
     server = runner.server
     assert isinstance(server, Server)
     server.ending = True
-    if server.connections:
-        await asyncio.sleep(GOODBYE_S)
+    until = asyncio.get_running_loop().time() + GOODBYE_S
+    while server.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110
+        await asyncio.sleep(GOODBYE_POLL_S)  # nobody tells of the last one's end
 
 
 async def _started(settings: Settings) -> web.AppRunner:

@@ -15,10 +15,12 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from app.serve import serve
 from app.web import connect_log
 from projections.projector import Projector
 from tests.app.test_web_start import run_web_command
 from tests.consensus.contract import eventually
+from tests.support.leaks import LogCollector
 from tests.support.processes import Command
 from tests.support.service import Client, ensure_superuser, settings_for
 
@@ -72,20 +74,32 @@ async def test_a_change_that_is_under_way_is_answered(
 
 
 async def test_clients_that_ask_all_the_time_are_told_to_go_elsewhere(
-    database_url: str, nats_url: str, stream_name: str, started: list[Command]
+    database_url: str,
+    nats_url: str,
+    stream_name: str,
+    logs: LogCollector,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A connection that was idle for this one moment ended under the client's next request."""
-    web = run_web_command(started, database_url, nats_url, stream_name)
-    address = "http://" + json.loads(web.wait_for('"event":"listening"'))["address"]
-    asked = 0
-    all_ask = asyncio.Event()
+    """A connection that was idle for this one moment ended under the client's next request.
+
+    Method: the server in this process, so that none of its times runs while the clients do not.
+    """
+    monkeypatch.setattr("app.serve.GOODBYE_S", 30.0)
+    serving = asyncio.create_task(serve(settings_for(database_url, nats_url, stream_name)))
+
+    async def listens() -> bool:
+        return any(line["event"] == "listening" for line in logs.lines)
+
+    await eventually(listens)
+    address = next(line["address"] for line in logs.lines if line["event"] == "listening")
+    asked, all_ask = 0, asyncio.Event()
 
     async def ask_until_told() -> None:
         nonlocal asked
         async with aiohttp.ClientSession() as session:
             told = None
             while told != "close":
-                async with session.get(f"{address}/healthz") as answer:
+                async with session.get(f"http://{address}/healthz") as answer:
                     assert answer.status == 200
                     told = answer.headers.get("Connection")
                 asked += 1
@@ -94,6 +108,6 @@ async def test_clients_that_ask_all_the_time_are_told_to_go_elsewhere(
 
     clients = [asyncio.create_task(ask_until_told()) for _ in range(10)]
     await all_ask.wait()
-    web.process.send_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
     await asyncio.gather(*clients)
-    assert await asyncio.to_thread(web.process.wait, 30) == 0
+    await serving
