@@ -133,7 +133,7 @@ migrate-up-one: $(RUNTIME) ## apply one migration
 	@./scripts/migrate.sh up 1
 
 migrate-down: $(RUNTIME) ## roll the last migration back
-	@./scripts/migrate.sh down 1 $(ARGS)
+	@./scripts/migrate.sh down 1
 
 migrate-version: $(RUNTIME) ## show the current version
 	@./scripts/migrate.sh version

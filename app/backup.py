@@ -38,10 +38,9 @@ from app.backup_folder import (
 from app.embedded.postgres import binaries
 from app.embedded.processes import EmbeddedError
 from app.migrations import applied, create_database
+from app.raft_log import access_of, connect_log
 from app.settings import Settings
-from app.web import connect_log, log_tls
 from consensus.jetstream_snapshot import (
-    Access,
     Snapshot,
     StreamExists,
     load_stream,
@@ -242,11 +241,6 @@ async def _restore_log(settings: Settings, file: Path, manifest: Manifest, say: 
         end = await load_stream(access_of(settings), settings.stream, snapshot, source)
     if end < manifest.last_position:
         raise BackupError(f"the restored log ends at {end}, not at {manifest.last_position}")
-
-
-def access_of(settings: Settings) -> Access:
-    """How these settings reach the Raft group."""
-    return Access(settings.nats_servers, settings.nats_credentials, log_tls(settings))
 
 
 # The database

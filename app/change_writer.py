@@ -38,6 +38,7 @@ from app.errors import (
     Unavailable,
 )
 from app.pending_changes import PendingChanges
+from app.pool import before_any_change
 from app.schema_errors import UnknownSchema
 from app.schema_gate import SchemaGate
 from app.tables.changes import find_outcome
@@ -116,10 +117,10 @@ class ChangeWriter:
             outcome = await self._decided(change_id) if ids else None
             try:
                 if outcome is None:
-                    met = await self._met(project_id, changes, deadline)
+                    met = await before_any_change(self._met(project_id, changes, deadline))
                     async with AsyncExitStack() as admitted:
-                        prospects = await self._admit(
-                            admitted, project_id, met, changes, deadline, tenant
+                        prospects = await before_any_change(
+                            self._admit(admitted, project_id, met, changes, deadline, tenant)
                         )
                         if prospects:
                             change_set, entry = self._change_set(
@@ -291,7 +292,8 @@ class ChangeWriter:
             raise Unavailable(f"no quorum of the log: {error}; nothing was changed", 2) from error
         except EntryTooLarge as error:
             raise ChangeSetTooLarge(len(entry), self._log.max_entry_bytes) from error
-        except DATABASE_AWAY as error:  # a deadline that passed is one of these
+        # A deadline that passed is one of these; or the request took too long and was ended.
+        except (*DATABASE_AWAY, asyncio.CancelledError) as error:
             logger.warning(
                 "outcome_pending", change_id=change_set.id, awaited=awaited, error=repr(error)
             )

@@ -111,11 +111,20 @@ class VersionRequired(ServiceError):
 
 
 class Unavailable(ServiceError):
-    """Something that this request needs is away; nothing was done. Try again."""
+    """Something that this request needs is away; nothing was changed. Try again."""
 
     def __init__(self, detail: str, retry_after_s: int = 1) -> None:
         super().__init__(detail)
         self.retry_after_s = retry_after_s
+
+
+class OutcomeUnknown(ServiceError):
+    """Something went away while this was done: it may be done, now or in a moment, or never."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what}; whether anything was changed is not known: look before you send it again"
+        )
 
 
 class TooManyRequests(ServiceError):

@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,7 +63,7 @@ class InvalidRequest(MigrationError):
 
 
 class LosesData(MigrationError):
-    """What would be rolled back takes away what no `up` brings back; nothing was done."""
+    """What would be rolled back holds what this database must not lose; nothing was done."""
 
 
 class MigrationFailed(MigrationError):
@@ -163,12 +163,16 @@ async def up(database_url: str, count: int | None = None, directory: Path = DIRE
 
 
 async def down(
-    database_url: str, count: int = 1, directory: Path = DIRECTORY, *, lose_data: bool = False
+    database_url: str,
+    count: int = 1,
+    directory: Path = DIRECTORY,
+    *,
+    warn: Callable[[str], None] = lambda lost: None,
 ) -> list[str]:
     """Roll the last `count` migrations back, newest first; return their names.
 
-    Raises LosesData where that takes away what no `up` brings back, unless `lose_data`; and always
-    where what is left would contradict the log.
+    Before anything is done, `warn` is told what no `up` brings back, if there is such; what it
+    raises ends the call. Raises LosesData where what is left would contradict the log.
     """
     if count < 1:
         raise InvalidRequest("the number of migrations must be 1 or more")
@@ -178,14 +182,14 @@ async def down(
             raise InvalidRequest(f"cannot roll back {count}: {len(before)} migrations are applied")
         by_version = _known(before, directory)
         steps = [by_version[version] for version in reversed(before[-count:])]
-        await _refuse_losses(connection, [step.name for step in steps], lose_data)
+        await _tell_losses(connection, [step.name for step in steps], warn)
         for _ in steps:
             await _migrate(database_url, connection, str(directory), "rollback")
     return [step.name for step in steps]
 
 
-async def _refuse_losses(
-    connection: asyncpg.Connection, steps: Sequence[str], lose_data: bool
+async def _tell_losses(
+    connection: asyncpg.Connection, steps: Sequence[str], warn: Callable[[str], None]
 ) -> None:
     found = await losses(connection, steps)
     if forbidden := [told for told, loss in found if loss.forbidden]:
@@ -193,11 +197,8 @@ async def _refuse_losses(
             f"nothing was rolled back, and nothing can be: {'; '.join(forbidden)}; without them"
             " the database would follow a log that it must not"
         )
-    if found and not lose_data:
-        raise LosesData(
-            f"no `up` would bring these back: {'; '.join(told for told, _ in found)}; nothing was"
-            " rolled back. Take a backup, then --lose-data"
-        )
+    if found:
+        warn(f"no `up` will bring these back: {'; '.join(told for told, _ in found)}")
 
 
 async def force(database_url: str, version: str, directory: Path = DIRECTORY) -> str:

@@ -7,7 +7,8 @@ up, and until it speaks again none is made. So each question ends at once, as if
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import asyncpg
@@ -21,6 +22,8 @@ from projections.follower import ANSWER_TIMEOUT_S
 POOL_SIZE = 10
 COMMAND_TIMEOUT_S = 30.0
 START_RETRY_S = 0.25
+
+_Answer = TypeVar("_Answer")
 
 logger = structlog.get_logger(__name__)
 
@@ -50,6 +53,15 @@ async def connect_pool(
             if reminder.is_due(loop.time()):
                 logger.warning("database_awaited", database=place_of(dsn), error=repr(error))
             await asyncio.sleep(START_RETRY_S)
+
+
+async def before_any_change(asked: Awaitable[_Answer]) -> _Answer:
+    """What is asked before the request changes anything. Raises Unavailable for a database that is
+    away: of whatever is asked later it is not known whether it was done."""
+    try:
+        return await asked
+    except DATABASE_AWAY as error:
+        raise Unavailable("the database is away; nothing was changed") from error
 
 
 async def _pool(dsn: str, metrics: Metrics, silence: Silence) -> asyncpg.Pool:

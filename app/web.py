@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 
@@ -26,11 +25,12 @@ from app.long_poll import LongPolls
 from app.metrics import MeteredLog, Metrics
 from app.pool import connect_pool
 from app.project_deletions import ProjectDeletions
+from app.raft_log import START_TIMEOUT_S, connect_log
 from app.schema_changes import SchemaChanges
 from app.schema_gate import SchemaGate
 from app.schema_leases import SchemaLeases
 from app.services import SERVICES, Services
-from app.settings import Settings, SettingsError
+from app.settings import Settings
 from app.tenant_places import TenantPlaces
 from app.tenant_slots import TenantSlots
 from app.turns import Turns
@@ -38,42 +38,13 @@ from app.validation.pool import ValidatorPool
 from app.watch_guard import AccessGuard
 from app.watch_history import WatchHistory
 from app.watch_hub import WatchHub
-from consensus.jetstream import JetStreamLog
-from consensus.log import Log
 from projections.database import Silence
 from projections.follower import Follower
 from projections.read_model import ReadModel
 from projections.rights import require_rights
 
-START_TIMEOUT_S = 30.0
-"""How long a process that starts waits for PostgreSQL, and for the Raft group."""
 BODY_OVERHEAD_BYTES = 64 * 1024
 """What a request may hold beside the content."""
-
-
-def log_tls(settings: Settings) -> ssl.SSLContext | None:
-    """How the Raft group proves who it is. Raises SettingsError for a file of no certificates."""
-    if settings.nats_ca is None:
-        return None
-    try:
-        return ssl.create_default_context(cafile=settings.nats_ca)
-    except OSError as error:  # SSLError is one
-        reason = error.reason if isinstance(error, ssl.SSLError) else error.strerror
-        raise SettingsError(
-            "GUARDIAN_NATS_CA", f"{settings.nats_ca} holds no certificates in PEM ({reason})"
-        ) from error
-
-
-async def connect_log(settings: Settings) -> Log:
-    """The Raft log of these settings. Raises LogUnavailable, AccessUnusable, SettingsError."""
-    return await JetStreamLog.connect(
-        settings.nats_servers,
-        settings.stream,
-        monitor_urls=settings.nats_monitor_urls,
-        credentials=settings.nats_credentials,
-        tls=log_tls(settings),
-        timeout=START_TIMEOUT_S,
-    )
 
 
 def create_app(settings: Settings) -> web.Application:

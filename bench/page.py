@@ -21,8 +21,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from rich.console import Console
 from rich.table import Table
 
+from app.raft_log import connect_log
 from app.settings import Settings
-from app.web import connect_log
 from bench.long_history import commit_versions
 from bench.results import median
 from bench.stack import EMAIL, PASSWORD, Api, Stack, running_stack

@@ -1,7 +1,7 @@
 """The whole stream into a file and back: positions, times and bytes stay as they are.
 
 The servers' own snapshot API, which the client library lacks. Must never restore over a stream
-that exists.
+that exists, unless a restore that was interrupted left it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from nats.js import api
 
 from consensus.jetstream_connection import Connection
 from consensus.jetstream_layout import Layout
-from consensus.jetstream_stream import stream_config
+from consensus.jetstream_stream import RESTORING, stream_config
 from consensus.log import LogError, LogUnavailable
 
 _API: Final = api.DEFAULT_PREFIX
@@ -32,6 +32,7 @@ _SILENCE_S: Final = 60.0
 _PAUSE_S: Final = 0.02
 _NOT_FOUND: Final = 10059
 _NO_MESSAGE_FOUND: Final = 10037
+_BEING_RESTORED: Final = 10130
 
 
 class StreamExists(LogError):
@@ -131,8 +132,10 @@ async def load_stream(access: Access, stream: str, snapshot: Snapshot, source: B
     """
     connection = await access.connect()
     try:
-        if await _info(connection.client, stream) is not None:
-            raise StreamExists(f"there is a stream {stream!r} already")
+        if (there := await _info(connection.client, stream)) is not None:
+            if not _half_made(there):
+                raise StreamExists(f"there is a stream {stream!r} already")
+            await _ask(connection.client, f"{_API}.STREAM.DELETE.{stream}", {})
         return await _load(connection.client, stream, snapshot, source)
     except (nats.errors.Error, TimeoutError) as error:
         raise LogUnavailable(f"the restore was interrupted: {error!r}") from error
@@ -142,27 +145,31 @@ async def load_stream(access: Access, stream: str, snapshot: Snapshot, source: B
 
 async def _load(client: Client, stream: str, snapshot: Snapshot, source: BinaryIO) -> int:
     config = {**snapshot.config, "name": stream}
+    metadata = {**(config.get("metadata") or {}), RESTORING: "true"}
     begun = await _ask(
         client,
         f"{_API}.STREAM.RESTORE.{stream}",
-        {"config": config, "state": snapshot.state},
+        {"config": {**config, "metadata": metadata}, "state": snapshot.state},
     )
     subject = begun["deliver_subject"]
     while data := await asyncio.to_thread(source.read, _CHUNK_BYTES):
         answer = await _hand_over(client, subject, data)
         if answer.data:
             raise LogError(f"the servers refuse the snapshot: {answer.data.decode()[:500]}")
-    done = await client.request(subject, b"", timeout=10 * _SILENCE_S)
-    made = _checked(done.data)
+    done = await _hand_over(client, subject, b"", timeout=10 * _SILENCE_S)
+    _checked(done.data)
+    made = await _ask(client, f"{_API}.STREAM.UPDATE.{stream}", config)
     return _layout(made["config"]).position(int(made["state"]["last_seq"]))
 
 
-async def _hand_over(client: Client, subject: str, data: bytes) -> Msg:
-    """Send one piece to the server that restores; its answer."""
+async def _hand_over(
+    client: Client, subject: str, data: bytes, *, timeout: float = _SILENCE_S
+) -> Msg:
+    """Send one piece to the server that restores, or nothing as the end; its answer."""
     deadline = asyncio.get_running_loop().time() + _ANSWER_TIMEOUT_S
     while True:
         try:
-            return await client.request(subject, data, timeout=_SILENCE_S)
+            return await client.request(subject, data, timeout=timeout)
         except nats.errors.NoRespondersError:
             # Our server has not heard yet that another one listens: nobody got it.
             if asyncio.get_running_loop().time() > deadline:
@@ -196,14 +203,15 @@ async def begin_stream(
 
 
 async def stream_end(access: Access, stream: str, position: int) -> StreamEnd | None:
-    """Where a stream ends, and what it holds behind `position`; None if there is no stream.
+    """Where a stream ends, and what it holds behind `position`; None if there is no stream, or what
+    a restore that was interrupted left of one.
 
     Raises LogUnavailable, LogError.
     """
     connection = await access.connect()
     try:
         info = await _info(connection.client, stream)
-        if info is None:
+        if info is None or _half_made(info):
             return None
         layout = _layout(info["config"])
         number = await _change_behind(connection.client, layout, layout.sequence_behind(position))
@@ -220,6 +228,10 @@ async def stream_end(access: Access, stream: str, position: int) -> StreamEnd | 
         layout.room,
         layout.position(begun - 1),
     )
+
+
+def _half_made(info: dict[str, Any]) -> bool:
+    return RESTORING in (info["config"].get("metadata") or {})
 
 
 def _layout(config: dict[str, Any]) -> Layout:
@@ -264,5 +276,10 @@ def _checked(data: bytes) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(data)
     if error := found.get("error"):
         text = f"{error.get('description')} ({error.get('err_code')})"
+        if error.get("err_code") == _BEING_RESTORED:
+            raise StreamExists(
+                "the servers still wait for another restore of the stream; if that was interrupted,"
+                f" call again in half a minute: {text}"
+            )
         raise LogUnavailable(text) if error.get("code", 500) >= 500 else LogError(text)
     return found

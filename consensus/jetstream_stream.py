@@ -39,6 +39,11 @@ _STREAM_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _STREAM_NAME_IN_USE: Final = 10058
 
 
+RESTORING: Final = "guardian-restoring"
+"""A name in the metadata of a stream that is being restored. If that is interrupted, the servers
+keep some entries or none, and do not agree on which."""
+
+
 class StreamMismatch(LogError):
     """The stream exists with settings under which the log would not be safe."""
 
@@ -114,6 +119,11 @@ async def ensure_stream(js: JetStreamContext, stream: str, replicas: int) -> api
             if error.err_code != _STREAM_NAME_IN_USE:
                 raise
             info = await js.stream_info(stream)
+    if RESTORING in (info.config.metadata or {}):
+        raise StreamMismatch(
+            f"the stream {stream!r} is not whole: a restore of it is under way or was interrupted;"
+            " guardian restore makes it anew"
+        )
     wanted.subjects = Layout.of(stream, info.config.subjects).subjects
     differences = _differences(wanted, info.config)
     if differences:

@@ -14,6 +14,7 @@ from aiohttp import web
 from app.access.principal import Application, Permission, Principal, Role, User
 from app.api.requests import ASK_AGAIN, TENANT
 from app.errors import NotAllowed, NotFound, NotSignedIn
+from app.pool import before_any_change
 from app.services import SERVICES
 
 CALLER: web.RequestKey[Principal] = web.RequestKey("caller")
@@ -43,9 +44,12 @@ class Access:
 
 
 async def caller(request: web.Request) -> Principal:
-    """Who sent the request. Raises NotSignedIn, CredentialsRefused or TooManyRequests."""
+    """Who sent the request.
+
+    Raises NotSignedIn, CredentialsRefused, TooManyRequests, Unavailable.
+    """
     services = request.app[SERVICES]
-    principal = await _find_caller(request)
+    principal = await before_any_change(_find_caller(request))
     # A watch asks again and again for one request.
     if CALLER not in request:
         services.caller_rate.count(principal)
@@ -98,7 +102,7 @@ async def project_access(request: web.Request, permission: Permission) -> Access
     """
     principal = await caller(request)
     project_id = request.match_info["project"]
-    role = await request.app[SERVICES].directory.role_in(principal, project_id)
+    role = await before_any_change(request.app[SERVICES].directory.role_in(principal, project_id))
     if role is None:
         raise NotFound("there is no such project")
     if role < permission:

@@ -64,6 +64,7 @@ TITLES: Mapping[str, str] = {
     "version-required": "A change needs the version that it was made for",
     "password-refused": "The password cannot be used",
     "outcome-pending": "Committed or not known yet",
+    "outcome-unknown": "It may have been done or not",
     "internal-error": "Something broke in the service",
     "method-not-allowed": "The method is not taken here",
     "expectation-failed": "The expectation is not met here",
@@ -204,6 +205,7 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
     errors.Duplicate: Problem("duplicate", 409),
     errors.VersionRequired: Problem("version-required", 428),
     errors.Unavailable: Problem("unavailable", 503, headers=_retry_after),
+    errors.OutcomeUnknown: Problem("outcome-unknown", 503, headers=_retry_after),
     errors.TooManyRequests: Problem("too-many-requests", 429, headers=_retry_after),
     PasswordRefused: Problem("password-refused", 422),
     PasswordsBusy: Problem("too-many-requests", 429, headers=_retry_after),
@@ -215,7 +217,7 @@ PROBLEMS: Mapping[type[BaseException], Problem] = {
     ),
 }
 
-_DATABASE_PROBLEM = Problem("unavailable", 503, headers=_retry_after)
+_CHANGES_NOTHING = frozenset({"GET", "HEAD", "OPTIONS"})
 BUG = Problem("internal-error", 500)
 
 
@@ -231,6 +233,14 @@ PROBLEM_STATUSES: Mapping[str, int] = {
     **{problem.slug: problem.status for problem in PROBLEMS.values()},
 }
 """Every slug that an answer can have, with its status. Each has a page in app.api.problem_pages."""
+
+
+def away(request: web.BaseRequest, what: str) -> errors.Unavailable | errors.OutcomeUnknown:
+    """What is told of a request that was ended: what it asked of the database may be done all the
+    same, once that reads it."""
+    if request.method in _CHANGES_NOTHING:
+        return errors.Unavailable(what)
+    return errors.OutcomeUnknown(what)
 
 
 def problem_response(
@@ -268,7 +278,7 @@ def _from_exception(request: web.Request, error: Exception) -> web.Response:
         return problem_response(request, problem, str(error), error)
     if isinstance(error, DATABASE_AWAY):
         logger.warning("database_away", error=type(error).__name__)
-        return problem_response(request, _DATABASE_PROBLEM, "the database is away", error)
+        return _from_exception(request, away(request, "the database is away"))
     logger.error("request_failed", exc_info=error)
     return problem_response(request, BUG, "it was logged under the request id", error)
 

@@ -232,6 +232,16 @@ TEXTS: dict[str, tuple[str, str]] = {
             " Idempotency-Key. Do not send it without one: it could be done twice."
         ),
     ),
+    "outcome-unknown": (
+        (
+            "The database went away while this was done, or it took too long and was ended: it may"
+            " be done, now or in a moment, or never."
+        ),
+        (
+            "Look whether it was done before you send it again. With an"
+            " <code>Idempotency-Key</code> a creation can be sent again at once."
+        ),
+    ),
     "internal-error": (
         "Something broke in the service. It was logged under <code>request_id</code>.",
         "Send it again once; if it stays, tell the operator the request id.",

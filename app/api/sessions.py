@@ -21,6 +21,7 @@ from app.api.client_address import client_address, is_https
 from app.api.requests import Members, check_query, json_response, read_object
 from app.api.same_origin import require_same_origin
 from app.errors import InvalidParameter, NotSignedIn
+from app.pool import before_any_change
 from app.services import SERVICES
 from app.tables import sessions as session_rows
 from app.tables import users
@@ -42,7 +43,7 @@ async def login(request: web.Request) -> web.Response:
     if cookie:
         # Or another site signs its visitor in as somebody else.
         require_same_origin(request)
-    row = await _checked_user(request, email, password)
+    row = await before_any_change(_checked_user(request, email, password))
     if row is None:
         raise NotSignedIn("the address or the password is wrong")
     async with services.pool.acquire() as connection, connection.transaction():
@@ -110,7 +111,7 @@ async def change_password(request: web.Request) -> web.Response:
     body = await read_object(request, "current_password", "new_password")
     current = body.text("current_password", longest=MAX_GIVEN_PASSWORD)
     new = body.text("new_password", longest=MAX_GIVEN_PASSWORD)
-    row = await _checked_user(request, user.email, current)
+    row = await before_any_change(_checked_user(request, user.email, current))
     if row is None:
         # Not 401: the session is good, and a client must not renew it and ask again.
         raise PasswordRefused("the current password is wrong")

@@ -26,7 +26,7 @@ from app.api.requests import (
     query_boolean,
     query_integer,
 )
-from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn
+from app.errors import InvalidParameter, NotAllowed, NotFound, NotSignedIn, Unavailable
 from app.services import SERVICES, Services
 from app.tables.history import Moment, configs_at, project_at
 from app.watch_events import PIECE_BYTES, Filter, hello, snapshot
@@ -208,7 +208,7 @@ async def _still_allowed(request: web.Request, before: Access) -> bool:
         now = await project_access(request, Permission.READ)
     except (NotSignedIn, NotAllowed, NotFound, CredentialsRefused):
         return False
-    except DATABASE_AWAY:
+    except Unavailable:
         return True  # reads go on while the database is away
     return own_prefix(now) == own_prefix(before)
 

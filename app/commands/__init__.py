@@ -55,6 +55,9 @@ class KnownFailures:
 
 
 def _as_misuse(error: Exception) -> Misuse | None:
+    if isinstance(error, SettingsError):  # before anything is loaded: the most common of all
+        return Misuse(str(error))
+
     from asyncpg.exceptions import ClientConfigurationError
 
     from app.migrations import InvalidRequest, LosesData, UnknownVersion
@@ -66,7 +69,7 @@ def _as_misuse(error: Exception) -> Misuse | None:
         return Misuse(f"the database's URL: {error}")
     if isinstance(error, AccessUnusable):
         return Misuse(f"NATS_URL, GUARDIAN_NATS_CREDENTIALS: {error}")
-    kinds = (SettingsError, InvalidRequest, LosesData, UnknownVersion)
+    kinds = (InvalidRequest, LosesData, UnknownVersion)
     running = (StreamExists, ProjectorRuns, ServicesRun)
     return Misuse(str(error)) if isinstance(error, kinds + running) else None
 

@@ -90,7 +90,7 @@ def begin_anew(reason: str, decided_by: str | None, replace: bool, as_json: bool
     Stop all web processes and projectors first; while one is connected to the database, it is
     refused. Nothing that was acknowledged is lost; read docs/RUNBOOK.md before.
     """
-    from app.backup import access_of
+    from app.raft_log import access_of
     from consensus.jetstream_snapshot import begin_stream
     from projections.log_beginning import begin_anew as begin
 
@@ -181,7 +181,7 @@ def _require_reason(reason: str) -> None:
 
 def _run(work: Any) -> Any:
     """Call `work(settings, log)` with a connected log; known failures end the command."""
-    from app.web import connect_log
+    from app.raft_log import connect_log
 
     settings = attached_settings()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -44,16 +45,21 @@ def up(count: int | None) -> None:
 
 @command.command()
 @click.argument("count", type=click.IntRange(min=1), default=1)
-@click.option("--lose-data", is_flag=True, help="Also what no later `up` brings back.")
-def down(count: int, lose_data: bool) -> None:
+def down(count: int) -> None:
     """Roll the last COUNT migrations back (one by default).
 
-    Where that loses what no later `up` brings back, it says what and does nothing.
+    Before that it says what no later `up` brings back, and asks whoever is at a terminal.
     """
     from app import migrations
 
-    for name in _run(lambda url: migrations.down(url, count, lose_data=lose_data)):
+    for name in _run(lambda url: migrations.down(url, count, warn=_warn)):
         click.echo(f"rolled back {name}")
+
+
+def _warn(lost: str) -> None:
+    click.echo(f"warning: {lost}", err=True)
+    if sys.stdin.isatty():
+        click.confirm("Is there a backup, and shall it go on?", abort=True, err=True)
 
 
 @command.command()

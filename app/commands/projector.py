@@ -17,18 +17,20 @@ if TYPE_CHECKING:
 @click.command()
 def command() -> None:
     """Project the log until SIGTERM or Ctrl-C. Exits with 1 and the evidence if it must halt."""
-    import uvloop
-
-    from app.logs import configure_logs
-
-    settings = settings_of_environment()
-    configure_logs(settings.log_level)
     with KnownFailures():
+        settings = settings_of_environment()
+        settings.require_database_url(), settings.require_nats_url()
+
+        import uvloop
+
+        from app.logs import configure_logs
+
+        configure_logs(settings.log_level)
         uvloop.run(_run(settings))
 
 
 async def _run(settings: Settings) -> None:
-    from app.web import connect_log
+    from app.raft_log import connect_log
     from projections.projector import Projector
 
     dsn = settings.require_database_url()

@@ -7,7 +7,7 @@ import gc
 import click
 
 from app.commands import KnownFailures, settings_of_environment
-from app.settings import SettingsError
+from app.settings import Settings, SettingsError
 
 GC_THRESHOLDS = (50_000, 20, 50)
 """A document of many small arrays would make the collector walk all that the process holds, again
@@ -18,11 +18,22 @@ and again, in the event loop: with Python's own thresholds that takes thrice as 
 @click.option("--embedded", is_flag=True, hidden=True, help="Started by `guardian up`.")
 def command(embedded: bool) -> None:
     """Serve the HTTP API until SIGTERM or Ctrl-C."""
+    settings = _settings(embedded)
+
     import uvloop
 
-    from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
     from app.logs import configure_logs
     from app.serve import serve
+
+    configure_logs(settings.log_level)
+    gc.set_threshold(*GC_THRESHOLDS)
+    with KnownFailures():
+        uvloop.run(serve(settings))
+
+
+def _settings(embedded: bool) -> Settings:
+    """All that can be refused, before what serves is loaded: that is most of a start."""
+    from app.access.tokens import KeyRing, SecretKeyUnusable, refuse_weak_keys
 
     with KnownFailures():
         settings = settings_of_environment()
@@ -33,6 +44,4 @@ def command(embedded: bool) -> None:
                 refuse_weak_keys(ring)
         except SecretKeyUnusable as error:
             raise SettingsError("GUARDIAN_SECRET_KEY", str(error)) from error
-        configure_logs(settings.log_level)
-        gc.set_threshold(*GC_THRESHOLDS)
-        uvloop.run(serve(settings))
+        return settings

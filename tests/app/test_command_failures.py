@@ -1,14 +1,14 @@
 """Goal: what an operator can get wrong is one line and the promised exit code, never a traceback.
 
-Method: the real commands, each with one thing wrong.
+Method: the real commands, each with one thing wrong, in this process where that is the same: each
+command is held to what its own process does once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 
 import asyncpg
@@ -17,34 +17,41 @@ import pytest
 from consensus.jetstream import JetStreamLog
 from consensus.jetstream_layout import GROUP_ROOM
 from projections.checkpoint import Checkpoint, create_checkpoint, move_checkpoint
+from scripts import demo
 from tests.support.broker import database_of
-from tests.support.processes import ROOT
+from tests.support.commands import Ended, run_alone, run_here
 
+_PROJECTOR = ("projector",)
 _CREATE = ("users", "create", "ada@example.com")
 _NOT_MIGRATED = "the database is not migrated (`guardian release`): relation"
 _NOWHERE = "postgresql://u:hush@127.0.0.1:1/nowhere"
+_ONLY = {"PATH": "/usr/bin:/bin", "GUARDIAN_DATA_DIR": "/nonexistent/guardian"}
+"""All the environment that a command gets beside what its test is about."""
 
 
-def _fails(
-    code: int, line: str, *arguments: str, module: str = "app.cli", end: str = "", **environ: str
+def _ends(
+    run: Callable[..., Ended], code: int, line: str, *arguments: str, end: str = "", **environ: str
 ) -> str:
     """The command ends with this code, and on standard error with one line that begins, and ends,
     so. All of its standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "GUARDIAN_DATA_DIR": "/nonexistent/guardian", **environ},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    told = [text for text in done.stderr.splitlines() if text.startswith("error: ")]
-    assert (done.returncode, len(told)) == (code, 1), done.stderr
+    done = run(*arguments, environ=_ONLY | environ)
+    told = [text for text in done.err.splitlines() if text.startswith("error: ")]
+    assert (done.code, len(told)) == (code, 1), done.err
     assert told[0].startswith(f"error: {line}"), told
     assert told[0].endswith(end), told
-    assert "Traceback" not in done.stderr
-    assert "hush" not in done.stderr
-    return done.stderr
+    assert "Traceback" not in done.err
+    assert "hush" not in done.err
+    return done.err
+
+
+_fails = partial(_ends, run_here)
+_fails_alone = partial(_ends, run_alone)
+
+
+def _fails_late(code: int, line: str, *command: str, end: str = "", **environ: str) -> str:
+    """Behind good settings: the projector has set up its log by then."""
+    run = run_alone if command == _PROJECTOR else run_here
+    return _ends(run, code, line, *command, end=end, **environ)
 
 
 @pytest.fixture
@@ -79,20 +86,20 @@ def _as_role(url: str, role: str) -> str:
 
 def test_a_database_without_tables(bare_database_url: str, log_environ: dict[str, str]) -> None:
     environ = {"DATABASE_URL": bare_database_url, **log_environ}
-    for command in (_CREATE, ("projector",), ("audit", "verify"), ("projections", "verify")):
-        _fails(1, _NOT_MIGRATED, *command, **environ)
+    for command in (_CREATE, _PROJECTOR, ("audit", "verify"), ("projections", "verify")):
+        _fails_late(1, _NOT_MIGRATED, *command, **environ)
 
 
-@pytest.mark.parametrize("command", [_CREATE, ("projector",)])
+@pytest.mark.parametrize("command", [_CREATE, _PROJECTOR])
 def test_a_database_or_role_that_is_not_there(
     command: tuple[str, ...], database_url: str, log_environ: dict[str, str]
 ) -> None:
     missing = database_of(database_url, "nowhere")
     line = 'the database: database "nowhere" does not exist'
-    _fails(1, line, *command, **log_environ, DATABASE_URL=missing)
+    _fails_late(1, line, *command, **log_environ, DATABASE_URL=missing)
     wrong = _as_role(database_url, "nobody_of_us")
     line = 'the database: role "nobody_of_us" does not exist'
-    _fails(1, line, *command, **log_environ, DATABASE_URL=wrong)
+    _fails_late(1, line, *command, **log_environ, DATABASE_URL=wrong)
 
 
 def test_a_role_without_rights(stranger_url: str, log_environ: dict[str, str]) -> None:
@@ -109,12 +116,12 @@ def test_rights_that_are_missing_say_where_they_come_from(
     environ = {**log_environ, "DATABASE_URL": stranger_url}
     denied, user = "the database: permission denied", "the database user stranger_"
     for command, line in (
-        (("projector",), user),
+        (_PROJECTOR, user),
         (_CREATE, denied),
         (("projections", "verify"), denied),
     ):
         end = "(docs/DEPLOYMENT.md, Least privileges)"
-        _fails(1, line, *command, **environ, end=end)
+        _fails_late(1, line, *command, **environ, end=end)
 
 
 async def test_a_halt_names_its_page(database_url: str, log_environ: dict[str, str]) -> None:
@@ -124,7 +131,8 @@ async def test_a_halt_names_its_page(database_url: str, log_environ: dict[str, s
     await connection.close()
     end = " (docs/RUNBOOK.md, log-behind-checkpoint)"
     environ = {**log_environ, "DATABASE_URL": database_url}
-    _fails(1, "log-behind-checkpoint: the log ends at", "projector", **environ, end=end)
+    line = "log-behind-checkpoint: the log ends at"
+    _fails_late(1, line, *_PROJECTOR, **environ, end=end)
 
 
 _STARTING = {
@@ -167,13 +175,15 @@ def test_a_url_of_another_database_that_can_never_be_right(log_environ: dict[str
 
 def test_a_demo_of_nothing(log_environ: dict[str, str]) -> None:
     """`make demo` without what it shows ended in a traceback, or after a minute."""
-    demo, address = "scripts.demo", "http://127.0.0.1:1"
-    _fails(2, "DATABASE_URL: is not set, and no `make run`", module=demo)
-    _fails(2, "GUARDIAN_PORT: must be a whole number", module=demo, GUARDIAN_PORT="x")
+    alone = partial(_ends, partial(run_alone, module="scripts.demo"))
+    here = partial(_ends, partial(run_here, main=demo.main))
+    address = "http://127.0.0.1:1"
+    alone(2, "DATABASE_URL: is not set, and no `make run`")
+    here(2, "GUARDIAN_PORT: must be a whole number", GUARDIAN_PORT="x")
     environ = {**log_environ, "DATABASE_URL": _NOWHERE}
-    _fails(2, "--url: nowhere is not an http address", "--url", "nowhere", module=demo, **environ)
+    here(2, "--url: nowhere is not an http address", "--url", "nowhere", **environ)
     line = f"no service answers at {address}; is `make run` running, with the same GUARDIAN_PORT?"
-    _fails(1, line, "--url", address, module=demo, **environ)
+    alone(1, line, "--url", address, **environ)
 
 
 def test_a_database_without_a_log(tmp_path: Path) -> None:
@@ -185,14 +195,15 @@ def test_what_the_log_cannot_be_reached_with(tmp_path: Path, log_environ: dict[s
     junk = tmp_path / "junk"
     junk.write_text("junk\n")
     environ = {**log_environ, "DATABASE_URL": _NOWHERE}
-    for command in (("projector",), ("log", "status")):
+    for command in (_PROJECTOR, ("log", "status")):
+        fails = partial(_fails_late, 2)
         line = f"GUARDIAN_NATS_CA: {junk} holds no certificates in PEM"
-        _fails(2, line, *command, **environ, GUARDIAN_NATS_CA=str(junk))
+        fails(line, *command, **environ, GUARDIAN_NATS_CA=str(junk))
         line = f"NATS_URL, GUARDIAN_NATS_CREDENTIALS: {junk} holds no NATS credentials"
-        _fails(2, line, *command, **environ, GUARDIAN_NATS_CREDENTIALS=str(junk))
+        fails(line, *command, **environ, GUARDIAN_NATS_CREDENTIALS=str(junk))
         line = "NATS_URL, GUARDIAN_NATS_CREDENTIALS: give at least one NATS server, all with the"
         several = {**environ, "NATS_URL": "nats://a:hush@127.0.0.1:1,nats://a:b@127.0.0.1:2"}
-        _fails(2, line, *command, **several)
+        fails(line, *command, **several)
 
 
 def test_a_data_folder_that_cannot_be(tmp_path: Path) -> None:
@@ -226,19 +237,21 @@ def test_a_bad_or_missing_variable(command: str) -> None:
 @pytest.mark.parametrize("command", _STARTING)
 def test_a_variable_that_is_mistyped_is_told_and_refuses_nothing(command: str) -> None:
     """It left a service without its limit, and nothing said so."""
-    told = _fails(
-        2,
-        "GUARDIAN_PORT: must be a whole number",  # behind it: a typo may be the reason
-        *_STARTING[command],
-        GUARDIAN_PORT="eighty",
-        GUARDIAN_REQUEST_PER_SECOND="hush",
-        GUARDIAN_OF_SOMETHING_ELSE="",
-    )
+    environ = {
+        "GUARDIAN_PORT": "eighty",
+        "GUARDIAN_REQUEST_PER_SECOND": "hush",
+        "GUARDIAN_OF_SOMETHING_ELSE": "",
+    }
+    line = "GUARDIAN_PORT: must be a whole number"  # behind it: a typo may be the reason
+    told = _fails(2, line, *_STARTING[command], **environ)
     assert told.splitlines()[0] == (
         "warning: GUARDIAN_REQUEST_PER_SECOND: no such setting, it does nothing;"
         " did you mean GUARDIAN_REQUESTS_PER_SECOND?"
     )
     assert "GUARDIAN_OF_SOMETHING_ELSE" not in told
+    given = _ONLY | environ
+    here, alone = (run(*_STARTING[command], environ=given) for run in (run_here, run_alone))
+    assert here == alone
 
 
 def test_a_secret_key_that_web_refuses() -> None:
@@ -263,7 +276,7 @@ async def test_a_reason_that_says_nothing(
     assert await log.append("first", b"x", timeout=10) == GROUP_ROOM
     environ = {**log_environ, "DATABASE_URL": database_url}
     begin = ("log", "begin-anew", "--replace", "--reason", " ")
-    await asyncio.to_thread(_fails, 2, "--reason: say why", *begin, **environ)
+    await asyncio.to_thread(_fails_alone, 2, "--reason: say why", *begin, **environ)
     assert await log.append("second", b"x", timeout=10) == 2 * GROUP_ROOM  # the stream of before
     await log.close()
     connection = await asyncpg.connect(database_url)

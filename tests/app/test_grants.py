@@ -16,7 +16,7 @@ import pytest_asyncio
 
 from app import migrations
 from app.first_user import ensure_first_superuser
-from app.web import connect_log
+from app.raft_log import connect_log
 from projections.projector import Projector
 from tests.support.processes import Command
 from tests.support.service import Client, run_web, settings_for

@@ -71,7 +71,7 @@ async def test_down_with_data_keeps_what_the_old_tables_can_hold(database_url: s
         await insert_config(connection, "shop", "a.b", "ann")
         await connection.execute("UPDATE configs SET content = NULL, deleted = true")
 
-        await migrations.down(database_url, COUNT - 6, lose_data=True)
+        await migrations.down(database_url, COUNT - 6)
 
         assert await connection.fetchval("SELECT content FROM configs") == "null"
         assert await connection.fetchval("SELECT count(*) FROM config_revisions") == 1

@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import aiohttp
 import pytest
 
+from app.raft_log import connect_log
 from app.serve import serve
-from app.web import connect_log
 from projections.projector import Projector
 from tests.app.test_web_start import run_web_command
 from tests.consensus.contract import eventually

@@ -22,8 +22,11 @@ from app.backup_folder import BackupError, Manifest
 from app.embedded.postgres import Postgres
 from app.embedded.raft import RaftGroup
 from app.migrations import up
+from app.raft_log import connect_log
 from app.settings import Settings
+from consensus import jetstream_snapshot
 from consensus.jetstream_snapshot import StreamExists
+from consensus.jetstream_stream import StreamMismatch
 from tests.support.servers import ask
 from tests.support.service import Client, run_service, settings_for
 
@@ -224,6 +227,58 @@ async def test_an_interrupted_restore_goes_on(
     await restore(target, folder, said.append)
     assert "the log is there already" in said
     assert await content_of(target, path) == 1
+
+
+async def test_a_restore_that_was_interrupted_within_the_log_begins_anew(
+    filled: tuple[Settings, str],
+    short_path: Path,
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The servers keep some entries or none, and every repetition was refused for them."""
+    settings, path = filled
+    await back_up(settings, folder := short_path / "backup")
+    ask("delete_streams", settings.stream)
+    target = replace(settings, database_url=empty_database_url)
+    hand_over = jetstream_snapshot._hand_over
+
+    async def interrupted(client: Any, subject: str, data: bytes, **options: Any) -> Any:
+        if not data:
+            raise InterruptedError
+        return await hand_over(client, subject, data, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jetstream_snapshot, "_hand_over", interrupted)
+        with pytest.raises(InterruptedError):
+            await restore(target, folder)
+    with pytest.raises(StreamMismatch, match="a restore of it is under way or was interrupted"):
+        await connect_log(target)
+    said: list[str] = []
+    await restore(target, folder, said.append)
+    assert "the log is there already" not in said
+    assert await content_of(target, path) == 1
+
+
+async def test_a_restore_while_the_servers_wait_for_another_says_so(
+    filled: tuple[Settings, str],
+    short_path: Path,
+    empty_database_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings, _ = filled
+    await back_up(settings, folder := short_path / "backup")
+    ask("delete_streams", settings.stream)
+    target = replace(settings, database_url=empty_database_url)
+
+    async def interrupted(*_: object) -> None:
+        raise InterruptedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jetstream_snapshot, "_hand_over", interrupted)
+        with pytest.raises(InterruptedError):
+            await restore(target, folder)
+    with pytest.raises(StreamExists, match="call again in half a minute"):
+        await restore(target, folder)
 
 
 async def test_nothing_is_restored_over_anything(

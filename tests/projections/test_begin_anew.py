@@ -8,8 +8,8 @@ import asyncpg
 import pytest
 
 from app import migrations
+from app.raft_log import connect_log
 from app.settings import Settings
-from app.web import connect_log
 from projections.halts import ProjectorHalted
 from projections.projector import Projector
 from tests.faults.test_backup import guardian

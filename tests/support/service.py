@@ -21,11 +21,11 @@ import uuid_utils
 from aiohttp import web
 
 from app.access.passwords import CHEAP_PARAMETERS, PasswordHashing, PasswordPool
+from app.raft_log import connect_log
 from app.serve import start_runner
 from app.services import SERVICES
 from app.settings import Settings
 from app.tables import users
-from app.web import connect_log
 from consensus.log import Log
 from projections.projector import Projector
 from tests.support import leaks

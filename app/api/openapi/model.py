@@ -107,6 +107,8 @@ class Operation:
         slugs = {*self.problems, "malformed-request"}
         if not self.stands_alone:
             slugs |= {"invalid-parameter", "unavailable"}
+            if self.method != "GET":
+                slugs.add("outcome-unknown")
         if self.needs not in _PUBLIC:
             slugs |= {"not-signed-in", "too-many-requests"}
         if self.needs in _ROLE:

@@ -289,6 +289,7 @@ async def test_what_a_process_that_is_cut_off_did_not_hear_ends_when_it_hears_ag
         assert (await reader("GET", f"{path}?consistency=stale")).json["content"] == 1
         # Who was not known before cannot be asked for now, and nothing can be changed.
         assert (await service.anonymous("GET", f"{path}?consistency=stale")).status == 401
-        assert (await admin("PUT", path, json={"content": 2, "version": 1})).status == 503
+        refused = await admin("PUT", path, json={"content": 2, "version": 1})
+        assert (refused.status, refused.json["type"]) == (503, "/problems/unavailable")
         private_postgres.start()
         await until(401, lambda: reader("GET", f"{path}?consistency=stale"), 60)

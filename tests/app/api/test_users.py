@@ -12,6 +12,7 @@ import pytest
 
 from app.access.tokens import EMBEDDED_SECRET_KEY
 from app.services import SERVICES
+from tests.support.commands import run_here
 from tests.support.service import EMAIL, Client, Service, run_web
 
 PASSWORD = "a password of somebody else"
@@ -181,13 +182,13 @@ async def test_the_command_line_makes_users(service: Service, database_url: str)
 )
 def test_the_service_refuses_to_start_with_a_key_that_others_know(key: str) -> None:
     """Before it asks for anything else: the servers named here are not there."""
-    started = guardian(
-        "web",
-        DATABASE_URL="postgresql://nobody@127.0.0.1:1/none",
-        NATS_URL="nats://127.0.0.1:1",
-        GUARDIAN_SECRET_KEY=key,
-    )
-    assert started.returncode == 2
-    assert "key" in started.stderr
-    assert key not in started.stderr
-    assert "Traceback" not in started.stderr
+    environ = {
+        "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none",
+        "NATS_URL": "nats://127.0.0.1:1",
+        "GUARDIAN_SECRET_KEY": key,
+    }
+    started = run_here("web", environ=environ)
+    assert started.code == 2
+    assert "key" in started.err
+    assert key not in started.err + started.out
+    assert "Traceback" not in started.err
