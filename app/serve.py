@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from typing import Any
 
 import structlog
@@ -19,6 +20,9 @@ from app.web import create_app
 from domain.config import MAX_KEY_LENGTH
 
 SHUTDOWN_TIMEOUT_S = 5.0
+GOODBYE_S = 0.5
+"""How long who asks on a kept connection may take until the next request."""
+GOODBYE_POLL_S = 0.05
 MAX_HEADER_BYTES = 8190
 """Of one header, name and value; aiohttp's own limit. Nothing of the contract needs more."""
 MAX_ADDRESS_BYTES = 8190 + max(
@@ -80,14 +84,51 @@ async def _listen(
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or Ctrl-C raise GracefulExit, also while it starts."""
-    runner = await start_runner(settings, handle_signals=True, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
+    """Serve until SIGTERM or Ctrl-C, also while it starts; who has asked by then is answered."""
+    told = asyncio.Event()
+    starting = asyncio.create_task(_started(settings))
+
+    def stop() -> None:
+        # Behind the start nothing is cancelled: what is under way would answer nobody. Nor by a
+        # second signal: Ctrl-C in a terminal comes beside the SIGTERM of whoever started us.
+        told.set()
+        starting.cancel()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    try:
+        runner = await starting
+    except asyncio.CancelledError:
+        return
+    try:
+        await told.wait()
+        await _send_clients_elsewhere(runner)
+    finally:
+        await runner.cleanup()
+
+
+async def _send_clients_elsewhere(runner: web.AppRunner) -> None:
+    """Take no new connection, and tell who asks on a kept one that it ends behind that answer. To
+    end it while it is idle would meet a request that is on its way."""
+    for site in runner.sites:
+        await site.stop()
+    server = runner.server
+    assert isinstance(server, Server)
+    server.ending = True
+    until = asyncio.get_running_loop().time() + GOODBYE_S
+    while server.connections and asyncio.get_running_loop().time() < until:  # noqa: ASYNC110
+        await asyncio.sleep(GOODBYE_POLL_S)  # nobody tells of the last one's end
+
+
+async def _started(settings: Settings) -> web.AppRunner:
+    """The application, listening."""
+    runner = await start_runner(settings, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
     try:
         shared = settings.web_concurrency > 1
         await _listen(runner, settings, "GUARDIAN_PORT", settings.port, shared=shared)
         if settings.process_port:
             await _listen(runner, settings, "GUARDIAN_PROCESS_PORT", settings.process_port)
-        await asyncio.Event().wait()
-    finally:
-        # The loop cancels us on its way out; what is under way finishes here.
+    except BaseException:
         await runner.cleanup()
+        raise
+    return runner

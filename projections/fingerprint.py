@@ -23,6 +23,9 @@ SELECT array_agg(quote_ident(column_name) ORDER BY column_name COLLATE "C")
 FROM information_schema.columns
 WHERE table_schema = current_schema() AND table_name = $1 AND NOT column_name = ANY($2)
 """
+_WRITTEN_AS_EVERYWHERE = """
+SET LOCAL TimeZone = 'UTC'; SET LOCAL DateStyle = 'ISO'; SET LOCAL bytea_output = 'hex'
+"""
 PAGE = 5000
 
 
@@ -40,7 +43,7 @@ Fingerprints = dict[tuple[str, str], Fingerprint]
 
 async def fingerprints(connection: Connection) -> Fingerprints:
     """Hash every projected row, inside the caller's transaction (one snapshot)."""
-    await connection.execute("SET LOCAL TimeZone = 'UTC'")
+    await connection.execute(_WRITTEN_AS_EVERYWHERE)
     found: Fingerprints = {}
     for table, (order, ignored) in _TABLES.items():
         columns = await connection.fetchval(_COLUMNS, table, sorted(ignored))

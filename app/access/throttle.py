@@ -52,10 +52,7 @@ class Verdict:
 def attempt(rate: Rate, full_at: float | None, now: float) -> Verdict:
     """Count one attempt at `now` against the state `full_at` (None: a subject never seen).
 
-    The same in SQL, as one atomic statement, refused when no row comes back:
-    INSERT … VALUES ($subject, $now + $interval) ON CONFLICT (subject) DO UPDATE SET
-    full_at = greatest(t.full_at, $now) + $interval
-    WHERE greatest(t.full_at, $now) + $interval <= $now + $tolerance RETURNING full_at
+    app/tables/throttle.py has the same in SQL, as one atomic statement.
     """
     start = now if full_at is None else max(full_at, now)
     after = start + rate.interval_s

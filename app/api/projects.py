@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import uuid_utils
@@ -116,9 +116,8 @@ async def replace_key(request: web.Request) -> web.Response:
 
     async def create(source: projects.Source) -> web.Response:
         key = generate_api_key()
-        ends_at = await projects.replace_key(
-            source, access.project_id, key.hash, timedelta(seconds=grace_s)
-        )
+        ends_at = datetime.now(UTC) + timedelta(seconds=grace_s) if grace_s else None
+        await projects.replace_key(source, access.project_id, key.hash, ends_at)
         return json_response(
             {"api_key": key.plain, "previous_expires_at": ends_at},
             201,

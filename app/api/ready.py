@@ -36,6 +36,9 @@ class Ready(web.StreamResponse):
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter:
         """Send it; a client that does not read is waited for."""
         writer = request._payload_writer
+        if not self._keep_alive:  # the process stops
+            head, _, rest = self._message.partition(b"\r\n")
+            self._message = head + b"\r\nConnection: close\r\n" + rest
         await writer.write(self._message)
         await writer.drain()
         return writer

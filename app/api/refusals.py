@@ -8,7 +8,7 @@ in the log. Here they are problems like all others. Must name nothing of what wa
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 import structlog
@@ -113,10 +113,11 @@ class Connection(web.RequestHandler):
     Tells who waits long of its end.
     """
 
-    __slots__ = ("_last_body", "_lost", "_refusals")
+    __slots__ = ("_last_body", "_lost", "_refusals", "_server")
 
-    def __init__(self, server: web.Server, refusals: Refusals, **options: Any) -> None:
+    def __init__(self, server: Server, refusals: Refusals, **options: Any) -> None:
         super().__init__(server, **options)
+        self._server = server
         self._refusals = refusals
         self._last_body: StreamReader | None = None
         self._lost: asyncio.Future[None] | None = None
@@ -173,6 +174,15 @@ class Connection(web.RequestHandler):
             self.close()
         return True
 
+    def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> Coroutine[Any, Any, tuple[web.StreamResponse, bool]]:
+        """As aiohttp's; and the last answer before we end the connection says so, or the client
+        sends its next request into it (RFC 9112 section 9.6)."""
+        if (self._close or self._server.ending) and isinstance(resp, web.StreamResponse):
+            resp.force_close()
+        return super().finish_response(request, resp, start_time)
+
     def resume_reading(self, resume_parser: bool = True) -> None:
         """As aiohttp's, where reading was paused: it has the parser look for the rest of nothing
         behind every body, which takes as long as to parse the headers."""
@@ -213,6 +223,8 @@ class Server(web.Server):
     def __init__(self, handler: Handler, refusals: Refusals, **options: Any) -> None:
         super().__init__(handler, **options)
         self._refusals = refusals
+        self.ending = False
+        """Whether every connection ends behind its next answer."""
 
     def __call__(self) -> web.RequestHandler:
         """A new connection's protocol."""

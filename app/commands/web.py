@@ -21,18 +21,14 @@ def command(embedded: bool) -> None:
     settings = _settings(embedded)
 
     import uvloop
-    from aiohttp import web
 
     from app.logs import configure_logs
     from app.serve import serve
 
     configure_logs(settings.log_level)
     gc.set_threshold(*GC_THRESHOLDS)
-    try:
-        with KnownFailures():
-            uvloop.run(serve(settings))
-    except web.GracefulExit:
-        pass
+    with KnownFailures():
+        uvloop.run(serve(settings))
 
 
 def _settings(embedded: bool) -> Settings:

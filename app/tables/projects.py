@@ -5,7 +5,7 @@ A project with `deleted_at` is gone, whatever rows it still has (`app.project_de
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 import asyncpg
@@ -62,9 +62,9 @@ FROM projects p WHERE p.id = $1 AND p.deleted_at IS NULL
 """
 _REPLACE_KEY = """
 UPDATE projects SET api_key = $2, updated_at = now(),
-    previous_api_key = CASE WHEN $3 > interval '0' THEN api_key END,
-    previous_api_key_expires_at = CASE WHEN $3 > interval '0' THEN now() + $3 END
-WHERE id = $1 AND deleted_at IS NULL RETURNING id, previous_api_key_expires_at
+    previous_api_key = CASE WHEN $3::timestamptz IS NOT NULL THEN api_key END,
+    previous_api_key_expires_at = $3
+WHERE id = $1 AND deleted_at IS NULL RETURNING id
 """
 _MARK = """
 UPDATE projects SET deleted_at = now() WHERE id = $1 AND deleted_at IS NULL RETURNING id
@@ -129,15 +129,13 @@ async def remove_marked(source: Source, project_id: str, *, wait: bool, timeout:
 
 
 async def replace_key(
-    source: Source, project_id: str, key_hash: str, grace: timedelta
-) -> datetime | None:
-    """Give the project a new key; when the old one ends, None if that is now.
+    source: Source, project_id: str, key_hash: str, ends_at: datetime | None
+) -> None:
+    """Give the project a new key; the old one ends then, or now.
 
-    One old key at most is good beside the new one: one that was in its grace already ends.
+    `ends_at`: by the clock of a web process, which is what it is held against. One old key at most
+    is good beside the new one: one that was in its grace already ends.
     Raises NotFound when the project was deleted meanwhile.
     """
-    row = await source.fetchrow(_REPLACE_KEY, project_id, key_hash, grace)
-    if row is None:
+    if await source.fetchval(_REPLACE_KEY, project_id, key_hash, ends_at) is None:
         raise NotFound("the project is not there any more")
-    ends_at: datetime | None = row["previous_api_key_expires_at"]
-    return ends_at

@@ -6,12 +6,17 @@ from datetime import timedelta
 
 from projections.revisions import Connection
 
-_COUNT = """
+# No attempt leaves a time that is further ahead than its tolerance: the database's clock went back,
+# and would keep everybody out until it is there again. Not now(): whoever we waited for may have
+# begun behind us. A minute more, so that a small step gives nobody their burst anew.
+_START = """CASE WHEN t.full_at > clock_timestamp() + $3 + interval '1 minute' THEN now()
+    ELSE greatest(t.full_at, now()) END"""
+_COUNT = f"""
 INSERT INTO login_attempts AS t (subject, full_at) VALUES ($1, now() + $2)
-ON CONFLICT (subject) DO UPDATE SET full_at = greatest(t.full_at, now()) + $2
-WHERE greatest(t.full_at, now()) + $2 <= now() + $3
+ON CONFLICT (subject) DO UPDATE SET full_at = {_START} + $2
+WHERE {_START} + $2 <= now() + $3
 RETURNING full_at
-"""
+"""  # noqa: S608
 _WAIT = (
     "SELECT full_at + $2::interval - $3::interval - now() FROM login_attempts WHERE subject = $1"
 )

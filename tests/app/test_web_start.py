@@ -22,7 +22,7 @@ from tests.consensus.contract import eventually
 from tests.support.processes import Command
 
 
-def _web(
+def run_web_command(
     started: list[Command], database_url: str, nats_url: str, stream: str, **more: str
 ) -> Command:
     environ = {
@@ -43,7 +43,7 @@ def test_it_waits_for_a_database_that_comes_late(
     """Race: PostgreSQL still refused connections, and the web process died of it."""
     asyncio.run(migrations.up(private_postgres.url()))
     private_postgres.stop()
-    web = _web(started, private_postgres.url(), nats_url, stream_name)
+    web = run_web_command(started, private_postgres.url(), nats_url, stream_name)
     web.wait_for("database_awaited")
     private_postgres.start()
     # It follows the database as soon as it has one, which only a process that lives does.
@@ -66,7 +66,7 @@ def test_a_database_without_tables_is_one_line(
     private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
 ) -> None:
     asyncio.run(migrations.create_database(private_postgres.url()))
-    web = _web(started, private_postgres.url(), nats_url, stream_name)
+    web = run_web_command(started, private_postgres.url(), nats_url, stream_name)
     web.wait_for("error: the database is not migrated (`guardian release`): ")
     assert web.process.wait(30) == 1
     assert not any("Traceback" in line for line in web.lines)
@@ -75,7 +75,7 @@ def test_a_database_without_tables_is_one_line(
 def test_a_database_that_is_not_there_is_one_line(
     private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
 ) -> None:
-    web = _web(started, private_postgres.url("nowhere"), nats_url, stream_name)
+    web = run_web_command(started, private_postgres.url("nowhere"), nats_url, stream_name)
     web.wait_for('error: the database: database "nowhere" does not exist')
     assert web.process.wait(30) == 1
     assert not any("Traceback" in line for line in web.lines)
@@ -85,7 +85,7 @@ def test_it_says_where_it_listens(
     database_url: str, nats_url: str, stream_name: str, started: list[Command]
 ) -> None:
     """Under honcho, which gives it a port of its own, nothing told which."""
-    web = _web(started, database_url, nats_url, stream_name)
+    web = run_web_command(started, database_url, nats_url, stream_name)
     said = json.loads(web.wait_for('"event":"listening"'))
     port = int(said["address"].rpartition(":")[2])
     with socket.create_connection(("127.0.0.1", port)):
@@ -114,7 +114,7 @@ def test_a_place_to_listen_on_that_cannot_be_had_is_one_line(
         squatter.listen()
         port = squatter.getsockname()[1]
         place = {"GUARDIAN_HOST": host, variables.rpartition(" ")[2]: str(port)}
-        web = _web(started, database_url, nats_url, stream_name, **place)
+        web = run_web_command(started, database_url, nats_url, stream_name, **place)
         web.wait_for(f"error: {variables}: cannot listen on {host}:{port}: ")
         assert web.process.wait(30) == 2
     assert not any("Traceback" in line for line in web.lines)

@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from app.migrations import create_database, up
+from app.services import SERVICES
 from consensus.jetstream import JetStreamLog
 from projections.replay import TargetNotFresh, replay
 from tests.consensus.contract import eventually
@@ -72,6 +73,8 @@ async def test_the_command_replays_the_log_into_an_equal_database(
     filled: tuple[Service, Client], empty_database_url: str
 ) -> None:
     service, admin = filled
+    # How a server writes times and bytes is its operator's; the new one does as PostgreSQL does.
+    await service.app[SERVICES].pool.execute(WRITTEN_OTHERWISE)
     # A read barrier behind the last change: the checkpoint stands at an entry that expires.
     await admin("GET", "/v1/projects")
     code, output, errors = await guardian(
@@ -98,6 +101,14 @@ async def test_the_command_replays_the_log_into_an_equal_database(
     assert code == 2
     assert "it has rows in users" in errors
 
+
+WRITTEN_OTHERWISE = """
+DO $$ BEGIN
+    EXECUTE format('ALTER DATABASE %I SET TimeZone = %L', current_database(), 'America/New_York');
+    EXECUTE format('ALTER DATABASE %I SET DateStyle = SQL, DMY', current_database());
+    EXECUTE format('ALTER DATABASE %I SET bytea_output = escape', current_database());
+END $$
+"""
 
 DAMAGES = {
     "configs": "UPDATE configs SET content = '7' WHERE key = 'k2'",

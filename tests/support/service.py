@@ -145,7 +145,7 @@ def _password_hash() -> str:
     return PasswordHashing(CHEAP_PARAMETERS).hash_password(PASSWORD)
 
 
-async def _ensure_superuser(dsn: str) -> None:
+async def ensure_superuser(dsn: str) -> None:
     connection = await asyncpg.connect(dsn)
     try:
         if not await users.count_superusers(connection):
@@ -158,7 +158,7 @@ async def _ensure_superuser(dsn: str) -> None:
 @asynccontextmanager
 async def run_service(settings: Settings) -> AsyncIterator[Service]:
     """The service with its first superuser, EMAIL and PASSWORD."""
-    await _ensure_superuser(settings.require_database_url())
+    await ensure_superuser(settings.require_database_url())
     log = await connect_log(settings)
     projector = Projector(log, settings.require_database_url())
     task = asyncio.create_task(projector.run())
