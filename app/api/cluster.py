@@ -21,7 +21,7 @@ CHECK_TIMEOUT_S = 2.0
 """How long each dependency is waited for."""
 
 _Answer = TypeVar("_Answer")
-_given_up: set[asyncio.Task[Any]] = set()
+_asked: set[asyncio.Task[Any]] = set()
 
 _PROJECTOR = """
 SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted
@@ -123,19 +123,21 @@ async def _in_time(question: Coroutine[Any, Any, _Answer]) -> _Answer:
     """Its answer. Raises TimeoutError, and does not wait for the question's own end then: of one to
     a frozen PostgreSQL, that is when the server has confirmed that it is cancelled."""
     task = asyncio.create_task(question)
-    await asyncio.wait({task}, timeout=CHECK_TIMEOUT_S)
+    _asked.add(task)
+    task.add_done_callback(_ended)
+    try:
+        await asyncio.wait({task}, timeout=CHECK_TIMEOUT_S)
+    finally:
+        task.cancel()  # also where its caller is; nothing where it has ended
     if task.done():
         return task.result()
-    task.cancel()
-    _given_up.add(task)
-    task.add_done_callback(_ended)
     raise TimeoutError(f"no answer within {CHECK_TIMEOUT_S:g} s")
 
 
 def _ended(task: asyncio.Task[Any]) -> None:
-    _given_up.discard(task)
+    _asked.discard(task)
     if not task.cancelled():
-        task.exception()  # nobody asks any more
+        task.exception()  # perhaps nobody asks any more
 
 
 def routes() -> list[web.RouteDef]:

@@ -90,3 +90,24 @@ async def test_who_is_not_known_is_told_soon_that_the_database_says_nothing(
 
 async def _ask(client: Client, method: str, path: str) -> Answer:
     return await client(method, path)
+
+
+async def test_a_question_ends_with_who_asked_it(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One whose request was ended went on, and kept its connection."""
+    asked, ended = asyncio.Event(), asyncio.Event()
+
+    async def silent() -> None:
+        asked.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(service.app[SERVICES].log, "status", silent)
+    monkeypatch.setattr("app.api.middleware.HANDLER_TIMEOUT_S", 0.2)
+    assert (await service.anonymous("GET", "/readyz")).status == 503
+    assert asked.is_set()
+    async with asyncio.timeout(1):
+        await ended.wait()
