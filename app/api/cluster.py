@@ -43,13 +43,11 @@ async def readyz(request: web.Request) -> web.Response:
     """Each dependency with its reason; 503 unless all are well."""
     services = request.app[SERVICES]
     projector, log = await asyncio.gather(_projector(services), _log_status(services))
+    trouble = str(log) if isinstance(log, Exception) else log.trouble
     checks: dict[str, dict[str, Any]] = {
         "database": _check("reason" not in projector, projector.get("reason")),
         "projector": _check(bool(projector.get("active")), _projector_reason(projector)),
-        "log": _check(
-            isinstance(log, LogStatus) and log.leader is not None,
-            str(log) if isinstance(log, Exception) else "there is no leader",
-        ),
+        "log": _check(trouble is None, trouble),
         "read_model": _check(services.model.live, "not following the database"),
     }
     ready = all(check["ok"] for check in checks.values())

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import pytest
 
 from app import migrations
 from app.embedded.postgres import Postgres
 from app.services import SERVICES
+from consensus.log import LogStatus
 from tests.app.api.test_consistency import until
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
@@ -111,3 +113,19 @@ async def test_a_question_ends_with_who_asked_it(
     assert asked.is_set()
     async with asyncio.timeout(1):
         await ended.wait()
+
+
+async def test_readiness_names_a_leader_without_a_quorum(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With both followers frozen it answered 200 while no change could be committed."""
+    status = await service.log.status()
+
+    async def two_are_silent() -> LogStatus:
+        members = (replace(each, online=each.name == status.leader) for each in status.members)
+        return replace(status, members=tuple(members))
+
+    monkeypatch.setattr(service.app[SERVICES].log, "status", two_are_silent)
+    answer = await service.anonymous("GET", "/readyz")
+    assert answer.status == 503
+    assert answer.json["checks"]["log"]["reason"] == "no quorum: 1 of 3 members are online"
