@@ -91,6 +91,12 @@ class Silence:
         self.known = False
 
 
+def end_now(limit: asyncio.Timeout) -> None:
+    """Its time is over, if it is not already: one that is cannot be told so once more."""
+    if not limit.expired():
+        limit.reschedule(0.0)
+
+
 @asynccontextmanager
 async def answered_within(seconds: float) -> AsyncIterator[None]:
     """As asyncio.timeout(), of time in which this process runs: one that was stopped hears that its

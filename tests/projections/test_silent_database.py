@@ -35,6 +35,8 @@ class Proxy:
     path: str
     gates: list[_Gate] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    mute: bool = False
+    """Whether nothing passes over new connections either."""
 
     def swallow(self) -> None:
         """From now on nothing passes over the connections that are there."""
@@ -44,7 +46,7 @@ class Proxy:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect one client."""
-        gate = _Gate()
+        gate = _Gate(not self.mute)
         self.gates.append(gate)
         behind = await asyncio.open_unix_connection(self.path)
         for source, sink in ((reader, behind[1]), (behind[0], writer)):

@@ -20,6 +20,7 @@ from consensus.log import LogStatus
 from tests.app.api.test_consistency import until
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
+from tests.projections.test_silent_database import proxied
 from tests.support.processes import family
 from tests.support.service import Answer, Client, Service, run_service, settings_for
 
@@ -129,3 +130,31 @@ async def test_readiness_names_a_leader_without_a_quorum(
     answer = await service.anonymous("GET", "/readyz")
     assert answer.status == 503
     assert answer.json["checks"]["log"]["reason"] == "no quorum: 1 of 3 members are online"
+
+
+async def test_a_change_under_a_schema_does_not_wait_longer_than_others(
+    database_url: str, nats_url: str, stream_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each waited 5 s for the lock on its schema, those of other schemas one after the other."""
+    async with (
+        proxied(database_url) as (proxy, url),
+        run_service(settings_for(url, nats_url, stream_name)) as service,
+    ):
+        admin = await service.anonymous.sign_in()
+        project, _ = await service.project(admin)
+        keys = ["a", "b", "c"]
+        for key in keys:
+            made = await admin("POST", "/v1/schemas", json={"name": key, "schema": {}})
+            bound = {"content": 1, "version": 0, "schema_id": made.json["id"]}
+            assert (await admin("PUT", f"{project}/configs/{key}", json=bound)).status == 201
+        monkeypatch.setattr("projections.follower.CHECK_INTERVAL_S", 0.1)
+        monkeypatch.setattr("projections.follower.ANSWER_TIMEOUT_S", 0.5)
+        proxy.swallow()
+        change = {"content": 2, "version": 1}
+        paths = [f"{project}/configs/{key}" for key in keys]
+        async with asyncio.timeout(4):
+            answers = await asyncio.gather(*(admin("PUT", path, json=change) for path in paths))
+        # The first waited for the lock; another may come when the database speaks again.
+        assert {answer.status for answer in answers} <= {200, 503}
+        refused = {answer.json["type"] for answer in answers if answer.status == 503}
+        assert refused == {"/problems/unavailable"}
