@@ -16,7 +16,14 @@ import structlog
 
 from app.errors import Unavailable
 from app.metrics import Metrics
-from projections.database import DATABASE_AWAY, Reminder, Silence, place_of, session_name
+from projections.database import (
+    DATABASE_AWAY,
+    Reminder,
+    Silence,
+    end_now,
+    place_of,
+    session_name,
+)
 from projections.follower import ANSWER_TIMEOUT_S
 
 POOL_SIZE = 10
@@ -82,7 +89,7 @@ async def _pool(dsn: str, metrics: Metrics, silence: Silence) -> asyncpg.Pool:
 
     def give_up() -> None:
         for limit in making:
-            limit.reschedule(0.0)  # its time is over
+            end_now(limit)
         for connection in tuple(made):
             if not connection.is_closed():
                 connection.terminate()

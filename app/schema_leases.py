@@ -25,7 +25,7 @@ import asyncpg
 from app.errors import Unavailable
 from app.tables.schemas import IS_THERE
 from domain.errors import BrokenInvariant
-from projections.database import DATABASE_AWAY
+from projections.database import DATABASE_AWAY, Silence, end_now
 
 LOCK_CLASS: Final = 0x4753
 """The advisory locks of schemas ("GS"); the second number is made of the schema's id."""
@@ -92,10 +92,17 @@ class Lease:
 
 
 class SchemaLeases:
-    """The leases of this process. `close` ends them with their connection."""
+    """The leases of this process. `close` ends them with their connection.
 
-    def __init__(self, dsn: str) -> None:
+    `silence`: ends what is asked here, too; a lock that is held is kept as long as its connection.
+    """
+
+    def __init__(self, dsn: str, silence: Silence | None = None) -> None:
         self._dsn = dsn
+        self._silence = silence or Silence()
+        self._silence.on_noticed(self._give_up)
+        self._limit: asyncio.Timeout | None = None
+        """Of what is asked now."""
         self._connection: asyncpg.Connection | None = None
         self._turn = asyncio.Lock()
         self._leases: dict[str, Lease] = {}
@@ -171,6 +178,8 @@ class SchemaLeases:
         pause_s = FIRST_RETRY_S
         while not lease.unused.is_set():
             async with self._turn:
+                if self._silence.known:
+                    raise TimeoutError("the database says nothing")
                 connection = await self._connected()
                 place = (LOCK_CLASS, lock_object(lease.schema_id))
                 if await self._ask(connection, _TRY, *place):
@@ -194,18 +203,30 @@ class SchemaLeases:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(
-                self._dsn, timeout=STATEMENT_TIMEOUT_S, server_settings=_SESSION
-            )
+            async with self._in_time():
+                self._connection = await asyncpg.connect(self._dsn, server_settings=_SESSION)
         return self._connection
 
     async def _ask(self, connection: asyncpg.Connection, statement: str, *values: object) -> Any:
         try:
-            return await connection.fetchval(statement, *values, timeout=STATEMENT_TIMEOUT_S)
+            async with self._in_time():
+                return await connection.fetchval(statement, *values)
         except BaseException:
             # Whether a lock was granted is not known: with the session, it certainly goes.
             connection.terminate()
             raise
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        async with asyncio.timeout(STATEMENT_TIMEOUT_S) as self._limit:
+            try:
+                yield
+            finally:
+                self._limit = None
+
+    def _give_up(self) -> None:
+        if self._limit is not None:
+            end_now(self._limit)
 
     def _ended(self, life: asyncio.Task[None]) -> None:
         self._lives.discard(life)

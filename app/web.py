@@ -110,7 +110,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> Services:
     background.start(project_deletions.run())
     validators = await stack.enter_async_context(ValidatorPool())
     parsers = await stack.enter_async_context(ValidatorPool())
-    leases = SchemaLeases(dsn)
+    leases = SchemaLeases(dsn, silence)
     stack.push_async_callback(leases.close)
     gate = SchemaGate(pool, leases, validators)
     reader = ConfigReader(model, barrier, pool)

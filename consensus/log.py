@@ -92,6 +92,17 @@ class LogStatus:
     """The lowest position that an entry can ever have had; above 1 where the log was begun anew.
     Its first entry of now may be a later one, as barriers expire."""
 
+    @property
+    def trouble(self) -> str | None:
+        """Why nothing can be appended, as far as is known; None: it can."""
+        if self.leader is None:
+            return "there is no leader"
+        online = sum(member.online for member in self.members)
+        if 2 * online > len(self.members):
+            return None
+        # It leads for some seconds more, and takes what it cannot commit.
+        return f"no quorum: {online} of {len(self.members)} members are online"
+
     def behind(self, position: int) -> int:
         """How many messages of the log are behind `position`: barriers and groups are one each."""
         return max(0, -(-(self.last_position - position) // self.position_step))

@@ -6,10 +6,12 @@ One list for all, so that no fault ends one kind of process and is survived by a
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
@@ -35,6 +37,8 @@ UNDONE_TRY_AGAIN = (asyncpg.TransactionRollbackError,)
 """A deadlock or a serialization failure: the transaction was certainly undone."""
 
 
+_PARTS = 3
+"""A stop costs a question one part of its time; the rest is for what lies ready."""
 _ENDS_WITH_PORT = re.compile(r":[0-9]+$")
 FIRST_PAUSE_S = 1.0
 LONGEST_PAUSE_S = 60.0
@@ -85,6 +89,34 @@ class Silence:
     def over(self) -> None:
         """The database said something, if only that it is away."""
         self.known = False
+
+
+def end_now(limit: asyncio.Timeout) -> None:
+    """Its time is over, if it is not already: one that is cannot be told so once more."""
+    if not limit.expired():
+        limit.reschedule(0.0)
+
+
+@asynccontextmanager
+async def answered_within(seconds: float) -> AsyncIterator[None]:
+    """As asyncio.timeout(), of time in which this process runs: one that was stopped hears that its
+    time is over before it reads the answer that came meanwhile."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+        alarm: asyncio.TimerHandle
+
+        def pass_part(left: int) -> None:
+            nonlocal alarm
+            if left == 0:
+                limit.reschedule(loop.time())
+            else:
+                alarm = loop.call_later(seconds / _PARTS, pass_part, left - 1)
+
+        pass_part(_PARTS)
+        try:
+            yield
+        finally:
+            alarm.cancel()
 
 
 def place_of(url: str) -> str:

@@ -17,7 +17,14 @@ import structlog
 
 from domain.errors import BrokenInvariant, Conflict
 from projections.checkpoint import CHANNEL, Checkpoint, read_checkpoint
-from projections.database import DATABASE_AWAY, Reminder, Silence, place_of, session_name
+from projections.database import (
+    DATABASE_AWAY,
+    Reminder,
+    Silence,
+    answered_within,
+    place_of,
+    session_name,
+)
 from projections.read_model import ReadModel, Rejected
 from projections.recorded import COLUMNS, from_row
 from projections.revisions import Connection
@@ -168,12 +175,12 @@ class Follower:
         logger.info("read_model_warm", bytes=self._model.bytes, complete=self._model.complete)
 
     async def _follow(self) -> None:
-        connection = await asyncpg.connect(
-            self._dsn,
-            timeout=ANSWER_TIMEOUT_S,
-            command_timeout=COMMAND_TIMEOUT_S,
-            server_settings={"application_name": session_name("follower")},
-        )
+        async with answered_within(ANSWER_TIMEOUT_S):
+            connection = await asyncpg.connect(
+                self._dsn,
+                command_timeout=COMMAND_TIMEOUT_S,
+                server_settings={"application_name": session_name("follower")},
+            )
         try:
             news = asyncio.Event()
             told = _Told()
@@ -183,14 +190,15 @@ class Follower:
                 news.set()
 
             connection.add_termination_listener(lambda _: news.set())
-            for channel, tell in self._also.items():
-                await connection.add_listener(channel, lambda *_, tell=tell: tell())
-                tell()  # what was said while we did not listen is not known
-            await connection.add_listener(CHANNEL, heard)
-            if not self._started:
-                checkpoint = await read_checkpoint(connection)
-                self._model.start(checkpoint.position, checkpoint.last_sequence)
-                self._started = True
+            async with answered_within(ANSWER_TIMEOUT_S):
+                for channel, tell in self._also.items():
+                    await connection.add_listener(channel, lambda *_, tell=tell: tell())
+                    tell()  # what was said while we did not listen is not known
+                await connection.add_listener(CHANNEL, heard)
+                if not self._started:
+                    checkpoint = await read_checkpoint(connection)
+                    self._model.start(checkpoint.position, checkpoint.last_sequence)
+                    self._started = True
             while True:
                 news.clear()
                 position, last_sequence, rejected = told.take()
@@ -214,7 +222,7 @@ class Follower:
 
     async def _where_it_stands(self, connection: Connection) -> Checkpoint:
         """The checkpoint. Raises TimeoutError; BrokenInvariant if the database went back."""
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with answered_within(ANSWER_TIMEOUT_S):
             checkpoint = await read_checkpoint(connection)
         self._silence.over()
         if checkpoint.position < self._model.position:
@@ -257,14 +265,8 @@ class Follower:
         if last_sequence <= self._model.sequence:
             return []
         waiting = min(PAGE, last_sequence - self._model.sequence)
-        rows = await connection.fetch(
-            _NEXT,
-            self._model.sequence,
-            last_sequence,
-            PAGE,
-            timeout=min(COMMAND_TIMEOUT_S, ANSWER_TIMEOUT_S + waiting * REVISION_S),
-        )
-        return list(rows)
+        async with answered_within(min(COMMAND_TIMEOUT_S, ANSWER_TIMEOUT_S + waiting * REVISION_S)):
+            return list(await connection.fetch(_NEXT, self._model.sequence, last_sequence, PAGE))
 
 
 def _rejected(row: Any) -> Rejected:

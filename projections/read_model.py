@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import heapq
 import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ from domain.errors import Conflict
 
 REVISION_BYTES = 1_100
 """Of a revision beside its content, with the answer's other members (measured: `bench sizes`)."""
+
+LIVE_FOR_S = 5.0
+"""Longer than a follower takes to notice that the database is silent (4 s)."""
 
 
 @dataclass(slots=True)
@@ -105,8 +109,8 @@ class ReadModel:
         self.position = 0
         """The log position that this process has seen applied."""
         self.sequence = 0
-        self.live = False
-        """Whether the follower is connected; if not, answers may be old."""
+        self._live_until = 0.0
+        """By time.monotonic(), for `live`."""
         self.complete = False
         """Whether every config is here, so that what is not was never there."""
         self.bytes = 0
@@ -123,6 +127,18 @@ class ReadModel:
         self._order = itertools.count()
         self._outcomes: dict[str, _Awaited] = {}
         self._listeners: list[Callable[[Sequence[RecordedRevision]], None]] = []
+
+    @property
+    def live(self) -> bool:
+        """Whether the follower heard lately that this is all there is; if not, answers may be old.
+
+        Lately, because a process that was stopped answers before it hears that time went on.
+        """
+        return time.monotonic() < self._live_until
+
+    @live.setter
+    def live(self, live: bool) -> None:
+        self._live_until = time.monotonic() + LIVE_FOR_S if live else 0.0
 
     def get(self, project_id: str, key: str) -> RecordedRevision | None:
         """The newest revision of a config, tombstones included; None if it is not held here.

@@ -21,7 +21,7 @@ CHECK_TIMEOUT_S = 2.0
 """How long each dependency is waited for."""
 
 _Answer = TypeVar("_Answer")
-_given_up: set[asyncio.Task[Any]] = set()
+_asked: set[asyncio.Task[Any]] = set()
 
 _PROJECTOR = """
 SELECT EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted
@@ -43,13 +43,11 @@ async def readyz(request: web.Request) -> web.Response:
     """Each dependency with its reason; 503 unless all are well."""
     services = request.app[SERVICES]
     projector, log = await asyncio.gather(_projector(services), _log_status(services))
+    trouble = str(log) if isinstance(log, Exception) else log.trouble
     checks: dict[str, dict[str, Any]] = {
         "database": _check("reason" not in projector, projector.get("reason")),
         "projector": _check(bool(projector.get("active")), _projector_reason(projector)),
-        "log": _check(
-            isinstance(log, LogStatus) and log.leader is not None,
-            str(log) if isinstance(log, Exception) else "there is no leader",
-        ),
+        "log": _check(trouble is None, trouble),
         "read_model": _check(services.model.live, "not following the database"),
     }
     ready = all(check["ok"] for check in checks.values())
@@ -123,19 +121,21 @@ async def _in_time(question: Coroutine[Any, Any, _Answer]) -> _Answer:
     """Its answer. Raises TimeoutError, and does not wait for the question's own end then: of one to
     a frozen PostgreSQL, that is when the server has confirmed that it is cancelled."""
     task = asyncio.create_task(question)
-    await asyncio.wait({task}, timeout=CHECK_TIMEOUT_S)
+    _asked.add(task)
+    task.add_done_callback(_ended)
+    try:
+        await asyncio.wait({task}, timeout=CHECK_TIMEOUT_S)
+    finally:
+        task.cancel()  # also where its caller is; nothing where it has ended
     if task.done():
         return task.result()
-    task.cancel()
-    _given_up.add(task)
-    task.add_done_callback(_ended)
     raise TimeoutError(f"no answer within {CHECK_TIMEOUT_S:g} s")
 
 
 def _ended(task: asyncio.Task[Any]) -> None:
-    _given_up.discard(task)
+    _asked.discard(task)
     if not task.cancelled():
-        task.exception()  # nobody asks any more
+        task.exception()  # perhaps nobody asks any more
 
 
 def routes() -> list[web.RouteDef]:

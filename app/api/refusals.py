@@ -8,6 +8,7 @@ in the log. Here they are problems like all others. Must name nothing of what wa
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -23,6 +24,7 @@ from app.api.errors import BUG, REQUEST_ID, Problem, problem_response
 from app.api.middleware import fixed_headers, request_id_for
 from app.services import SERVICES
 
+_Item = tuple[RawRequestMessage | _ErrInfo, StreamReader]
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 NOT_HTTP = Problem("malformed-request", 400)
@@ -107,6 +109,21 @@ class Refusals:
         return problem_response(request, problem, detail, error)
 
 
+class _Messages(deque[_Item]):
+    """What aiohttp reads goes through here, from a packet or from behind an `Upgrade` that nobody
+    took."""
+
+    __slots__ = ("_taken_in",)
+
+    def __init__(self, taken_in: Callable[[_Item], _Item]) -> None:
+        super().__init__()
+        self._taken_in = taken_in
+
+    def append(self, item: _Item) -> None:
+        """As a deque's."""
+        super().append(self._taken_in(item))
+
+
 class Connection(web.RequestHandler):
     """aiohttp's HTTP connection, with our answers to what it cannot read.
 
@@ -119,6 +136,7 @@ class Connection(web.RequestHandler):
         super().__init__(server, **options)
         self._server = server
         self._refusals = refusals
+        self._messages = _Messages(self._taken_in)
         self._last_body: StreamReader | None = None
         self._lost: asyncio.Future[None] | None = None
 
@@ -137,25 +155,24 @@ class Connection(web.RequestHandler):
         if self._lost is not None and not self._lost.done():
             self._lost.set_result(None)
 
-    def data_received(self, data: bytes) -> None:
-        """As aiohttp's; and whoever reads a body is told when the rest of it cannot be read.
+    def _taken_in(self, item: _Item) -> _Item:
+        """A message that was read, or a refusal in its place. Whoever reads a body is told when the
+        rest of it cannot be read.
 
         aiohttp only puts the error behind that request, which would wait for its body until it is
         ended for being slow.
         """
-        super().data_received(data)
-        if not self._messages:
-            return
-        for place, (message, _) in enumerate(self._messages):
-            if not isinstance(message, _ErrInfo) and (why := _not_spoken(message)) is not None:
-                error = _ErrInfo(status=NOT_HTTP.status, exc=NotSpoken(why), message=why)
-                self._messages[place] = error, EMPTY_PAYLOAD
-        message, body = self._messages[-1]
+        message, body = item
         if not isinstance(message, _ErrInfo):
-            self._last_body = body
-        elif self._last_body is not None and not self._last_body.is_eof():
+            if (why := _not_spoken(message)) is None:
+                self._last_body = body
+                return item
+            error = _ErrInfo(status=NOT_HTTP.status, exc=NotSpoken(why), message=why)
+            item = error, EMPTY_PAYLOAD
+        if self._last_body is not None and not self._last_body.is_eof():
             self._last_body.set_exception(web.RequestPayloadError("the framing is broken"))
             self._lingering_time = 0.0  # what comes is no body: it is not read to its end either
+        return item
 
     def eof_received(self) -> bool:  # type: ignore[override]
         """A client that ended its sending alone (`nc -N`) is answered what it asked, if that takes

@@ -10,8 +10,10 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import asyncpg
 import pytest
 
 from projections.follower import Follower
@@ -33,6 +35,8 @@ class Proxy:
     path: str
     gates: list[_Gate] = field(default_factory=list)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    mute: bool = False
+    """Whether nothing passes over new connections either."""
 
     def swallow(self) -> None:
         """From now on nothing passes over the connections that are there."""
@@ -42,7 +46,7 @@ class Proxy:
 
     async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Connect one client."""
-        gate = _Gate()
+        gate = _Gate(not self.mute)
         self.gates.append(gate)
         behind = await asyncio.open_unix_connection(self.path)
         for source, sink in ((reader, behind[1]), (behind[0], writer)):
@@ -94,6 +98,32 @@ async def test_a_follower_is_cut_off_and_comes_back(
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+
+
+async def test_a_follower_does_not_wait_for_a_database_that_falls_silent_while_it_begins(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It had half a minute for it, and whoever waited for PostgreSQL waited as long."""
+    monkeypatch.setattr("projections.follower.ANSWER_TIMEOUT_S", 0.3)
+    add_listener = asyncpg.Connection.add_listener
+    begun: list[asyncpg.Connection] = []
+    async with proxied(world.url) as (proxy, url):
+
+        async def swallowed_once(connection: asyncpg.Connection, *what: Any) -> None:
+            if not begun:
+                proxy.swallow()
+            begun.append(connection)
+            await add_listener(connection, *what)
+
+        monkeypatch.setattr(asyncpg.Connection, "add_listener", swallowed_once)
+        model = ReadModel(100_000)
+        running = asyncio.create_task(Follower(url, model).run())
+        try:
+            await eventually(lambda: _holds(model, 0))
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+    assert len(begun) == 2
 
 
 async def _holds(model: ReadModel, sequence: int) -> bool:

@@ -174,6 +174,8 @@ async def test_what_is_not_http_is_answered_with_a_problem_and_not_repeated(
     assert 'guardian_http_requests_total{method="other",route="none",status="400"} 1.0' in metrics
 
 
+UPGRADE = HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+"""Which nobody takes here: the connection goes on as it is (RFC 9110 section 7.8)."""
 WHOLE = b"\r\n2\r\n{}\r\n0\r\n\r\n"
 
 
@@ -183,11 +185,20 @@ WHOLE = b"\r\n2\r\n{}\r\n0\r\n\r\n"
         (CHUNKED.replace(b"chunked", b"gzip, chunked") + WHOLE, "Transfer-Encoding"),
         (CHUNKED.replace(b"chunked", b"identity, chunked") + WHOLE, "Transfer-Encoding"),
         (HEAD + b"\r\n" + CHUNKED.replace(b"chunked", b"gzip, chunked") + WHOLE, "Transfer-Enc"),
+        (UPGRADE + CHUNKED.replace(b"chunked", b"gzip, chunked") + WHOLE, "Transfer-Encoding"),
         (CHUNKED.replace(b"HTTP/1.1", b"HTTP/1.0") + WHOLE, "Transfer-Encoding"),
         (HEAD.replace(b"HTTP/1.1", b"HTTP/2.0") + b"\r\n", "HTTP/1.1"),
         (HEAD.replace(b"HTTP/1.1", b"HTTP/0.9") + b"\r\n", "HTTP/1.1"),
     ],
-    ids=["gzip", "identity", "behind another", "HTTP/1.0", "HTTP/2.0", "HTTP/0.9"],
+    ids=[
+        "gzip",
+        "identity",
+        "behind another",
+        "behind an Upgrade",
+        "HTTP/1.0",
+        "HTTP/2.0",
+        "HTTP/0.9",
+    ],
 )
 async def test_what_would_be_read_as_something_else_is_refused(
     service: Service, sent: bytes, says: str
@@ -241,7 +252,11 @@ async def begin(service: Service, sent: bytes) -> tuple[asyncio.StreamReader, as
     return reader, writer
 
 
-@pytest.mark.parametrize("before", [b"", HEAD + b"\r\n"], ids=["alone", "behind another"])
+@pytest.mark.parametrize(
+    "before",
+    [b"", HEAD + b"\r\n", UPGRADE],
+    ids=["alone", "behind another", "behind an Upgrade"],
+)
 async def test_a_chunk_that_is_none_in_a_later_packet_is_answered_at_once(
     service: Service, logs: LogCollector, before: bytes
 ) -> None:

@@ -1,0 +1,53 @@
+"""Goal: whoever waits for a connection is ended when the database is found silent, and nothing else
+ends: not the process that found it out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import pytest
+
+from app.metrics import Metrics
+from app.pool import connect_pool
+from projections.database import Silence
+from tests.consensus.contract import eventually
+from tests.projections.test_silent_database import proxied
+
+
+async def test_a_silence_that_is_found_at_the_end_of_a_connections_own_time_is_no_fault(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both have the same time, and where a process was stopped both ends come in one turn. What was
+    given up by itself just then could not be ended any more, and the follower broke on it."""
+    monkeypatch.setattr("app.pool.ANSWER_TIMEOUT_S", 0.3)
+    silence, loop = Silence(), asyncio.get_running_loop()
+    found: list[Exception] = []
+
+    def notice() -> None:
+        try:
+            silence.noticed()
+        except Exception as error:  # noqa: BLE001 - the test's finding
+            found.append(error)
+
+    async with proxied(database_url) as (proxy, url):
+        pool = await connect_pool(url, Metrics(), silence, timeout_s=5)
+        try:
+            async with pool.acquire():
+                proxy.mute = True
+                waiting = asyncio.create_task(pool.fetchval("SELECT 1"))
+                accepted = len(proxy.gates)
+                await eventually(lambda: _more(proxy.gates, accepted))
+                loop.call_later(0.35, notice)
+                time.sleep(0.5)  # noqa: ASYNC251 - it is stopped
+                with pytest.raises(TimeoutError):
+                    await waiting
+                assert silence.known
+        finally:
+            pool.terminate()
+    assert found == []
+
+
+async def _more(gates: Sequence[object], than: int) -> bool:
+    return len(gates) > than
