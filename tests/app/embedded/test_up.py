@@ -123,6 +123,7 @@ def test_a_stop_in_the_middle_of_the_start_leaves_nothing(
     process = psutil.Process(up.process.pid)
     while len(process.children()) < 4:  # three members and initdb, PostgreSQL or dbmate
         assert up.process.poll() is None
+        time.sleep(0.005)  # to look takes a third of that
     everybody = family(up.process.pid)
     assert up.end(signal.SIGTERM) == 0
     assert survivors(everybody) == []
@@ -146,6 +147,7 @@ def test_up_ends_with_the_make_that_started_it(data: Path) -> None:
     process = psutil.Process(shell.pid)
     while not any(p.name() == "nats-server" for p in process.children(recursive=True)):
         assert shell.poll() is None
+        time.sleep(0.005)
     everybody = family(shell.pid)
     shell.kill()
     shell.wait()
