@@ -1,7 +1,7 @@
 """How a process reaches the Raft log that its settings name.
 
 Beside `app.web`, and not in it: the projector and the commands of an operator need nothing of the
-web service, and to load that would be more than half of their start.
+web service, and to load that was up to half of their start.
 """
 
 from __future__ import annotations

@@ -5,25 +5,48 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 from tests.app.api.test_audit import guardian
 from tests.app.api.test_watch import put
+from tests.support.processes import ROOT
 from tests.support.rows import tamper
 from tests.support.service import run_service, settings_for
 
 _HELP = """
-import sys
 from click.testing import CliRunner
 from app.cli import main
 told = CliRunner().invoke(main, ["--help"])
 assert told.exit_code == 0, told.output
 assert "projections" in told.output
-print(*sorted({"aiohttp", "asyncpg", "eventsourcing", "nats", "rich", "uvloop"} & set(sys.modules)))
 """
+_REFUSED = """
+from click.testing import CliRunner
+from app.cli import main
+for command in ("web", "projector"):
+    told = CliRunner().invoke(main, [command])
+    assert (told.exit_code, told.output) == (2, "error: DATABASE_URL: is not set\\n"), told.output
+"""
+_WITHOUT_WEB = "import app.backup, app.commands.log, app.raft_log, projections.projector"
 
 
-def test_the_list_of_commands_loads_no_library_of_theirs() -> None:
-    done = subprocess.run([sys.executable, "-c", _HELP], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == []
+def _loaded(program: str, *modules: str) -> list[str]:
+    """Which of these modules a process has loaded that ran this program."""
+    said = f"import sys\n{program}\nprint(*sorted({set(modules)} & set(sys.modules)))"
+    command = [sys.executable, "-c", said]
+    done = subprocess.run(command, cwd=ROOT, env={}, capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize("program", [_HELP, _REFUSED], ids=["help", "refusal"])
+def test_the_list_of_commands_and_a_refusal_load_no_library(program: str) -> None:
+    libraries = ("aiohttp", "asyncpg", "eventsourcing", "nats", "rich", "uvloop")
+    assert _loaded(program, *libraries) == []
+
+
+def test_the_projector_and_the_commands_of_the_log_do_not_load_the_web_service() -> None:
+    """That was up to half of their start."""
+    assert _loaded(_WITHOUT_WEB, "app.web", "app.serve", "app.services", "aiohttp.web") == []
 
 
 async def test_a_revision_that_cannot_be_read_is_told_in_one_line(

@@ -20,6 +20,7 @@ from app.background import Background
 from app.embedded.postgres import Postgres
 from tests.consensus.contract import eventually
 from tests.support.processes import Command
+from tests.support.servers import PostgresAddress
 
 
 def run_web_command(
@@ -63,19 +64,19 @@ async def _followed(server: Postgres) -> None:
 
 
 def test_a_database_without_tables_is_one_line(
-    private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
+    empty_database_url: str, nats_url: str, stream_name: str, started: list[Command]
 ) -> None:
-    asyncio.run(migrations.create_database(private_postgres.url()))
-    web = run_web_command(started, private_postgres.url(), nats_url, stream_name)
+    asyncio.run(migrations.create_database(empty_database_url))
+    web = run_web_command(started, empty_database_url, nats_url, stream_name)
     web.wait_for("error: the database is not migrated (`guardian release`): ")
     assert web.process.wait(30) == 1
     assert not any("Traceback" in line for line in web.lines)
 
 
 def test_a_database_that_is_not_there_is_one_line(
-    private_postgres: Postgres, nats_url: str, stream_name: str, started: list[Command]
+    postgres_server: PostgresAddress, nats_url: str, stream_name: str, started: list[Command]
 ) -> None:
-    web = run_web_command(started, private_postgres.url("nowhere"), nats_url, stream_name)
+    web = run_web_command(started, postgres_server.url("nowhere"), nats_url, stream_name)
     web.wait_for('error: the database: database "nowhere" does not exist')
     assert web.process.wait(30) == 1
     assert not any("Traceback" in line for line in web.lines)

@@ -19,14 +19,14 @@ def _ready(person: Person, admin: Api, project: str, kind: str) -> Locator:
     dialog = person.page.get_by_role("dialog")
     if kind == "project roll back":
         first = admin("GET", f"/v1/projects/{project}/configs/limit?version=1")["position"]
-        person.open(f"/p/{project}/history?at={first}")
+        person.walk(f"/p/{project}/history?at={first}")
         person.button("Roll the project back to this moment…").click()
         act = dialog.get_by_role("button", name="Roll back 1 config")
     elif kind == "roll back":
-        person.open(f"/p/{project}/configs/limit?rollback=1")
+        person.walk(f"/p/{project}/configs/limit?rollback=1")
         act = person.button("Roll back as version 3")
     else:
-        person.open(f"/p/{project}/configs/limit")
+        person.walk(f"/p/{project}/configs/limit")
         if kind == "deletion":
             person.button("Delete…").click()
             person.button("Review deletion as version 3").click()

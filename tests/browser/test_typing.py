@@ -43,6 +43,7 @@ def test_letters_typed_fast_into_the_filter_all_arrive(admin: Api, project: str,
     person.page.keyboard.type("service150.key")
     expect(field).to_have_value("service150.key")
     expect(person.page).to_have_url(re.compile(r"q=service150\.key$"))
+    person.slow_down(1)
     expect(person.page.get_by_role("treeitem", name=re.compile("^key150"))).to_be_visible()
     # The address may be the newer one too: somebody goes back to before the filter.
     person.page.get_by_role("treeitem", name=re.compile("^key150")).click()
@@ -146,15 +147,16 @@ def test_a_name_that_is_typed_before_the_plan_is_shown_is_kept(
 
 @pytest.mark.parametrize("where", ["config", "schema", "merge"])
 def test_no_letter_makes_the_page_read_a_large_text(
-    admin: Api, project: str, ana: Open, where: str
+    admin: Api, project: str, someone: Open, where: str
 ) -> None:
     # Goal: typing into 200 KB stays quick. Method: not time, but how much of the text the thread
     # that draws the page reads; it once was all of it, several times after each letter.
     schema = admin.make_schema(f"large {project}", {"$defs": _large()}, project)
     admin.put(project, "large", _large())
-    person = ana("/projects")
+    person = someone()
     person.page.add_init_script(COUNT_READ_LETTERS)
-    person.open(f"/p/{project}/{f'schemas/{schema}' if where == 'schema' else 'configs/large'}")
+    path = f"/p/{project}/{f'schemas/{schema}' if where == 'schema' else 'configs/large'}"
+    person.sign_in(path, admin.email, admin.password)
     label = f"Schema large {project}" if where == "schema" else re.compile("^Content of")
     place = person.editor(label)
     expect(place).to_contain_text("service_0")
@@ -225,7 +227,7 @@ def test_a_large_text_is_checked_where_no_worker_can_be_had(
 
 
 def test_suggestions_do_not_make_the_page_read_a_large_text(
-    admin: Api, project: str, ana: Open
+    admin: Api, project: str, someone: Open
 ) -> None:
     # Method: as above. What is suggested is worked out from all of the text.
     latest = {"type": "integer", "description": "The newest that is served"}
@@ -235,11 +237,11 @@ def test_suggestions_do_not_make_the_page_read_a_large_text(
     admin.put(project, "large", {"latest": 7, **_large()}, schema_id=schema)
     # Somebody else's; their answer once came while the letters were counted.
     admin.make_schema(f"others {project}", {"$defs": _large()})
-    person = ana("/projects")
+    person = someone()
     person.page.add_init_script(COUNT_READ_LETTERS)
     asked: list[str] = []
     person.page.on("request", lambda request: asked.append(request.url))
-    person.open(f"/p/{project}/configs/large")
+    person.sign_in(f"/p/{project}/configs/large", admin.email, admin.password)
     expect(person.editor()).to_contain_text("latest")
     before = person.page.evaluate("window.readOfLarge")
     person.page.get_by_text('"latest"').hover()

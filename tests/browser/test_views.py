@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.support import Api, Person
+from tests.browser.support import Api, Person, step
 
 Open = Callable[..., Person]
 
@@ -38,43 +38,39 @@ def test_the_cluster_page_draws_the_raft_group(ana: Open) -> None:
     assert person.axe() == []
 
 
-def test_the_theme_follows_the_machines_at_once(ana: Open) -> None:
+def test_what_the_machine_asks_for_is_followed_at_once(filled: str, ana: Open) -> None:
     person = ana("/projects")
-    person.theme("dark")
-    person.theme("light")
-    person.theme("dark")
-
-
-def test_who_wants_less_motion_sees_no_colour_on_its_way(ana: Open) -> None:
-    # A shortest time for all transitions once made one of each change, and where a colour is
-    # inherited one after the other, frame by frame, from the page down to each letter.
-    person = ana("/projects")
-    on_their_way = person.page.evaluate(
-        """() => {
-            document.documentElement.setAttribute('data-mantine-color-scheme', 'dark');
-            const moving = document.getAnimations();
-            return moving.filter(each => each instanceof CSSTransition).length;
-        }"""
-    )
-    assert on_their_way == 0
-
-
-def test_who_has_colours_of_their_own_sees_what_changed_and_what_is_chosen(
-    filled: str, ana: Open
-) -> None:
-    # Their colours take the place of every background, which alone told it: a diff showed nothing.
-    person = ana(f"/p/{filled}/configs/payments.limits.eu?diff=1..2", forced_colors="active")
-    diff = person.page.get_by_test_id("diff")
-    chosen = person.page.get_by_role("treeitem", name=re.compile("^eu"))
-    plain = diff.locator(".cm-line:not(.cm-changedLine)").first
-    background = "each => getComputedStyle(each).backgroundColor"
-    changed = diff.locator(".cm-changedText").first
-    assert changed.evaluate(background) != plain.evaluate(background)
-    line = diff.locator(".cm-changedLine").first
-    assert line.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
-    other = person.page.get_by_role("treeitem", name=re.compile("^us"))
-    assert chosen.evaluate(background) != other.evaluate(background)
-    person.shot("forced-colours")
+    with step("less motion: no colour is on its way"):
+        # A shortest time for all transitions once made one of each change, and where a colour is
+        # inherited one after the other, frame by frame, from the page down to each letter.
+        on_their_way = person.page.evaluate(
+            """() => {
+                document.documentElement.setAttribute('data-mantine-color-scheme', 'dark');
+                const moving = document.getAnimations();
+                return moving.filter(each => each instanceof CSSTransition).length;
+            }"""
+        )
+        assert on_their_way == 0
+    with step("another theme"):
+        person.theme("dark")
+        person.theme("light")
+        person.theme("dark")
+        person.theme("light")
+    with step("colours of their own: what changed and what is chosen is seen"):
+        # They take the place of every background, which alone told it: a diff showed nothing.
+        person.page.emulate_media(forced_colors="active")
+        person.walk(f"/p/{filled}/configs/payments.limits.eu?diff=1..2")
+        diff = person.page.get_by_test_id("diff")
+        chosen = person.page.get_by_role("treeitem", name=re.compile("^eu"))
+        plain = diff.locator(".cm-line:not(.cm-changedLine)").first
+        background = "each => getComputedStyle(each).backgroundColor"
+        changed = diff.locator(".cm-changedText").first
+        assert changed.evaluate(background) != plain.evaluate(background)
+        line = diff.locator(".cm-changedLine").first
+        assert line.evaluate("each => getComputedStyle(each).outlineStyle") == "solid"
+        other = person.page.get_by_role("treeitem", name=re.compile("^us"))
+        assert chosen.evaluate(background) != other.evaluate(background)
+        person.shot("forced-colours")
 
 
 def test_no_view_has_accessibility_violations(filled: str, ana: Open) -> None:

@@ -51,6 +51,7 @@ class Broker:
         self._postgres: Postgres | None = None
         self._raft: RaftGroup | None = None
         self._base_url: str | None = None
+        self._maintenance: asyncpg.Connection | None = None
         self._template = f"template_{uuid.uuid4().hex[:12]}"
         self._nats_url = os.environ.get("TEST_NATS_URL") or None
         self._nats: Client | None = None
@@ -141,11 +142,10 @@ class Broker:
         await self._execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
 
     async def _execute(self, sql: str) -> None:
-        connection = await asyncpg.connect(await self._start_postgres())
-        try:
-            await connection.execute(sql)
-        finally:
-            await connection.close()
+        # One for the run: a session's start takes as long as what is done in it (measured).
+        if self._maintenance is None or self._maintenance.is_closed():
+            self._maintenance = await asyncpg.connect(await self._start_postgres())
+        await self._maintenance.execute(sql)
 
     async def _start_raft(self) -> dict[str, Any]:
         if self._nats_url is None:
@@ -187,6 +187,8 @@ class Broker:
             await self._nats.close()
         if self._base_url is not None and self._postgres is None:
             await self._drop_database(self._template)
+        if self._maintenance is not None:
+            await self._maintenance.close()
         if self._raft is not None:
             self._raft.stop()
         if self._postgres is not None:

@@ -15,6 +15,7 @@ from app.services import SERVICES
 from projections.audit_verify import verify_project
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
+from tests.support.commands import run_here
 from tests.support.rows import tamper
 from tests.support.service import Client, Service
 from tests.support.waiting import until
@@ -72,12 +73,13 @@ async def test_the_chain_is_walked_and_the_first_bad_revision_named(
     assert (code, "BAD at revision 2, b version 1" in out) == (1, True)
 
 
-async def test_misuse_is_told_from_what_was_found(service: Service) -> None:
+def test_misuse_is_told_from_what_was_found(database_url: str) -> None:
+    environ = {"PATH": os.defpath, "DATABASE_URL": database_url}
     for command in (("audit", "verify"), ("projections", "verify"), ("projections", "rebuild")):
-        code, out, err = await guardian(service, *command, "--project", "none")
-        assert (code, out) == (2, "")
-        assert err.splitlines()[-1] == "error: there is no project 'none'"
-    assert (await guardian(service, "audit", "verify", "--nonsense"))[0] == 2
+        ended = run_here(*command, "--project", "none", environ=environ)
+        assert (ended.code, ended.out) == (2, "")
+        assert ended.err.splitlines()[-1] == "error: there is no project 'none'"
+    assert run_here("audit", "verify", "--nonsense", environ=environ).code == 2
 
 
 async def test_a_key_that_sees_a_part_may_not_walk_the_whole(

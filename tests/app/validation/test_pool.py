@@ -103,6 +103,7 @@ def doubling_references() -> dict[str, Any]:
     [
         (json.loads(BOMB), json.loads(FUSE), "processor time"),
         (doubling_references(), 1, "processor time"),
+        ({"pattern": "^(?!x)(a+)+$"}, "a" * 60 + "!", "processor time"),
         ({"anyOf": [{"type": "string"}, {"$ref": "#"}]}, 1, "recursion"),
         ({"contains": {"contains": {"contains": {"contains": False}}}},
          [[[[1] * 30] * 30] * 30] * 30, "processor time"),
