@@ -66,9 +66,9 @@ describe("the watch", () => {
     const { asked, stop } = following(
       (signal) => new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason as Error))),
     );
-    await vi.advanceTimersByTimeAsync(2500);
+    await vi.advanceTimersByTimeAsync(5000);
     expect([asked.length, live.get()]).toEqual([1, "interrupted"]);
-    await vi.advanceTimersByTimeAsync(8000);
+    await vi.advanceTimersByTimeAsync(5500);
     expect(asked.length).toBe(2);
     stop();
   });

@@ -18,8 +18,8 @@ export const live = new Store<LiveState>("off");
 const SILENCE_MS = 20_000;
 /** The answer begins at once, or after the 5 s for which a process may wait to be current. */
 const ANSWER_MS = 10_000;
-/** A stream that is opened no sooner is one that is missed. */
-const MISSED_MS = 2500;
+/** A stream that is opened no sooner is one that is missed; the first views of a slow line take 3 s. */
+const MISSED_MS = 5000;
 /** One that ends sooner was none: else who closes each at once is asked without a pause. */
 const STEADY_MS = 10_000;
 const HIDDEN_MS = 60_000;
