@@ -48,6 +48,7 @@ fi
 # Not through `npm run`: the wheel's bin/npm cannot be called by name.
 node node_modules/typescript/bin/tsc --noEmit
 node node_modules/vite/bin/vite.js build --logLevel warn
+node scripts/compress.mjs
 node scripts/check-size.mjs
 cd ../..
 echo "$hash" >"$STAMP"

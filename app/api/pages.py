@@ -71,7 +71,9 @@ async def index(request: web.Request) -> web.Response:
 
 
 async def asset(request: web.Request) -> web.StreamResponse:
-    """A built file; its name holds its hash, so it never changes."""
+    """A built file; its name holds its hash, so it never changes. `make ui` packs it beside itself
+    (`.br`, `.gz`), and that is sent to who takes it.
+    """
     name = request.match_info["name"]
     folder = (STATIC / "assets").resolve()
     file = (folder / name).resolve()

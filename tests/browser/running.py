@@ -49,6 +49,16 @@ class RunningService:
             writer._timeout_s = usual_s
             self.do(self._start_projector())
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The process stands still, as after SIGSTOP: connected, and nobody answers."""
+        thaw = threading.Event()
+        self.loop.call_soon_threadsafe(thaw.wait)
+        try:
+            yield
+        finally:
+            thaw.set()
+
     async def _stop_projector(self) -> None:
         self.service.projector_task.cancel()
         with suppress(asyncio.CancelledError):

@@ -7,14 +7,20 @@ from collections.abc import Callable
 
 from playwright.sync_api import expect
 
-from tests.browser.support import Api, Person
+from tests.browser.support import Api, Person, step
 
 Open = Callable[..., Person]
+DRAFTS_OF_ANOTHER_TAB = """drafts => {
+    for (const [key, draft] of Object.entries(drafts)) {
+        localStorage.setItem(key, JSON.stringify(draft));
+        dispatchEvent(new StorageEvent('storage', {key}));
+    }
+}"""
 
 
 def test_edits_are_collected_and_committed_together(admin: Api, project: str, ana: Open) -> None:
-    admin.put(project, "a", {"n": 1})
-    admin.put(project, "b", {"n": 1})
+    for key in "abcd":
+        admin.put(project, key, {"n": 1})
     person = ana(f"/p/{project}/configs/a")
     person.type_document('{"n": 2}')
     person.page.get_by_role("treeitem", name="b").click()
@@ -34,6 +40,34 @@ def test_edits_are_collected_and_committed_together(admin: Api, project: str, an
     ]
     assert {each["comment"] for each in revisions} == {"both at once"}
     assert len({each["change_id"] for each in revisions}) == 1
+    with step("of many, one sees what there is and goes to one"):
+        person.walk(f"/p/{project}/configs")
+        page, diffs = person.page, person.page.get_by_test_id("diff")
+        put = {"op": "put", "text": '{"n": 3}', "comment": "", "savedAt": "2026-01-01T00:00:00Z"}
+        drafts: dict[str, dict[str, object]] = {
+            **{f"new.n{n:02}": {**put, "baseVersion": 0} for n in range(38)},
+            "c": {**put, "baseVersion": 1},
+            "d": {**put, "baseVersion": 1, "op": "delete"},
+        }
+        of = f"guardian:draft:{admin('GET', '/v1/me')['id']}:{project}:"
+        page.evaluate(DRAFTS_OF_ANOTHER_TAB, {of + key: each for key, each in drafts.items()})
+        page.get_by_role("link", name="Change set").click()
+        overview = page.get_by_role("region", name="Overview")
+        expect(overview).to_contain_text("40 edits: 38 new, 1 changed, 1 to be deleted")
+        expect(diffs).to_have_count(0)
+        overview.get_by_role("button", name="new.n30").press("Enter")
+        expect(page.locator(":focus")).to_have_text("new.n30")
+        expect(page.get_by_role("region", name="Edit of new.n30")).to_be_in_viewport()
+        expect(diffs).to_have_count(1)
+        person.button("Expand all").click()
+        expect(diffs.first).to_be_visible()
+        assert diffs.count() < 20  # the others are drawn when they come near
+        person.shot("change-set-many")
+        assert person.axe() == []
+        person.button("Collapse all").click()
+        expect(diffs).to_have_count(0)
+        person.button("Go to the commit").click()
+        expect(page.locator(":focus")).to_have_attribute("maxlength", "2000")
 
 
 def test_one_conflict_holds_back_all_and_says_which(admin: Api, project: str, ana: Open) -> None:

@@ -54,14 +54,25 @@ def test_a_dependency_that_is_away_is_named_and_reading_goes_on(
     admin.put(project, "limit", {"daily": 5000})
     person = ana("/projects")
     person.expected_statuses.add(503)
+    person.page.clock.install()
     with running.nobody_applies():
         person.walk(f"/p/{project}/configs/limit")
         banner = person.page.get_by_role("status").filter(has_text="The service is cut off")
+        person.page.clock.run_for(20_000)
         expect(banner).to_contain_text("projector")
         expect(person.editor()).to_contain_text("5000")
         person.shot("dependency-away")
         assert person.axe() == []
     expect(banner).to_have_count(0)
+    # A process that is frozen ends no connection: only its silence tells (10 s of the page's time).
+    is_live = person.page.get_by_text("Live", exact=True)
+    expect(is_live).to_be_visible()
+    with running.frozen():
+        person.page.clock.run_for(12_500)
+        expect(person.page.get_by_text("Not live", exact=True)).to_be_visible()
+        person.page.clock.run_for(10_000)
+        expect(person.page.get_by_text("Config Guardian cannot be reached.")).to_be_visible()
+    expect(is_live).to_be_visible()
 
 
 def test_a_commit_without_an_outcome_is_asked_for_until_it_is_applied(

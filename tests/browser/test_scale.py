@@ -50,6 +50,14 @@ def test_5000_keys_and_10000_revisions(crowded: str, ana: Open) -> None:
     person.page.get_by_label("Filter keys").press("Escape")
     person.page.get_by_label("Search keys and content").fill("key48")
     expect(person.page.get_by_role("option")).to_have_count(30)
+    # The open config's row is shown, and stays the one that the tree names wherever it is scrolled.
+    person.page.get_by_label("Search keys and content").fill("key4711")
+    person.page.keyboard.press("Enter")
+    open_row = person.page.get_by_role("treeitem", selected=True)
+    expect(open_row).to_be_in_viewport()
+    person.page.get_by_role("tree").evaluate("tree => tree.scrollTo(0, 0)")
+    expect(open_row).not_to_be_in_viewport()
+    assert person.axe("aria-valid-attr-value") == []
     person.walk(f"/p/{crowded}/history")
     feed = person.page.get_by_role("group", name="Changes, newest first")
     expect(feed.get_by_role("listitem").first).to_be_visible()

@@ -111,6 +111,27 @@ def test_a_session_that_ended_keeps_the_place_and_what_was_typed(
     expect(person.page.get_by_text("Live", exact=True).first).to_be_visible()
     admin.put(project, "another", {"n": 1})
     expect(person.page.get_by_text("another").first).to_be_visible()
+    # A tab beside it that signs out ends it here, too; one that signs in again lets it go on.
+    beside = Person(person.context, person.context.new_page(), person.url, {401})
+    beside.open("/projects")
+    beside.button("Account of").click()
+    beside.page.get_by_role("menuitem", name="Sign out").click()
+    expect(dialog).to_be_visible()
+    beside.page.get_by_role("textbox", name="Password").fill(admin.password)
+    beside.button("Sign in").click()
+    expect(dialog).to_have_count(0)
+    expect(person.page.get_by_text("Live", exact=True).first).to_be_visible()
+    expect(person.editor()).to_contain_text("4242")
+    # Somebody else who signs in over the work gets none of it.
+    admin.make_user("eve@example.org", "eves long password")
+    person.expected_statuses.add(404)
+    beside.button("Account of").click()
+    beside.page.get_by_role("menuitem", name="Sign out").click()
+    beside.page.get_by_label("Email").fill("eve@example.org")
+    beside.page.get_by_role("textbox", name="Password").fill("eves long password")
+    beside.button("Sign in").click()
+    expect(person.button("Account of eve@example.org")).to_be_visible()
+    expect(person.editor()).to_have_count(0)
 
 
 def test_a_tab_goes_over_to_whoever_signed_in_beside_it(

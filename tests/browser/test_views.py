@@ -226,12 +226,21 @@ def test_the_longest_names_break_nothing(admin: Api, ana: Open, name: str, width
     admin("DELETE", f"/v1/projects/{project}")
 
 
+PACKED = """() => performance.getEntriesByType('resource')
+    .filter(each => /[.](js|css)$/.test(each.name) && each.decodedBodySize > 10_000)
+    .map(each => [each.encodedBodySize, each.decodedBodySize])"""
+"""The sizes of the page's larger files on the line, and of what is in them."""
+
+
 def test_reload_back_and_forward_keep_the_place(filled: str, ana: Open) -> None:
     person = ana(f"/p/{filled}/configs/web")
     person.page.get_by_role("treeitem", name=re.compile("^eu")).click()
     expect(person.page.get_by_role("heading", name="payments.limits.eu")).to_be_visible()
     person.button("History").click()
     expect(person.page.get_by_role("complementary")).to_be_visible()
+    sizes = person.page.evaluate(PACKED)
+    assert sizes
+    assert all(packed < whole for packed, whole in sizes), sizes
     person.page.reload()
     expect(person.page.get_by_role("complementary")).to_be_visible()
     person.page.go_back()

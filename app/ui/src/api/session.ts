@@ -28,6 +28,8 @@ function subjectOf(jwt: string): string {
   return (JSON.parse(atob(payload)) as { sub: string }).sub;
 }
 
+const isSomebodyElse = (answer: TokenAnswer): boolean => subject !== null && subjectOf(answer.access_token) !== subject;
+
 /** The session goes on with these tokens. */
 export function keep(answer: TokenAnswer): void {
   token = answer.access_token;
@@ -39,7 +41,9 @@ export function keep(answer: TokenAnswer): void {
 }
 
 function forget(next: SessionState): void {
-  token = subject = null;
+  token = null;
+  // What an ended one had open is for the same person alone.
+  if (next !== "ended") subject = null;
   clearTimeout(refreshAt);
   localStorage.removeItem(HINT);
   session.set(next);
@@ -64,7 +68,13 @@ async function post(path: string, body: object, keepalive = false): Promise<Resp
 export async function signIn(email: string, password: string): Promise<void> {
   const response = await post("/v1/auth/login", { email, password, cookie: true });
   if (!response.ok) throw await problemOf(response, parseJson);
-  keep((await response.json()) as TokenAnswer);
+  const answer = (await response.json()) as TokenAnswer;
+  if (isSomebodyElse(answer)) {
+    // They must not see, nor commit, what the first person had open.
+    window.location.assign("/");
+    return new Promise(() => undefined);
+  }
+  keep(answer);
 }
 
 /** Ends the session. Throws where it may go on: the cookie is still good then, so nobody is told "signed out". */
@@ -80,7 +90,7 @@ async function refreshOnce(): Promise<RefreshOutcome> {
   const response = await post("/v1/auth/refresh", { cookie: true }, true);
   if (response.ok) {
     const answer = (await response.json()) as TokenAnswer;
-    if (subject !== null && subjectOf(answer.access_token) !== subject) {
+    if (isSomebodyElse(answer)) {
       // Nothing may be done as one person under the name of another.
       window.location.reload();
       return new Promise(() => undefined);
@@ -89,7 +99,7 @@ async function refreshOnce(): Promise<RefreshOutcome> {
     return "ok";
   }
   if (response.status === 400 || response.status === 401 || response.status === 403) {
-    forget(session.get() === "in" ? "ended" : "out");
+    forget(session.get() === "in" || session.get() === "ended" ? "ended" : "out");
     return "refused";
   }
   throw await problemOf(response, parseJson);
@@ -119,7 +129,10 @@ export async function resume(): Promise<void> {
   await refresh();
 }
 
-/** Another tab signed out: this one must not go on as if nothing happened. */
+/** Another tab signed out, or in: this one must not go on as if nothing happened, nor ask for what is there. */
 window.addEventListener("storage", (event) => {
-  if (event.key === HINT && event.newValue === null && session.get() === "in") forget("ended");
+  if (event.key !== HINT) return;
+  const state = session.get();
+  if (event.newValue === null && state === "in") forget("ended");
+  if (event.newValue !== null && (state === "ended" || state === "out")) void refresh().catch(() => undefined);
 });

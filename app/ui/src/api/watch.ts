@@ -7,6 +7,7 @@ import { parseJson } from "../lib/json";
 import { Store } from "../lib/store";
 import { authorized, query, url } from "./client";
 import { asProblem, problemOf } from "./problem";
+import { pulse } from "./pulse";
 import { session } from "./session";
 import type { WatchChange } from "./types";
 
@@ -14,9 +15,18 @@ export type LiveState = "off" | "connecting" | "live" | "interrupted" | "paused"
 export const live = new Store<LiveState>("off");
 
 /** The service sends a comment every 15 s; longer silence means that the line is dead. */
-const SILENCE_MS = 40_000;
+const SILENCE_MS = 20_000;
+/** The answer begins at once, or after the 5 s for which a process may wait to be current. */
+const ANSWER_MS = 10_000;
+/** A stream that is opened no sooner is one that is missed; the first views of a slow line take 3 s. */
+const MISSED_MS = 5000;
+/** One that ends sooner was none: else who closes each at once is asked without a pause. */
+const STEADY_MS = 10_000;
 const HIDDEN_MS = 60_000;
-const BACKOFF_MS = [250, 500, 1000, 2000, 4000, 8000, 15_000];
+const BACKOFF_MS = [250, 500, 1000, 2000, 4000, 8000, 10_000];
+/** A process that stops ends all its streams in one moment. */
+const SPREAD_MS = 1000;
+const LONGEST_PAUSE_MS = 60_000;
 
 export type WatchEvent = WatchChange & { position: number };
 
@@ -26,7 +36,10 @@ class Watch {
   #last: number;
   #hidden: ReturnType<typeof setTimeout> | undefined;
   #wake: (() => void) | null = null;
-  readonly #leaveSession: () => void;
+  #opened_ms = Infinity;
+  /** What the last refusal asked for. */
+  #retryAfter_ms = 0;
+  readonly #leave: (() => void)[];
 
   constructor(
     private readonly project: string,
@@ -38,7 +51,10 @@ class Watch {
     document.addEventListener("visibilitychange", this.#visibility);
     window.addEventListener("online", this.#wakeUp);
     // A session that ended, and began again, ended the stream too.
-    this.#leaveSession = session.subscribe(() => session.get() === "in" && this.#wakeUp());
+    this.#leave = [
+      session.subscribe(() => session.get() === "in" && this.#wakeUp()),
+      pulse.back(this.#wakeUp),
+    ];
     void this.#run();
   }
 
@@ -46,7 +62,7 @@ class Watch {
     this.#stopped = true;
     document.removeEventListener("visibilitychange", this.#visibility);
     window.removeEventListener("online", this.#wakeUp);
-    this.#leaveSession();
+    for (const leave of this.#leave) leave();
     clearTimeout(this.#hidden);
     this.#abort.abort();
     this.#wakeUp();
@@ -72,16 +88,17 @@ class Watch {
         if (this.#stopped) return;
       }
       live.set(failures === 0 ? "connecting" : "interrupted");
+      this.#opened_ms = Infinity;
+      this.#retryAfter_ms = 0;
+      let broke = false;
       try {
         await this.#stream(() => {
-          failures = 0;
           if (refused) this.onAccess();
           refused = false;
         });
-        failures = Math.max(failures, document.hidden ? 1 : 0);
       } catch (error) {
         if (this.#stopped) return;
-        failures += 1;
+        broke = true;
         const problem = asProblem(error);
         // The project was deleted, or one's role in it; that may come back, too.
         refused = problem.status === 403 || problem.status === 404;
@@ -92,11 +109,15 @@ class Watch {
         }
       }
       if (this.#stopped) return;
-      if (failures > 0) {
-        live.set(document.hidden ? "paused" : "interrupted");
-        const wait = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1] ?? 1000;
-        await this.#pause(wait * (0.75 + Math.random() / 2));
-      }
+      const steady = performance.now() - this.#opened_ms > STEADY_MS;
+      failures = !steady ? failures + 1 : broke || document.hidden ? 1 : 0;
+      live.set(failures === 0 ? "connecting" : document.hidden ? "paused" : "interrupted");
+      const backOff_ms = BACKOFF_MS[Math.min(failures, BACKOFF_MS.length) - 1];
+      await this.#pause(
+        backOff_ms === undefined
+          ? SPREAD_MS * Math.random()
+          : Math.max(backOff_ms * (0.75 + Math.random() / 2), this.#retryAfter_ms),
+      );
     }
   }
 
@@ -111,16 +132,29 @@ class Watch {
   }
 
   async #stream(onOpen: () => void): Promise<void> {
-    this.#abort = new AbortController();
-    const response = await authorized(
-      "GET",
-      url`/v1/projects/${this.project}/watch` + query({ from: this.#last }),
-      {
-        headers: { Accept: "text/event-stream", "Last-Event-ID": String(this.#last) },
-        signal: this.#abort.signal,
-      },
-    );
-    if (!response.ok || response.body === null) throw await problemOf(response, parseJson);
+    const abort = (this.#abort = new AbortController());
+    const missed = setTimeout(() => this.#stopped || live.set("interrupted"), MISSED_MS);
+    const unanswered = setTimeout(() => abort.abort(), ANSWER_MS);
+    let response: Response;
+    try {
+      response = await authorized(
+        "GET",
+        url`/v1/projects/${this.project}/watch` + query({ from: this.#last }),
+        {
+          headers: { Accept: "text/event-stream", "Last-Event-ID": String(this.#last) },
+          signal: abort.signal,
+        },
+      );
+    } finally {
+      clearTimeout(missed);
+      clearTimeout(unanswered);
+    }
+    if (!response.ok || response.body === null) {
+      const asked_ms = 1000 * Number(response.headers.get("Retry-After"));
+      this.#retryAfter_ms = Math.min(asked_ms || 0, LONGEST_PAUSE_MS);
+      throw await problemOf(response, parseJson);
+    }
+    this.#opened_ms = performance.now();
     live.set("live");
     onOpen();
     const parser = createParser({
@@ -133,10 +167,11 @@ class Watch {
     });
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (;;) {
-      const silence = setTimeout(() => this.#abort.abort(), SILENCE_MS);
+      const silence = setTimeout(() => abort.abort(), SILENCE_MS);
       try {
         const { done, value } = await reader.read();
         if (done) return;
+        pulse.heard();
         parser.feed(value);
       } finally {
         clearTimeout(silence);

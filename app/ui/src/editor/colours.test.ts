@@ -6,9 +6,14 @@ const styles = readFileSync(new URL("../styles.css", import.meta.url), "utf-8");
 const TOKENS = ["string", "number", "key", "atom", "punct"];
 const GROUNDS = ["add", "add-strong", "del", "del-strong"];
 
-function coloursOf(scheme: string): Map<string, string> {
-  const block = styles.split(`[data-mantine-color-scheme="${scheme}"] {`)[1]?.split("}")[0] ?? "";
-  return new Map([...block.matchAll(/--g-([\w-]+): (#[0-9a-f]{6});/g)].map((found) => [found[1] ?? "", found[2] ?? ""]));
+/** Those of the theme, with those of its blocks up to `blocks`: the second is for who wants more contrast. */
+function coloursOf(scheme: string, blocks = 1): Map<string, string> {
+  const block = styles
+    .split(`[data-mantine-color-scheme="${scheme}"] {`)
+    .slice(1, 1 + blocks)
+    .map((each) => each.split("}")[0])
+    .join("");
+  return new Map([...block.matchAll(/--(?:g|mantine-color)-([\w-]+): (#[0-9a-f]{6});/g)].map((found) => [found[1] ?? "", found[2] ?? ""]));
 }
 
 /** Relative luminance, as WCAG defines it for sRGB. */
@@ -29,5 +34,23 @@ describe.each(["light", "dark"])("in the %s theme", (scheme) => {
   const colours = coloursOf(scheme);
   it.each(TOKENS.flatMap((token) => GROUNDS.map((ground) => [token, ground] as const)))("%s is read on %s", (token, ground) => {
     expect(contrast(colours.get(token) ?? "", colours.get(ground) ?? "")).toBeGreaterThanOrEqual(4.5);
+  });
+});
+
+/** Success criteria 1.4.6 and 1.4.11: 7:1 for words, 3:1 for what has to be seen beside them. */
+describe.each([
+  ["light", "#ffffff"],
+  ["dark", "#12161b"],
+] as const)("in the %s theme with more contrast", (scheme, body) => {
+  const colours = coloursOf(scheme, 2);
+  const of = (name: string) => colours.get(name) ?? "";
+  it.each(["good", "warn", "bad", "info"])("%s is read on its own ground", (status) => {
+    expect(contrast(of(status), of(`${status}-bg`))).toBeGreaterThanOrEqual(7);
+  });
+  it.each(["dimmed", "placeholder", "anchor", "error"])("%s is read", (words) => {
+    for (const ground of [body, of("sunken"), of("selected")]) expect(contrast(of(words), ground)).toBeGreaterThanOrEqual(7);
+  });
+  it.each(["line", "default-border"])("%s is seen", (line) => {
+    for (const ground of [body, of("sunken")]) expect(contrast(of(line), ground)).toBeGreaterThanOrEqual(3);
   });
 });

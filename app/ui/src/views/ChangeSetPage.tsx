@@ -1,38 +1,33 @@
 /** Every edit that is not committed yet; the ticked ones are reviewed and committed together. */
-import { Button, Checkbox, Textarea } from "@mantine/core";
+import { Button, Textarea } from "@mantine/core";
 import { notifications } from "@mantine/notifications";
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { useEffect, useMemo, useRef, useState, type RefObject } from "react";
 import { Link, useParams } from "react-router";
 import { commitSet, type Edit } from "../api/commit";
 import { asProblem, type Problem } from "../api/problem";
 import { applyChanges, rehearsing, useConfigs, useMe, useProject } from "../api/queries";
 import type { Config } from "../api/types";
-import { Badge, Empty, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
+import { Empty, Failure, Loading, Notice, ReasonedButton, usePageTitle } from "../components/basics";
 import { Lines, StillAsking } from "../components/Verdict";
 import { saveDraft, settleDraft, useDrafts, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
-import { formatJson, formatted, isObject, tryParse, type Json } from "../lib/json";
+import { isObject, tryParse, type Json } from "../lib/json";
+import { ChangeOverview } from "./ChangeOverview";
 import { dropDraft } from "./drop";
+import { EditPanel, overtakenBy } from "./EditPanel";
 import { useAct } from "./useAct";
-import { useAnew } from "./useAnew";
 import { useAccess } from "./useCurrentProject";
+import { useFolds } from "./useFolds";
 import { useOpen } from "./useOpen";
 
-const DiffView = lazy(async () => ({ default: (await import("../editor/DiffView")).DiffView }));
+/** So many need no overview. */
+const SEEN_AT_ONCE = 3;
 
 type Listed = { key: string; draft: Draft };
 
 function toEdit({ key, draft }: Listed): Edit {
   return { op: draft.op, key, text: draft.text, schemaId: draft.schemaId, baseVersion: draft.baseVersion };
-}
-
-type Overtaken = "newer" | "gone" | null;
-
-/** What came between an edit and the set that holds it. Only a whole list tells that a config is gone. */
-function overtakenBy(draft: Draft, live: Config | undefined, complete: boolean): Overtaken {
-  if ((live?.version ?? 0) > draft.baseVersion) return "newer";
-  return complete && !live && draft.baseVersion > 0 ? "gone" : null;
 }
 
 export function ChangeSetPage() {
@@ -54,11 +49,35 @@ export function ChangeSetPage() {
   // Who waited long looks away: on this page the word stays.
   const tell = (words: string) => (open.current ? setDone(words) : notifications.show({ message: words, color: "accent" }));
   const word = useRef<HTMLDivElement>(null);
+  const comment = useRef<HTMLTextAreaElement>(null);
   useEffect(() => {
     // What was committed took its button along.
     if (done !== null && document.activeElement === document.body) word.current?.focus();
   }, [done, drafts.length]);
-  const chosen = drafts.filter((each) => !left.has(each.key));
+  const chosen = useMemo(() => drafts.filter((each) => !left.has(each.key)), [drafts, left]);
+  const folds = useFolds(drafts.length);
+  const user = me.data?.id ?? "";
+  const acts = useMemo(
+    () => ({
+      include: (key: string, included: boolean) =>
+        setLeft((before) => {
+          const next = new Set(before);
+          if (included) next.delete(key);
+          else next.add(key);
+          return next;
+        }),
+      discard: (key: string) => dropDraft(user, project, key),
+      anew: (key: string, draft: Draft) => saveDraft(user, project, key, draft),
+    }),
+    [user, project],
+  );
+  const edits = drafts.map(({ key, draft }) => ({
+    key,
+    draft,
+    live: live.get(key) ?? null,
+    overtaken: overtakenBy(draft, live.get(key), complete),
+    included: !left.has(key),
+  }));
 
   return (
     <main id="main" className="main">
@@ -93,27 +112,11 @@ export function ChangeSetPage() {
           <Loading />
         ) : (
           <>
-            {drafts.map((each) => (
-              <EditPanel
-                key={each.key}
-                project={project}
-                listed={each}
-                live={live.get(each.key) ?? null}
-                overtaken={overtakenBy(each.draft, live.get(each.key), complete)}
-                included={!left.has(each.key)}
-                onInclude={(included) =>
-                  setLeft((before) => {
-                    const next = new Set(before);
-                    if (included) next.delete(each.key);
-                    else next.add(each.key);
-                    return next;
-                  })
-                }
-                onDiscard={() => dropDraft(me.data?.id ?? "", project, each.key)}
-                onAnew={(draft) => saveDraft(me.data?.id ?? "", project, each.key, draft)}
-              />
+            {edits.length > SEEN_AT_ONCE && <ChangeOverview edits={edits} folds={folds} onCommit={() => comment.current?.focus()} />}
+            {edits.map((each) => (
+              <EditPanel key={each.key} project={project} name={each.key} draft={each.draft} live={each.live} overtaken={each.overtaken} included={each.included} acts={acts} open={folds.isOpen(each.key)} onOpen={folds.set} />
             ))}
-            <CommitPanel project={project} user={me.data?.id ?? ""} chosen={chosen} live={live} complete={complete} canEdit={access.canEdit} onSending={(sending) => setSentOn(sending ? newest : null)} onDone={tell} />
+            <CommitPanel project={project} user={user} field={comment} chosen={chosen} live={live} complete={complete} canEdit={access.canEdit} onSending={(sending) => setSentOn(sending ? newest : null)} onDone={tell} />
           </>
         )}
       </div>
@@ -121,91 +124,10 @@ export function ChangeSetPage() {
   );
 }
 
-function EditPanel({
-  project,
-  listed: { key, draft },
-  live,
-  overtaken,
-  included,
-  onInclude,
-  onDiscard,
-  onAnew,
-}: {
-  project: string;
-  listed: Listed;
-  live: Config | null;
-  overtaken: Overtaken;
-  included: boolean;
-  onInclude: (included: boolean) => void;
-  onDiscard: () => void;
-  onAnew: (draft: Draft) => void;
-}) {
-  const gone = overtaken === "gone";
-  const marked = draft.op === "delete";
-  return (
-    <section className="panel" aria-label={`Edit of ${key}`}>
-      <header className="row wrap">
-        <Checkbox checked={included} onChange={(event) => onInclude(event.currentTarget.checked)} aria-label={`Commit ${key} with the others`} />
-        <h2 className="grow mono break">
-          <Link to={`/p/${project}/configs/${key}`}>{key}</Link>
-        </h2>
-        {marked ? <Badge tone="bad">to be deleted</Badge> : draft.baseVersion === 0 ? <Badge tone="good">new</Badge> : !gone && <Badge>{overtaken ? `made on version ${draft.baseVersion}` : `version ${draft.baseVersion + 1}`}</Badge>}
-        {overtaken === "newer" && (
-          <Badge tone="warn">
-            version {live?.version} came in: {marked ? "look at it" : "merge it"} first
-          </Badge>
-        )}
-        {overtaken === "newer" && (
-          <Button component={Link} to={`/p/${project}/configs/${key}?merge`} size="compact-xs">
-            {marked ? "Look at it and decide" : "Merge"}
-          </Button>
-        )}
-        <Button size="compact-xs" variant="default" onClick={onDiscard}>
-          Discard
-        </Button>
-      </header>
-      <div className="body stack">
-        {gone && <Gone project={project} listed={{ key, draft }} onAnew={onAnew} />}
-        {!(gone && marked) && (
-          <Suspense fallback={<Loading rows={3} />}>
-            <DiffView
-              before={live ? formatJson(live.content) : ""}
-              after={marked ? "" : formatted(draft.text)}
-              beforeLabel={live ? `live, version ${live.version}` : gone ? "deleted" : "nothing yet"}
-              afterLabel={marked ? "deleted" : "yours"}
-            />
-          </Suspense>
-        )}
-      </div>
-    </section>
-  );
-}
-
-/** The config was deleted after the edit began. */
-function Gone({ project, listed: { key, draft }, onAnew }: { project: string; listed: Listed; onAnew: (draft: Draft) => void }) {
-  const anew = useAnew(project, key, draft);
-  if (draft.op === "delete") {
-    return (
-      <Notice tone="warn" boxed live>
-        This config is deleted already: somebody was before you. Discard the mark.
-      </Notice>
-    );
-  }
-  return (
-    <Notice tone="warn" boxed live>
-      <div className="row wrap">
-        <span>This config was deleted while you edited version {draft.baseVersion}. What you typed is untouched.</span>
-        <Button size="compact-xs" loading={anew === null} onClick={() => anew && onAnew(anew)}>
-          Keep mine as a new config
-        </Button>
-      </div>
-    </Notice>
-  );
-}
-
 function CommitPanel({
   project,
   user,
+  field,
   chosen,
   live,
   complete,
@@ -215,6 +137,8 @@ function CommitPanel({
 }: {
   project: string;
   user: string;
+  /** Where the comment is typed. */
+  field: RefObject<HTMLTextAreaElement | null>;
   chosen: Listed[];
   live: ReadonlyMap<string, Config>;
   complete: boolean;
@@ -226,9 +150,10 @@ function CommitPanel({
   const act = useAct();
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<unknown>(null);
-  const parsed = chosen.every((each) => each.draft.op === "delete" || tryParse(each.draft.text) !== null);
-  const held = chosen.find((each) => overtakenBy(each.draft, live.get(each.key), complete));
-  const stamp = chosen.map((each) => `${each.key} ${each.draft.savedAt} ${live.get(each.key)?.version ?? 0}`).join("\n");
+  // Not for each letter of the comment: there may be hundreds of documents.
+  const parsed = useMemo(() => chosen.every((each) => each.draft.op === "delete" || tryParse(each.draft.text) !== null), [chosen]);
+  const held = useMemo(() => chosen.find((each) => overtakenBy(each.draft, live.get(each.key), complete)), [chosen, live, complete]);
+  const stamp = useMemo(() => chosen.map((each) => `${each.key} ${each.draft.savedAt} ${live.get(each.key)?.version ?? 0}`).join("\n"), [chosen, live]);
   const rehearsal = useQuery({
     queryKey: ["set", project, stamp],
     queryFn: () => commitSet(project, chosen.map(toEdit), { comment: "", act: null }),
@@ -286,7 +211,7 @@ function CommitPanel({
           </Notice>
         )}
         {rehearsal.error && <SetProblem project={project} problem={asProblem(rehearsal.error)} onAgain={() => void rehearsal.refetch()} />}
-        <Textarea label="Comment" description="Why; it stands at each of these changes (optional)" value={comment} onChange={(event) => setComment(event.currentTarget.value)} autosize minRows={1} maxLength={2000} />
+        <Textarea ref={field} label="Comment" description="Why; it stands at each of these changes (optional)" value={comment} onChange={(event) => setComment(event.currentTarget.value)} autosize minRows={1} maxLength={2000} />
         {busy && <StillAsking />}
         {error !== null && <SetProblem project={project} problem={asProblem(error)} />}
         <div className="row">

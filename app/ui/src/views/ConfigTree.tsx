@@ -1,7 +1,7 @@
 /** A project's keys as a tree. Only the rows in sight are in the page. */
 import { IconChevronDown, IconChevronRight, IconPencil } from "@tabler/icons-react";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
+import { defaultRangeExtractor, useVirtualizer, type Range } from "@tanstack/react-virtual";
+import { useCallback, useEffect, useMemo, useRef, useState, type KeyboardEvent } from "react";
 import type { Config } from "../api/types";
 import { Marked } from "../components/Marked";
 import { useHotkeys } from "../lib/hotkeys";
@@ -50,16 +50,29 @@ export function ConfigTree({
     [nodes, toggled, wanted, openAll],
   );
   const scroll = useRef<HTMLDivElement>(null);
+  const at = Math.max(0, rows.findIndex((row) => row.path === cursor));
   const list = useVirtualizer({
     count: rows.length,
     getScrollElement: () => scroll.current,
     estimateSize: () => ROW_PX,
     overscan: 12,
+    // The row that the tree names as its active one is there wherever it is scrolled.
+    rangeExtractor: useCallback((range: Range) => [...new Set([...defaultRangeExtractor(range), at])].sort((a, b) => a - b), [at]),
   });
+  const drawn = list.getVirtualItems();
+  // Before the tree has a height, nothing is drawn.
+  const active = drawn.some((item) => item.index === at) ? rows[at] : undefined;
+
+  const shown = useRef<string | null>(null);
+  useEffect(() => {
+    // Once for each config that is opened: afterwards the tree stays where it is scrolled.
+    if (shown.current === selected || rows[at]?.path !== selected || drawn.length === 0) return;
+    shown.current = selected;
+    list.scrollToIndex(at, { align: "auto" });
+  }, [selected, rows, at, drawn.length, list]);
 
   const toggle = (row: Row, open: boolean) =>
     setToggled((before) => new Map(before).set(row.path, open));
-  const at = Math.max(0, rows.findIndex((row) => row.path === cursor));
   const move = (to: number) => {
     const row = rows[Math.min(Math.max(to, 0), rows.length - 1)];
     if (!row) return;
@@ -118,11 +131,11 @@ export function ConfigTree({
       role="tree"
       aria-label="Configs by key"
       tabIndex={0}
-      aria-activedescendant={rows[at] ? `row:${rows[at].path}` : undefined}
+      aria-activedescendant={active && `row:${active.path}`}
       onKeyDown={onKeyDown}
     >
       <div role="presentation" style={{ height: list.getTotalSize(), position: "relative" }}>
-        {list.getVirtualItems().map((item) => {
+        {drawn.map((item) => {
           const row = rows[item.index];
           if (!row) return null;
           return (

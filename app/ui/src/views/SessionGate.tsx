@@ -6,10 +6,9 @@ import { Button } from "@mantine/core";
 import { useEffect, useRef, useState, type ReactNode } from "react";
 import { About, Dialog } from "../components/Dialog";
 import logo from "../guardian.svg";
-import { forgetPositions, get } from "../api/client";
-import { client, keys } from "../api/queries";
+import { forgetPositions } from "../api/client";
+import { client } from "../api/queries";
 import { resume, session } from "../api/session";
-import type { User } from "../api/types";
 import { Failure, Loading } from "../components/basics";
 import { useStore } from "../lib/store";
 import { leave } from "./leave";
@@ -75,13 +74,13 @@ function SignInPage() {
 }
 
 function SignInAgain() {
-  const before = client.getQueryData<User>(keys.me);
-  const samePerson = async () => {
-    const me = await get<User>("/v1/me");
-    // Somebody else must not see, nor commit, what the first person had open.
-    if (before && me.id !== before.id) window.location.assign("/");
-    else void client.invalidateQueries();
-  };
+  useEffect(
+    () => () => {
+      // It goes on, from here or from another tab.
+      if (session.get() === "in") void client.invalidateQueries();
+    },
+    [],
+  );
   return (
     <Dialog
       onClose={() => undefined}
@@ -92,7 +91,7 @@ function SignInAgain() {
     >
       <div className="stack">
         <About>What you typed is kept. Sign in to go on where you were.</About>
-        <SignInForm onDone={() => void samePerson()} act="Sign in and go on" />
+        <SignInForm act="Sign in and go on" />
         <Button variant="subtle" size="compact-sm" onClick={leave}>
           Leave instead
         </Button>

@@ -6,7 +6,7 @@ import { Failure, Notice } from "../components/basics";
 
 const LAST_EMAIL = "guardian:last-email";
 
-export function SignInForm({ onDone, act = "Sign in" }: { onDone?: () => void; act?: string }) {
+export function SignInForm({ act = "Sign in" }: { act?: string }) {
   const [email, setEmail] = useState(localStorage.getItem(LAST_EMAIL) ?? "");
   const [password, setPassword] = useState("");
   const [busy, setBusy] = useState(false);
@@ -18,7 +18,6 @@ export function SignInForm({ onDone, act = "Sign in" }: { onDone?: () => void; a
     try {
       await signIn(email.trim(), password);
       localStorage.setItem(LAST_EMAIL, email.trim());
-      onDone?.();
     } catch (reason) {
       setError(reason);
     } finally {
