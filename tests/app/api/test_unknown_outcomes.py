@@ -1,7 +1,7 @@
 """Goal: 503 says "nothing was changed" only where that is certain.
 
-Method: what was asked of PostgreSQL waits there for a lock, the way back falls silent and the
-answer is 503; then the lock is given back, and it is done.
+Method: what was asked of PostgreSQL waits there for a transaction of ours, the way back falls
+silent and the answer is 503; then the transaction is rolled back, and it is done.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import pytest
 
 from tests.consensus.contract import eventually
 from tests.projections.test_silent_database import proxied
+from tests.support.rows import insert_user
 from tests.support.service import Answer, Client, Service, run_service, settings_for
 
-MADE = "made@example.org"
+MADE = "made@example.com"
 
 
 async def test_what_is_done_after_its_answer_was_given_up_is_not_told_as_not_done(
@@ -31,14 +32,15 @@ async def test_what_is_done_after_its_answer_was_given_up_is_not_told_as_not_don
         run_service(settings_for(url, nats_url, stream_name)) as service,
     ):
         admin = await service.anonymous.sign_in()
-        # Planned once: else the statement is only on its way when the way falls silent.
-        assert (await _make(admin, "before@example.org")).status == 201
-        async with there.transaction():
-            await there.execute("LOCK TABLE users IN SHARE ROW EXCLUSIVE MODE")
-            making = asyncio.create_task(_make(admin, MADE))
-            await eventually(lambda: _waits(there))
-            proxy.swallow()
-            answer = await making
+        # Not a lock of the table, for which who only plans the statement would wait already.
+        other = there.transaction()
+        await other.start()
+        await insert_user(there, MADE.removesuffix("@example.com"))
+        making = asyncio.create_task(_make(admin, MADE))
+        await eventually(lambda: _waits(there))
+        proxy.swallow()
+        answer = await making
+        await other.rollback()
         assert answer.status == 503
         assert "Retry-After" in answer.headers
         assert answer.json["type"] == "/problems/outcome-unknown"
@@ -55,7 +57,8 @@ async def _make(admin: Client, email: str) -> Answer:
 async def _waits(there: asyncpg.Connection) -> bool:
     return bool(
         await there.fetchval(
-            "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'users'::regclass"
+            "SELECT count(*) FROM pg_locks JOIN pg_stat_activity USING (pid)"
+            " WHERE NOT granted AND locktype = 'transactionid' AND datname = current_database()"
         )
     )
 
