@@ -228,8 +228,19 @@ class JetStreamLog:
         return self._status(info, cluster.leader or None, observed.term, members)
 
     async def lacking(self) -> Mapping[str, int]:
-        """See `consensus.log.Log`; more than a hundred messages, by the monitoring ports."""
-        return await lacking(self._monitor_urls, self._account, self._stream)
+        """See `consensus.log.Log`; by the monitoring ports."""
+        try:
+            info = await self._connection.jetstream().stream_info(self._stream, subjects_filter=">")
+        except nats.errors.Error as error:
+            raise LogUnavailable(f"the Raft group does not answer: {error}") from error
+        held = info.state.subjects or {}
+        return await lacking(
+            self._monitor_urls,
+            self._account,
+            self._stream,
+            kept=sum(held.get(subject, 0) for subject in self._layout.change_subjects),
+            last=info.state.last_seq,
+        )
 
     async def _status_without_leader(self) -> LogStatus:
         cluster = self._info.cluster or api.ClusterInfo()

@@ -15,11 +15,6 @@ from urllib.parse import quote, urlsplit
 
 _TIMEOUT_S: Final = 1.0
 _MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
-_SAMPLES: Final = 8
-_SAMPLE_PAUSE_S: Final = 0.25
-_TOLERATED: Final = 100
-"""Messages. Barriers expire at each server at its own time, some milliseconds apart, so under many
-linearizable reads the servers never hold quite the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,36 +39,24 @@ async def observe(monitor_urls: Sequence[str], account: str, raft_group: str | N
     )
 
 
-async def lacking(monitor_urls: Sequence[str], account: str, stream: str) -> dict[str, int]:
-    """How many messages each server lacks that another one holds, for those that lack more than a
-    hundred; of a server that does not answer nothing is known.
+async def lacking(
+    monitor_urls: Sequence[str], account: str, stream: str, *, kept: int, last: int
+) -> dict[str, int]:
+    """How many messages, at least, each server lacks that has come to message `last` and holds less
+    than the `kept` that nothing ever removes; of one that does not answer nothing is known.
 
     A server whose files are damaged, or older than they were, drops what it cannot read and calls
-    itself current: it fetches only what comes behind its last message. Takes two seconds where a
-    server seems to lack something.
+    itself current: it fetches only what comes behind its last message. Barriers say nothing: each
+    server lets them expire at its own time, one that was started anew much later.
     """
-    least: dict[str, int] = {}
-    for number in range(_SAMPLES):
-        if number:
-            await asyncio.sleep(_SAMPLE_PAUSE_S)
-        holdings = await asyncio.gather(
-            *(asyncio.to_thread(_holding_at, url, account, stream) for url in monitor_urls)
-        )
-        end = max((found.last for found in holdings if found is not None), default=0)
-        absent = {
-            found.server: found.absent
-            for found in holdings
-            # One that catches up has not come to all that is absent.
-            if found is not None and found.last >= end - _TOLERATED
-        }
-        fewest = min(absent.values(), default=0)
-        least = {
-            server: min(count - fewest, least.get(server, count - fewest))
-            for server, count in absent.items()
-        }
-        if all(count <= _TOLERATED for count in least.values()):
-            return {}
-    return {server: count for server, count in least.items() if count > _TOLERATED}
+    holdings = await asyncio.gather(
+        *(asyncio.to_thread(_holding_at, url, account, stream) for url in monitor_urls)
+    )
+    return {
+        found.server: kept - found.messages
+        for found in holdings
+        if found is not None and found.last >= last and found.messages < kept
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +64,8 @@ class _Holding:
     server: str
     last: int
     """The number of its last message."""
-    absent: int
-    """How many numbers up to there it holds no message of."""
+    messages: int
+    """How many it holds, barriers too."""
 
 
 def _holding_at(url: str, account: str, stream: str) -> _Holding | None:
@@ -98,8 +81,7 @@ def _holding_at(url: str, account: str, stream: str) -> _Holding | None:
         ]
         if not states:
             return None
-        last, messages = states[0]["last_seq"], states[0]["messages"]
-        return _Holding(server, last, last - messages)
+        return _Holding(server, states[0]["last_seq"], states[0]["messages"])
     except (OSError, http.client.HTTPException, ValueError, AttributeError, KeyError):
         return None  # the server is down, or it is no monitoring port
     finally:

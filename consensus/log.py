@@ -182,8 +182,9 @@ class Log(Protocol):
         ...
 
     async def lacking(self) -> Mapping[str, int]:
-        """Members that have lost a part of the log and do not know it, with the number of messages
-        that others hold and they do not. Empty where nobody can be asked."""
+        """Members that have lost a part of the log and do not know it, with how many messages they
+        lack at least: those that hold less than the change sets that the leader holds. Empty where
+        nobody can be asked, or where the leader is the one. Raises LogUnavailable."""
         ...
 
     async def close(self) -> None:

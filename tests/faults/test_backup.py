@@ -25,7 +25,6 @@ from app.migrations import up
 from app.raft_log import connect_log
 from app.settings import Settings
 from consensus import jetstream_snapshot
-from consensus.jetstream import JetStreamLog
 from consensus.jetstream_snapshot import StreamExists
 from consensus.jetstream_stream import StreamMismatch
 from tests.support.servers import ask
@@ -203,20 +202,6 @@ async def test_an_interrupted_backup_goes_on(
     assert manifest.finished_at
     with pytest.raises(BackupError, match="holds a finished backup"):
         await back_up(settings, folder)
-
-
-async def test_a_log_that_is_not_whole_is_not_backed_up(
-    filled: tuple[Settings, str], short_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """What its leader has lost would be missing in the backup, and nobody would know."""
-    settings, _ = filled
-
-    async def lacking(log: JetStreamLog) -> dict[str, int]:
-        return {(await log.status()).leader or "": 118}
-
-    monkeypatch.setattr(JetStreamLog, "lacking", lacking)
-    with pytest.raises(BackupError, match="lacks 118 messages that other servers hold"):
-        await back_up(settings, short_path / "backup")
 
 
 async def test_an_interrupted_restore_goes_on(
