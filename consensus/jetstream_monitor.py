@@ -42,8 +42,8 @@ async def observe(monitor_urls: Sequence[str], account: str, raft_group: str | N
 async def lacking(
     monitor_urls: Sequence[str], account: str, stream: str, *, kept: int, last: int
 ) -> dict[str, int]:
-    """How many messages, at least, each server lacks that has come to message `last` and holds less
-    than the `kept` that nothing ever removes; of one that does not answer nothing is known.
+    """How many messages, at least, each server lacks that has come to message `last` and holds
+    fewer than the `kept` that nothing ever removes; of one that does not answer nothing is known.
 
     A server whose files are damaged, or older than they were, drops what it cannot read and calls
     itself current: it fetches only what comes behind its last message. Barriers say nothing: each

@@ -183,7 +183,7 @@ class Log(Protocol):
 
     async def lacking(self) -> Mapping[str, int]:
         """Members that have lost a part of the log and do not know it, with how many messages they
-        lack at least: those that hold less than the change sets that the leader holds. Empty where
+        lack at least: those that hold fewer than the leader holds of change sets. Empty where
         nobody can be asked, or where the leader is the one. Raises LogUnavailable."""
         ...
 

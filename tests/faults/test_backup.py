@@ -7,9 +7,11 @@ import os
 import resource
 import shutil
 import sys
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import asyncpg
@@ -22,7 +24,7 @@ from app.backup_folder import BackupError, Manifest
 from app.embedded.postgres import Postgres
 from app.embedded.raft import RaftGroup
 from app.migrations import up
-from app.raft_log import connect_log
+from app.raft_log import access_of, connect_log
 from app.settings import Settings
 from consensus import jetstream_snapshot
 from consensus.jetstream_snapshot import StreamExists
@@ -181,19 +183,34 @@ async def filled(database_url: str, nats_url: str, stream_name: str) -> tuple[Se
     return settings, path
 
 
+async def cut_short(
+    work: Awaitable[object],
+    place: tuple[ModuleType, str],
+    monkeypatch: pytest.MonkeyPatch,
+    when: Callable[..., bool] = lambda *_: True,
+) -> None:
+    """`work`, which ends where it calls the function at `place` (the first time for which `when`
+    holds)."""
+    function = getattr(*place)
+
+    async def interrupted(*arguments: Any, **options: Any) -> Any:
+        if when(*arguments):
+            raise InterruptedError
+        return await function(*arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*place, interrupted)
+        with pytest.raises(InterruptedError):
+            await work
+
+
 async def test_an_interrupted_backup_goes_on(
     filled: tuple[Settings, str], short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, _ = filled
     folder = short_path / "backup"
 
-    async def interrupted(*_: object) -> None:
-        raise InterruptedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(backup_module, "save_stream", interrupted)
-        with pytest.raises(InterruptedError):
-            await back_up(settings, folder)
+    await cut_short(back_up(settings, folder), (backup_module, "save_stream"), monkeypatch)
     with pytest.raises(BackupError, match="no finished backup"):
         await restore(settings, folder)
     said: list[str] = []
@@ -214,15 +231,9 @@ async def test_an_interrupted_restore_goes_on(
     folder = short_path / "backup"
     await back_up(settings, folder)
 
-    async def interrupted(*_: object) -> None:
-        raise InterruptedError
-
     ask("delete_streams", settings.stream)
     target = replace(settings, database_url=empty_database_url)
-    with monkeypatch.context() as patch:
-        patch.setattr(backup_module, "_restore_database", interrupted)
-        with pytest.raises(InterruptedError):
-            await restore(target, folder)
+    await cut_short(restore(target, folder), (backup_module, "_restore_database"), monkeypatch)
     said: list[str] = []
     await restore(target, folder, said.append)
     assert "the log is there already" in said
@@ -240,17 +251,10 @@ async def test_a_restore_that_was_interrupted_within_the_log_begins_anew(
     await back_up(settings, folder := short_path / "backup")
     ask("delete_streams", settings.stream)
     target = replace(settings, database_url=empty_database_url)
-    hand_over = jetstream_snapshot._hand_over
-
-    async def interrupted(client: Any, subject: str, data: bytes, **options: Any) -> Any:
-        if not data:
-            raise InterruptedError
-        return await hand_over(client, subject, data, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(jetstream_snapshot, "_hand_over", interrupted)
-        with pytest.raises(InterruptedError):
-            await restore(target, folder)
+    place = (jetstream_snapshot, "_hand_over")
+    await cut_short(
+        restore(target, folder), place, monkeypatch, lambda client, subject, data: not data
+    )
     with pytest.raises(StreamMismatch, match="a restore of it is under way or was interrupted"):
         await connect_log(target)
     said: list[str] = []
@@ -270,15 +274,13 @@ async def test_a_restore_while_the_servers_wait_for_another_says_so(
     ask("delete_streams", settings.stream)
     target = replace(settings, database_url=empty_database_url)
 
-    async def interrupted(*_: object) -> None:
-        raise InterruptedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(jetstream_snapshot, "_hand_over", interrupted)
-        with pytest.raises(InterruptedError):
-            await restore(target, folder)
+    await cut_short(restore(target, folder), (jetstream_snapshot, "_hand_over"), monkeypatch)
     with pytest.raises(StreamExists, match="call again in half a minute"):
         await restore(target, folder)
+    # No list of streams has it yet, so it would not be deleted behind the test.
+    connection = await access_of(target).connect()
+    await connection.jetstream(30.0).delete_stream(settings.stream)
+    await connection.close()
 
 
 async def test_nothing_is_restored_over_anything(

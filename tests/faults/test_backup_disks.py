@@ -19,10 +19,11 @@ from app.backup import back_up
 from app.backup_folder import DUMP, LOG, MANIFEST
 from app.settings import Settings
 from tests.faults import test_backup
-from tests.faults.test_backup import guardian
+from tests.faults.test_backup import cut_short, guardian
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(240)]
 filled = test_backup.filled
+BEHIND_THE_DUMP = (backup_module, "save_stream")
 
 
 @pytest.mark.parametrize(
@@ -47,23 +48,12 @@ async def test_a_full_disk_is_told_and_the_next_call_goes_on(
     assert {file.name for file in folder.iterdir()} == {MANIFEST, DUMP, LOG}
 
 
-async def interrupt_behind_the_dump(
-    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def interrupted(*_: object) -> None:
-        raise InterruptedError
-
-    with monkeypatch.context() as patch:
-        patch.setattr(backup_module, "save_stream", interrupted)
-        with pytest.raises(InterruptedError):
-            await back_up(settings, folder)
-
-
 async def test_a_disk_that_is_full_behind_the_dump(
     filled: tuple[Settings, str], short_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings, _ = filled
-    await interrupt_behind_the_dump(settings, folder := short_path / "backup", monkeypatch)
+    folder = short_path / "backup"
+    await cut_short(back_up(settings, folder), BEHIND_THE_DUMP, monkeypatch)
     code, _, errors = await guardian(settings, "backup", str(folder), largest_file=100)
     assert (code, errors.splitlines()[-1]) == (1, f"error: {folder}/log.new: File too large")
     code, _, errors = await guardian(settings, "backup", str(folder))
@@ -78,7 +68,7 @@ async def test_a_dump_that_is_not_whole_any_more_is_made_again(
     damages: tuple[Callable[[Path], None], ...] = (partial(os.truncate, length=1000), Path.unlink)
     for number, damage in enumerate(damages):
         folder = short_path / str(number)
-        await interrupt_behind_the_dump(settings, folder, monkeypatch)
+        await cut_short(back_up(settings, folder), BEHIND_THE_DUMP, monkeypatch)
         damage(folder / DUMP)
         said: list[str] = []
         manifest = await back_up(settings, folder, said.append)
