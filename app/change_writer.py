@@ -32,7 +32,6 @@ from app.config_reader import ConfigReader
 from app.errors import (
     ChangeSetTooLarge,
     InvalidParameter,
-    NotFound,
     OutcomePending,
     ServiceError,
     Unavailable,
@@ -41,7 +40,7 @@ from app.pending_changes import PendingChanges
 from app.pool import before_any_change
 from app.schema_errors import UnknownSchema
 from app.schema_gate import SchemaGate
-from app.tables.changes import find_outcome
+from app.tables.changes import find_outcome, why_passed_over
 from consensus.log import AppendOutcomeUnknown, EntryTooLarge, Log, LogUnavailable
 from domain.change_set import Actor, ChangeSet, encode_change_set
 from domain.codec import encode_event
@@ -286,7 +285,7 @@ class ChangeWriter:
             async with asyncio.timeout_at(deadline):
                 found = await find_outcome(self._pool, change_set.id)
             if found is None:
-                raise NotFound("the project is not there any more")
+                raise await why_passed_over(self._pool, change_set.project_id, position)
             return found.outcome
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}; nothing was changed", 2) from error

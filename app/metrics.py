@@ -127,9 +127,9 @@ class MeteredLog:
         with self._timed("status"):
             return await self._log.status()
 
-    async def lacking(self) -> Mapping[str, int]:
+    async def lacking(self, recorded: int = 0) -> Mapping[str, int]:
         """As `Log.lacking`."""
-        return await self._log.lacking()
+        return await self._log.lacking(recorded)
 
     async def close(self) -> None:
         """As `Log.close`."""

@@ -227,18 +227,19 @@ class JetStreamLog:
         observed = await observe(self._monitor_urls, self._account, cluster.raft_group)
         return self._status(info, cluster.leader or None, observed.term, members)
 
-    async def lacking(self) -> Mapping[str, int]:
+    async def lacking(self, recorded: int = 0) -> Mapping[str, int]:
         """See `consensus.log.Log`; by the monitoring ports."""
         try:
             info = await self._connection.jetstream().stream_info(self._stream, subjects_filter=">")
         except nats.errors.Error as error:
             raise LogUnavailable(f"the Raft group does not answer: {error}") from error
-        held = info.state.subjects or {}
+        subjects = info.state.subjects or {}
+        held = sum(subjects.get(subject, 0) for subject in self._layout.change_subjects)
         return await lacking(
             self._monitor_urls,
             self._account,
             self._stream,
-            kept=sum(held.get(subject, 0) for subject in self._layout.change_subjects),
+            kept=max(held, recorded),
             last=info.state.last_seq,
         )
 

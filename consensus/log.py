@@ -181,10 +181,11 @@ class Log(Protocol):
         """Leader, members and positions. Raises LogUnavailable."""
         ...
 
-    async def lacking(self) -> Mapping[str, int]:
+    async def lacking(self, recorded: int = 0) -> Mapping[str, int]:
         """Members that have lost a part of the log and do not know it, with how many messages they
-        lack at least: those that hold fewer than the leader holds of change sets. Empty where
-        nobody can be asked, or where the leader is the one. Raises LogUnavailable."""
+        lack at least: those that hold fewer than the leader holds of change sets, or fewer than the
+        `recorded` ones that somebody has read from it. Empty where nobody can be asked. Raises
+        LogUnavailable."""
         ...
 
     async def close(self) -> None:

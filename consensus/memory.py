@@ -135,7 +135,7 @@ class MemoryLog:
             begins_at=self._begins_at,
         )
 
-    async def lacking(self) -> Mapping[str, int]:
+    async def lacking(self, recorded: int = 0) -> Mapping[str, int]:
         """See `consensus.log.Log`."""
         return {}
 

@@ -14,6 +14,14 @@ from projections.halts import Halt, ProjectorHalted, read_halt
 from projections.log_check import compare_with_log
 from projections.skips import add_skip
 
+# Of a message with several change sets the last one's position, or what would be.
+_MESSAGES = """
+SELECT count(*) FROM (
+    SELECT (position + $1 - 1) / $1 FROM config_revisions WHERE position >= $2
+    UNION SELECT (position + $1 - 1) / $1 FROM rejected_changes WHERE position >= $2
+) AS messages
+"""
+
 
 class NotHaltedThere(Exception):
     """The projector does not stand at that entry, so nothing may be decided about it."""
@@ -46,6 +54,8 @@ async def log_status(log: Log, dsn: str) -> LogReport:
         checkpoint = await read_checkpoint(connection)
         first = await first_position(connection)
         halt = await read_halt(connection)
+        # Fewer than there were: a project that was deleted took its own along.
+        recorded = await connection.fetchval(_MESSAGES, log.position_step, first)
     finally:
         connection.terminate()
     # Before the comparison, whose barrier would count as a message that is not applied yet.
@@ -63,7 +73,7 @@ async def log_status(log: Log, dsn: str) -> LogReport:
         checkpoint=checkpoint.position,
         behind=status.behind(checkpoint.position),
         skipped=checkpoint.skipped,
-        lacking=await log.lacking(),
+        lacking=await log.lacking(recorded),
         problem=problem,
         halt=halt,
     )

@@ -45,7 +45,7 @@ def status(as_json: bool) -> None:
         print(f"checkpoint  {found.checkpoint} ({found.behind} behind), {found.skipped} skipped")
         print(f"agreement   {found.problem or 'the log holds what was applied last'}")
         for server, messages in found.lacking.items():
-            print(f"damaged     {server} lacks {messages} messages of the leader's, or more")
+            print(f"damaged     {server} lacks {messages} messages of the log, or more")
         if found.halt is not None:
             print(f"halted      {found.halt.halted_at:%Y-%m-%dT%H:%M:%SZ} {found.halt.reason}")
             print(f"            {found.halt.detail}")
