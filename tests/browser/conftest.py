@@ -7,6 +7,7 @@ instead of one that is started here.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import os
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests.browser.kept import CHANGES_ITS_BROWSER, KeptContext, enter
 from tests.browser.running import RunningService, run_in_thread
 from tests.browser.support import (
     CHROMIUM_ARGS,
@@ -38,8 +40,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(here):
             item.add_marker(pytest.mark.browser)
+            _require_own_browser(item)
             if missing and item.path.name != "test_units.py":
                 item.add_marker(missing)
+
+
+def _require_own_browser(item: pytest.Item) -> None:
+    if isinstance(item, pytest.Function) and "ana" in item.fixturenames:
+        changes = CHANGES_ITS_BROWSER.search(inspect.getsource(item.function))
+        if changes and item.get_closest_marker("own_browser") is None:
+            pytest.exit(f"{item.nodeid} ({changes[0]}) must be marked own_browser", 4)
 
 
 @pytest.fixture(scope="session")
@@ -103,21 +113,36 @@ def browser(chromium: tuple[Browser, asyncio.AbstractEventLoop]) -> Iterator[Bro
     asyncio._set_running_loop(None)
 
 
+@pytest.fixture(scope="session")
+def kept(chromium: tuple[Browser, asyncio.AbstractEventLoop], service_url: str) -> KeptContext:
+    """The context that the worker's tests use one after the other; it ends with its Chromium."""
+    return KeptContext(chromium[0], service_url)
+
+
 @pytest.fixture
-def someone(browser: Browser, service_url: str) -> Iterator[Callable[..., Person]]:
-    """Makes people at the page; a console error of any of them fails the test."""
+def people() -> Iterator[list[Person]]:
+    """All who are at the page; a console error of any of them fails the test."""
     people: list[Person] = []
+    yield people
+    assert [complaint for person in people for complaint in person.complaints] == []
+
+
+@pytest.fixture
+def someone(
+    browser: Browser, service_url: str, people: list[Person]
+) -> Iterator[Callable[..., Person]]:
+    """Makes people with a browser of their own."""
+    made: list[Person] = []
 
     def make(**options: object) -> Person:
-        person = new_person(browser, service_url, **options)
-        people.append(person)
-        return person
+        made.append(new_person(browser, service_url, **options))
+        people.append(made[-1])
+        return made[-1]
 
     yield make
-    complaints = [complaint for person in people for complaint in person.complaints]
-    for person in people:
+    for person in made:
+        person.hush()
         person.context.close()
-    assert complaints == []
 
 
 @pytest.fixture
@@ -127,12 +152,27 @@ def project(admin: Api, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def ana(someone: Callable[..., Person], admin: Api) -> Callable[[str], Person]:
+def ana(
+    request: pytest.FixtureRequest,
+    kept: KeptContext,
+    people: list[Person],
+    someone: Callable[..., Person],
+    admin: Api,
+) -> Iterator[Callable[..., Person]]:
     """Opens an address as the superuser, signed in."""
+    has_own = request.node.get_closest_marker("own_browser") is not None
+    lent: list[Person] = []
 
     def open_as_ana(path: str, **options: object) -> Person:
-        person = someone(**options)
-        person.sign_in(path, admin.email, admin.password)
-        return person
+        if has_own or options:
+            person = someone(**options)
+            person.sign_in(path, admin.email, admin.password)
+            return person
+        lent.append(kept.take())
+        people.append(lent[-1])
+        enter(lent[-1], path, admin.email, admin.password)
+        return lent[-1]
 
-    return open_as_ana
+    yield open_as_ana
+    for person in lent:
+        kept.give_back(person)

@@ -23,9 +23,11 @@ from playwright.sync_api import (
     Browser,
     BrowserContext,
     ConsoleMessage,
+    Error,
     Locator,
     Page,
     Request,
+    ViewportSize,
     expect,
 )
 
@@ -44,6 +46,7 @@ CHROMIUM_ARGS = [
     "--disable-sync",
 ]
 TIMEOUT_MS = 15_000
+VIEWPORT: ViewportSize = {"width": 1360, "height": 860}
 TOO_WIDE = """() => {
     const own = '.ellipsis, .visually-hidden, .cm-editor, svg, [class*=Slider], [class*=Switch]';
     const inside = [...document.querySelectorAll('header *, main, main *, [role=dialog] *')];
@@ -172,8 +175,17 @@ class Person:
 
     def __post_init__(self) -> None:
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.complaints.append(f"page error: {error}"))
+        self.page.on("pageerror", self._on_error)
         self.context.on("request", self._on_request)
+
+    def hush(self) -> None:
+        """From now on nothing is complained of."""
+        self.page.remove_listener("console", self._on_console)
+        self.page.remove_listener("pageerror", self._on_error)
+        self.context.remove_listener("request", self._on_request)
+
+    def _on_error(self, error: Error) -> None:
+        self.complaints.append(f"page error: {error}")
 
     def _on_request(self, request: Request) -> None:
         # The page works without any other host. What has no host (data:, blob:) asks nobody.
@@ -284,7 +296,7 @@ def new_person(browser: Browser, url: str, **options: Any) -> Person:
     """A person with a browser of their own."""
     context = browser.new_context(
         **{
-            "viewport": {"width": 1360, "height": 860},
+            "viewport": VIEWPORT,
             "color_scheme": "light",
             "reduced_motion": "reduce",
             **options,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.support import Api, Person, step
@@ -129,6 +130,7 @@ def test_an_edit_of_a_config_that_was_deleted_meanwhile_goes_on_as_a_new_one(
     assert admin.content(project, "a") == {"n": 2}
 
 
+@pytest.mark.own_browser
 def test_what_is_committed_after_a_refusal_is_not_taken_for_what_was_refused(
     admin: Api, project: str, ana: Open
 ) -> None:
@@ -153,6 +155,7 @@ def test_what_is_committed_after_a_refusal_is_not_taken_for_what_was_refused(
     assert (admin.content(project, "a"), admin.content(project, "b")) == ({"n": 2}, {"n": 3})
 
 
+@pytest.mark.own_browser
 def test_a_change_set_learns_of_a_conflict_from_the_refusal_too(
     admin: Api, project: str, ana: Open
 ) -> None:

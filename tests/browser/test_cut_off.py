@@ -11,6 +11,8 @@ from playwright.sync_api import Route, expect
 from tests.browser.running import RunningService
 from tests.browser.support import Api, Person
 
+pytestmark = pytest.mark.own_browser
+
 Open = Callable[..., Person]
 NOTE_OWN_NEWS = """() => {
     window.ownNews = [];

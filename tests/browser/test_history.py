@@ -7,6 +7,7 @@ import urllib.request
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.support import Api, Person
@@ -179,6 +180,7 @@ def test_a_whole_project_goes_back_only_after_its_name_is_typed(
     assert {each["key"]: each["content"] for each in configs} == {"a": 1, "b": 1}
 
 
+@pytest.mark.own_browser
 def test_now_is_the_end_of_the_slider_however_young_the_project(
     admin: Api, project: str, ana: Open
 ) -> None:
@@ -301,6 +303,7 @@ def test_a_project_is_rolled_back_as_it_is_shown_or_not_at_all(
     expect(dialog.get_by_label(re.compile("^Type"))).to_have_value("")
 
 
+@pytest.mark.own_browser
 def test_what_is_rolled_back_is_what_was_shown_even_where_nobody_told_of_a_change(
     admin: Api, project: str, ana: Open
 ) -> None:

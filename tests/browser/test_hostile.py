@@ -32,6 +32,7 @@ def hostile(admin: Api) -> dict[str, str]:
     return {"project": project, "schema": bound, "name": name}
 
 
+@pytest.mark.own_browser
 def test_markup_is_text_wherever_it_is_shown(
     hostile: dict[str, str], admin: Api, ana: Open
 ) -> None:

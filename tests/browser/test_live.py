@@ -83,6 +83,7 @@ def test_a_change_that_comes_during_the_review_holds_the_commit_back(
     assert admin.content(project, "limit") == {"daily": 3, "monthly": 1}
 
 
+@pytest.mark.own_browser
 def test_our_own_version_is_no_news_while_its_answer_is_awaited(
     admin: Api, project: str, ana: Open
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_merge_that_is_under_way_stays_what_it_was_when_a_third_version_comes(
     expect(result).to_contain_text('"monthly": 8')
 
 
+@pytest.mark.own_browser
 def test_a_conflict_at_the_commit_itself_opens_the_merge(
     admin: Api, project: str, ana: Open
 ) -> None:

@@ -116,6 +116,7 @@ def test_a_search_at_no_moment_says_that_nothing_could_be_read(project: str, ana
     expect(told).to_have_text("What there is could not be read")
 
 
+@pytest.mark.own_browser
 def test_the_time_of_a_moment_is_shown_once_it_is_known_and_tabbing_past_changes_nothing(
     admin: Api, project: str, ana: Open
 ) -> None:

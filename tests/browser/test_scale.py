@@ -89,6 +89,7 @@ def _scroll_down_to(box: Locator, text: str) -> None:
     )
 
 
+@pytest.mark.own_browser
 def test_10000_versions_of_one_config_come_a_page_at_a_time(
     long_lived: str, admin: Api, ana: Open
 ) -> None:

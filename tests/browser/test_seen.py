@@ -85,6 +85,7 @@ def test_a_text_that_says_more_than_its_document_is_never_sent(
     expect(dialog.get_by_role("button", name=re.compile("version 2$"))).to_be_disabled()
 
 
+@pytest.mark.own_browser
 def test_what_is_typed_while_a_change_set_is_on_its_way_stays(
     admin: Api, project: str, ana: Open
 ) -> None:

@@ -40,6 +40,7 @@ def _ready(person: Person, admin: Api, project: str, kind: str) -> Locator:
     return act
 
 
+@pytest.mark.own_browser
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_comment_that_is_edited_after_no_answer_makes_another_act(
     admin: Api, project: str, ana: Open, kind: str

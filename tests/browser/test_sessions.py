@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import expect
 
 from tests.browser.support import Api, Person, step
+
+pytestmark = pytest.mark.own_browser
 
 Open = Callable[..., Person]
 

@@ -30,6 +30,7 @@ def _large() -> dict[str, object]:
     return {f"service_{n}": {"enabled": True, "limit": n, "name": "x" * 60} for n in range(1_500)}
 
 
+@pytest.mark.own_browser
 def test_letters_typed_fast_into_the_filter_all_arrive(admin: Api, project: str, ana: Open) -> None:
     # The field once waited for the address, which follows later, and dropped what came meanwhile.
     keys = [f"team{n % 40}.service{n % 200}.key{n}" for n in range(400)]
@@ -75,6 +76,7 @@ def test_what_was_typed_last_does_not_call_back_who_goes_on(
     expect(person.page).to_have_url(re.compile(r"/history$"))
 
 
+@pytest.mark.own_browser
 def test_enter_right_after_the_last_letter_opens_the_first_hit(
     admin: Api, project: str, ana: Open
 ) -> None:
@@ -90,6 +92,7 @@ def test_enter_right_after_the_last_letter_opens_the_first_hit(
     expect(person.page).to_have_url(re.compile(r"/configs/payments\.limits\.us$"))
 
 
+@pytest.mark.own_browser
 def test_enter_before_the_configs_are_loaded_opens_the_hit_when_they_are(
     admin: Api, project: str, ana: Open
 ) -> None:
@@ -124,6 +127,7 @@ def test_two_keys_at_once_change_the_address_both(admin: Api, project: str, ana:
     expect(person.page).to_have_url(re.compile(r"side=history&review="))
 
 
+@pytest.mark.own_browser
 def test_a_name_that_is_typed_before_the_plan_is_shown_is_kept(
     admin: Api, project: str, ana: Open
 ) -> None:
@@ -211,6 +215,7 @@ def test_a_machine_that_slept_while_a_text_was_checked_goes_on(
     expect(person.button("Review version 2")).not_to_have_attribute("aria-disabled", "true")
 
 
+@pytest.mark.own_browser
 def test_a_large_text_is_checked_where_no_worker_can_be_had(
     admin: Api, project: str, ana: Open
 ) -> None:
@@ -276,6 +281,7 @@ def patterned(admin: Api, project: str) -> str:
     return project
 
 
+@pytest.mark.own_browser
 def test_a_check_that_does_not_end_holds_up_neither_the_page_nor_the_next_check(
     patterned: str, ana: Open
 ) -> None:

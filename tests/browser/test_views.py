@@ -222,6 +222,7 @@ def test_the_longest_names_break_nothing(admin: Api, ana: Open, name: str, width
             assert person.too_wide() == [], (path, other)
         assert person.axe() == [], path
         person.shot(f"long-{name}-{number}")
+    person.expected_statuses.add(404)  # of the page, which goes on to watch
     admin("DELETE", f"/v1/users/{user}")
     admin("DELETE", f"/v1/projects/{project}")
 
