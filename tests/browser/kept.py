@@ -74,3 +74,4 @@ def enter(person: Person, path: str, email: str, password: str) -> None:
     assert answer.ok, answer.text()
     person.page.evaluate("name => localStorage.setItem(name, '1')", _SIGNED_IN)
     person.open(path)
+    person.is_inside()

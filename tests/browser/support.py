@@ -232,6 +232,10 @@ class Person:
         self.page.get_by_label("Email").fill(email)
         self.page.get_by_role("textbox", name="Password").fill(password)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
+        self.is_inside()
+
+    def is_inside(self) -> None:
+        """Wait until the page is there, as for somebody who is signed in."""
         expect(self.page.get_by_role("status", name="Connection")).to_be_attached()
 
     def button(self, name: str | re.Pattern[str]) -> Locator:

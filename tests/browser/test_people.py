@@ -300,6 +300,7 @@ def test_a_project_is_deleted_only_after_its_name_is_typed(
     admin.put(project, "a", 1)
     name = admin("GET", f"/v1/projects/{project}")["name"]
     person = ana(f"/p/{project}/settings")
+    expect(person.button("Delete project…")).to_be_visible()
     person.shot("settings")
     assert person.axe() == []
     person.button("Delete project…").click()
