@@ -69,12 +69,60 @@ async def test_writers_share_a_lease_and_the_last_one_ends_it(
             assert first["a"] is second["a"]
             assert (first["a"].version, second["b"].version) == (1, 1)
             assert await count(connection) == 2
-        await until(lambda: _is(count(connection), 1))
+        async with leases.hold({"b"}, soon()):
+            # Asked for behind all that was given back.
+            assert await count(connection) == 2
     await until(lambda: _is(count(connection), 0))
 
 
 async def _is(value: Awaitable[int], expected: int) -> bool:
     return await value == expected
+
+
+async def test_who_waits_for_a_lock_holds_none_that_comes_later_in_the_order(
+    leases: SchemaLeases, connection: asyncpg.Connection
+) -> None:
+    first, second = sorted("ab", key=lock_object)
+
+    async def write() -> set[str]:
+        async with leases.hold([second, first], soon()) as held:
+            return set(held)
+
+    async with connection.transaction():
+        await connection.execute(EXCLUSIVE, LOCK_CLASS, lock_object(first))
+        writer = asyncio.create_task(write())
+        async with leases.hold({second}, soon()):
+            assert await count(connection) == 1
+        await until(lambda: _is(count(connection), 0))
+    assert await writer == {"a", "b"}
+
+
+async def test_a_lock_that_was_perhaps_granted_goes_with_its_session(
+    leases: SchemaLeases, connection: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask = asyncpg.Connection.fetchval
+
+    async def unanswered(self: asyncpg.Connection, statement: str, *values: object) -> object:
+        answer = await ask(self, statement, *values)
+        if "try_advisory" not in statement:
+            return answer
+        monkeypatch.undo()
+        raise TimeoutError
+
+    monkeypatch.setattr(asyncpg.Connection, "fetchval", unanswered)
+    with pytest.raises(Unavailable, match="database is away"):
+        async with leases.hold({"a"}, soon()):
+            raise AssertionError("held")
+    await until(lambda: _is(count(connection), 0))
+
+
+async def test_leases_that_are_closed_under_a_writer_hold_nothing_any_more(
+    leases: SchemaLeases, connection: asyncpg.Connection
+) -> None:
+    async with leases.hold({"a"}, soon()) as held, asyncio.timeout(10):
+        await leases.close()
+        await until(lambda: _is(count(connection), 0))
+        assert held["a"].lost
 
 
 async def test_the_version_is_read_under_the_lock(

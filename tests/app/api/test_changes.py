@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
 
 from app.change_writer import ChangeWriter
-from app.changes import Change, Committed
+from app.changes import Change, Committed, Plan
 from app.services import SERVICES
-from domain.change_set import Actor
+from domain.change_set import MAX_CHANGES, Actor
 from projections.read_model import Outcome
 from tests.support.leaks import LogCollector
 from tests.support.service import Client, Service, run_web
@@ -153,6 +153,13 @@ async def test_a_bad_change_set_is_told_where(
     # More than a PUT may have in all, and no config too large: this is what a set is for.
     fine = await admin("POST", path, json={"changes": large[:5]})
     assert fine.status == 200, fine.body
+    # What is written of it takes more than what was sent; a rehearsal says so, too.
+    limit = service.app[SERVICES].log.max_entry_bytes
+    padded = [put(f"p{n}", "x" * (limit // MAX_CHANGES - 100)) for n in range(MAX_CHANGES)]
+    for query in ("", "?dry_run=true"):
+        refused = await admin("POST", path + query, json={"changes": padded})
+        assert refused.json["type"] == "/problems/change-set-too-large"
+        assert (refused.status, refused.json["limit_bytes"]) == (413, limit)
 
 
 async def test_a_change_is_known_to_those_who_may_read_its_project(
@@ -251,17 +258,24 @@ async def test_the_same_change_id_proposed_at_once_is_applied_once(
     assert await services.pool.fetchval("SELECT count(*) FROM rejected_changes") == 0
 
 
+@pytest.mark.parametrize("nothing_left", [False, True])
 async def test_a_request_that_its_own_twin_overtook_is_not_a_conflict(
-    service: Service, admin: Client, configs: str
+    service: Service, admin: Client, configs: str, nothing_left: bool
 ) -> None:
-    """The twin is applied by another process right after this one looked for it."""
+    """The twin is applied by another process right after this one looked for it; a plan (of a
+    roll-back) finds all done by it then."""
     project_id = configs.split("/")[3]
     async with run_web(service.settings) as (other, _):
         writer, twin = service.app[SERVICES].writer, other[SERVICES].writer
         look, overtaken = writer._decided, False
 
         def commit(by: ChangeWriter) -> Awaitable[Committed]:
-            changes = [Change("a", 0, content=1)]
+            change = Change("a", 0, content=1)
+
+            async def plan() -> Sequence[Change]:
+                return [] if by is writer else [change]
+
+            changes: Sequence[Change] | Plan = plan if nothing_left else [change]
             return by.commit(
                 project_id, changes, Actor(), tenant="test", ids=lambda attempt: f"id-{attempt}"
             )

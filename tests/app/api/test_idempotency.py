@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.services import SERVICES
+from consensus.log import LogUnavailable
 from tests.support.service import Client, Service, run_web
 
 
@@ -202,3 +203,26 @@ async def test_a_retry_finds_the_change_that_was_applied_while_nobody_could_say_
     finally:
         projector.cancel()
         await asyncio.gather(projector, return_exceptions=True)
+
+
+async def test_what_the_log_decided_is_answered_while_it_takes_nothing_more(
+    service: Service, admin: Client, configs: str
+) -> None:
+    """The answer of the first attempt is lost, and then the quorum."""
+    path, services = f"{configs}/a", service.app[SERVICES]
+    await admin("PUT", path, json={"content": 0, "version": 0})
+    request = {"json": {"content": 1}, "headers": keyed("k", **{"If-Match": "*"})}
+    first = await admin("PUT", path, **request)
+    assert first.status == 200
+    await services.pool.execute("DELETE FROM idempotency_keys")
+
+    async def refused(*_: Any, **__: Any) -> int:
+        raise LogUnavailable("no leader")
+
+    services.log.append = refused  # type: ignore[method-assign]
+    again = await admin("PUT", path, **request)
+    assert (again.status, again.body) == (200, first.body)
+    other = await admin("PUT", path, json={"content": 2}, headers=keyed("k2", **{"If-Match": "*"}))
+    assert (other.status, other.headers["Retry-After"]) == (503, "2")
+    assert other.json["detail"] == "no quorum of the log: no leader; nothing was changed"
+    assert not services.model._outcomes, "nobody waits for what was not done"

@@ -101,6 +101,22 @@ async def test_a_project_is_gone_for_everybody_before_its_rows_are(
             assert (await admin("GET", path)).json["items"] == []
 
 
+async def test_a_change_that_its_projects_end_overtook_finds_no_project(
+    service: Service, admin: Client
+) -> None:
+    project, _ = await service.project(admin)
+    log = service.app[SERVICES].log
+    append = log.append
+
+    async def overtaken(message_id: str, data: bytes, *, timeout: float) -> int:
+        assert (await admin("DELETE", project)).status == 200
+        return await append(message_id, data, timeout=timeout)
+
+    log.append = overtaken  # type: ignore[method-assign]
+    answer = await admin("PUT", f"{project}/configs/a", json={"content": 1, "version": 0})
+    assert (answer.status, answer.json["type"]) == (404, "/problems/not-found")
+
+
 async def test_a_rebuild_does_not_wait_for_a_project_that_goes(
     service: Service, admin: Client
 ) -> None:

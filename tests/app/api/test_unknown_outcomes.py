@@ -11,6 +11,8 @@ import asyncio
 import asyncpg
 import pytest
 
+from app.services import SERVICES
+from consensus.log import AppendOutcomeUnknown
 from tests.consensus.contract import eventually
 from tests.projections.test_silent_database import proxied
 from tests.support.rows import insert_user
@@ -78,3 +80,20 @@ async def test_a_change_that_is_ended_for_its_time_is_not_told_as_not_done(
     assert answer.status == 202, answer.body
     assert answer.headers["Location"] == f"/v1/changes/{answer.json['id']}"
     assert (await service.log.status()).last_position > 0
+
+
+async def test_a_change_whose_append_was_not_answered_is_told_once_it_is_applied(
+    service: Service, admin: Client, configs: str
+) -> None:
+    log = service.app[SERVICES].log
+    append = log.append
+
+    async def unanswered(message_id: str, data: bytes, *, timeout: float) -> int:
+        await append(message_id, data, timeout=timeout)
+        raise AppendOutcomeUnknown("the leader fell silent")
+
+    log.append = unanswered  # type: ignore[method-assign]
+    made = await admin("PUT", f"{configs}/a", json={"content": 1, "version": 0})
+    assert (made.status, made.json["version"]) == (201, 1)
+    late = await admin("PUT", f"{configs}/a", json={"content": 2, "version": 0})
+    assert (late.status, late.json["current_version"]) == (409, 1)

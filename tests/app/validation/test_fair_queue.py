@@ -191,3 +191,20 @@ def test_tenants_who_are_idle_cost_nothing() -> None:
         return min(turns[-100:])
 
     assert shortest_turn_s(9_000) < 20 * shortest_turn_s(0)
+
+
+def test_of_many_who_are_idle_those_who_used_least_are_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("app.validation.fair_queue.FORGET_ABOVE", 10)
+    line = queue(slots=3, per_tenant=2)
+    goes_at_once(line, "greedy", 1, 100.0)
+    line.push("busy", 1)
+    assert line.pop() == ("busy", 1)
+    for number in range(100):
+        goes_at_once(line, f"tenant {number}", 1, 0.001)
+        assert len(line._tenants) <= 11
+    line.done("busy", 0.001)  # what it does is never forgotten
+    line.push("greedy", 2)
+    line.push("cheap", 3)
+    assert line.pop() == ("cheap", 3)
