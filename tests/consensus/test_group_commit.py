@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from consensus.jetstream_connection import Connection
 from consensus.jetstream_group import GROUP_BYTES, GroupAppender
-from consensus.jetstream_layout import Layout, decode_group
+from consensus.jetstream_layout import GROUP_ROOM, Layout, decode_group
 from consensus.jetstream_publisher import Publisher
 from consensus.log import (
     AppendOutcomeUnknown,
@@ -131,6 +131,15 @@ async def test_a_group_takes_no_more_than_fits() -> None:
     assert len(script.entries) == 10
 
 
+async def test_a_group_has_no_more_entries_than_can_be_read() -> None:
+    script = Script()
+    appender = appender_on(script)
+    names = [b"%d" % number for number in range(2 * GROUP_ROOM + 1)]
+    got = await asyncio.gather(*(appender.append(new_id(), n, timeout=TIMEOUT_S) for n in names))
+    assert [script.entries[position] for position in got] == names
+    assert len(script.messages) == 3
+
+
 async def test_a_group_that_the_servers_find_too_large_is_divided() -> None:
     script = Script(script=["too large", "too large"])
     appender = appender_on(script)
@@ -181,6 +190,15 @@ async def test_a_message_is_not_sent_again_once_the_time_of_one_of_its_entries_i
     first, second = script.timeouts
     assert first <= 2.0
     assert 2.5 < second <= 8.5
+
+
+async def test_who_asks_again_with_less_time_takes_none_from_who_asked_before() -> None:
+    script = Script()
+    appender = appender_on(script)
+    got = await asyncio.gather(*(appender.append("0", b"x", timeout=time) for time in (9.0, 2.0)))
+    assert got == [100, 100]
+    assert len(script.messages) == 1
+    assert script.timeouts[0] > 2.0
 
 
 async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_that_it_is_not() -> (

@@ -81,9 +81,12 @@ def test_an_unknown_account_costs_one_hash_like_a_wrong_password(password: str) 
     assert costs == [(1, 8, 1), (1, 8, 1)]
 
 
-def test_a_broken_row_is_an_error_and_not_a_wrong_password(hashing: PasswordHashing) -> None:
+@pytest.mark.parametrize("stored", ["plain text", "$argon2id$v=19$m=8,t=1,p=1$cut"])
+def test_a_broken_row_is_an_error_and_not_a_wrong_password(
+    hashing: PasswordHashing, stored: str
+) -> None:
     with pytest.raises(InvalidHashError):
-        hashing.verify_password("plain text", GOOD)
+        hashing.verify_password(stored, GOOD)
 
 
 @pytest.mark.parametrize(
