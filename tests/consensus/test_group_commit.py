@@ -60,6 +60,8 @@ class Script:
         await asyncio.sleep(0)
         if does == "refused":
             raise LogUnavailable("refused")
+        if does == "alone too large":
+            raise EntryTooLarge("refused")
         if does == "too large" and subject == "s.group":
             raise EntryTooLarge("refused")
         if does == "lost":
@@ -199,6 +201,49 @@ async def test_who_asks_again_with_less_time_takes_none_from_who_asked_before() 
     assert got == [100, 100]
     assert len(script.messages) == 1
     assert script.timeouts[0] > 2.0
+
+
+async def test_an_entry_that_is_too_large_by_itself_is_told_so_and_holds_up_nobody() -> None:
+    appender = appender_on(Script(script=["alone too large"]))
+    with pytest.raises(EntryTooLarge):
+        await appender.append("0", b"0", timeout=TIMEOUT_S)
+    assert await appender.append("1", b"1", timeout=TIMEOUT_S) == 100
+
+
+async def test_what_went_with_others_unheard_and_comes_again_alone_has_a_place_of_its_own() -> None:
+    script = Script(script=["unknown"])
+    appender = appender_on(script)
+    assert (
+        await asyncio.gather(*(outcome(appender, name) for name in "012"))
+        == [AppendOutcomeUnknown] * 3
+    )
+    for name in "012":
+        position = await outcome(appender, name)
+        assert script.entries[position] == name.encode()
+
+
+async def test_what_every_server_refused_until_the_end_was_certainly_not_appended() -> None:
+    appender = appender_on(Script(script=["refused"] * 1000))
+    with pytest.raises(LogUnavailable):
+        await appender.append("0", b"0", timeout=0.1)
+
+
+async def test_what_was_appended_is_answered_again_while_others_are_on_their_way() -> None:
+    hold, next_hold = asyncio.Event(), asyncio.Event()
+    script = Script(hold=hold)
+    appender = appender_on(script)
+    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it is under way now
+    second = asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    script.hold = next_hold
+    hold.set()
+    assert await first == 100
+    again = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    next_hold.set()
+    assert [await again, await second] == [100, 200]
 
 
 async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_that_it_is_not() -> (

@@ -161,6 +161,21 @@ async def test_named_keys_are_listed_without_what_they_are_and_ended_alone(
     await make_key(admin, project, "ci")  # the name is free again
 
 
+async def test_an_admins_hand_does_not_reach_into_another_project(
+    service: Service, admin: Client
+) -> None:
+    project, _ = await service.project(admin)
+    bob_id, bob = await make_user(service, admin, "bob")
+    await admin("PUT", f"{project}/roles/{bob_id}", json={"role_level": "viewer"})
+    key = await make_key(admin, project)
+    key_id = (await admin("GET", f"{project}/keys")).json["items"][0]["id"]
+    _, ann = await make_user(service, admin, "ann")
+    hers, _ = await service.project(ann, "hers")
+    for path in (f"{hers}/keys/{key_id}", f"{hers}/roles/{bob_id}"):
+        assert (await ann("DELETE", path)).status == 404
+    assert [(await each("GET", project)).status for each in (key, bob)] == [200, 200]
+
+
 @pytest.mark.parametrize(
     "body",
     [
