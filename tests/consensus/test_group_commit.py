@@ -143,7 +143,7 @@ async def test_a_group_has_no_more_entries_than_can_be_read() -> None:
 
 
 async def test_a_group_that_the_servers_find_too_large_is_divided() -> None:
-    script = Script(script=["too large", "too large"])
+    script = Script(script=["too large"] * 100)
     appender = appender_on(script)
     got = await asyncio.gather(
         *(appender.append(new_id(), b"%d" % n, timeout=TIMEOUT_S) for n in range(8))
@@ -222,6 +222,28 @@ async def test_what_went_with_others_unheard_and_comes_again_alone_has_a_place_o
         assert script.entries[position] == name.encode()
 
 
+async def test_what_is_on_its_way_when_its_time_is_over_is_unknown() -> None:
+    appender = appender_on(Script(hold=asyncio.Event()))
+    with pytest.raises(AppendOutcomeUnknown):
+        await appender.append("0", b"0", timeout=0.05)
+    await appender.close()
+
+
+async def test_who_leaves_takes_nothing_from_those_who_went_along() -> None:
+    script = Script(hold=asyncio.Event())
+    appender = appender_on(script)
+    leaving, *rest = (
+        asyncio.create_task(appender.append(name, b"x", timeout=TIMEOUT_S)) for name in "012"
+    )
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # they are under way now
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    assert script.hold is not None
+    script.hold.set()
+    assert await asyncio.gather(*rest) == [99, 100]
+
+
 async def test_what_every_server_refused_until_the_end_was_certainly_not_appended() -> None:
     appender = appender_on(Script(script=["refused"] * 1000))
     with pytest.raises(LogUnavailable):
@@ -259,6 +281,15 @@ async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_t
     await appender.close()
     assert await first is AppendOutcomeUnknown
     assert await second is LogUnavailable
+
+
+async def test_who_comes_behind_the_end_of_the_connection_is_told_at_once() -> None:
+    script, closed = Script(), Up()
+    closed.is_closed = True
+    appender = GroupAppender(cast(Connection, closed), cast(Publisher, script), LAYOUT)
+    with pytest.raises(LogUnavailable, match="is closed"):
+        await appender.append("0", b"0", timeout=TIMEOUT_S)
+    assert not script.messages
 
 
 async def test_a_fault_of_ours_is_seen_by_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:

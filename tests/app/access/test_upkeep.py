@@ -60,6 +60,26 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     await asyncio.gather(task, waiting, return_exceptions=True)
 
 
+async def test_the_use_of_a_key_that_another_process_noted_later_stays(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await insert_user(connection, "u")
+    await insert_project(connection, "p", "u")
+    for key in ("old", "new"):
+        await connection.execute(
+            "INSERT INTO api_keys (id, project_id, name, role_level, key_hash)"
+            " VALUES ($1, 'p', $1, 'viewer', $1)",
+            key,
+        )
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    await keys.store_uses(connection, {"old": late, "new": early})
+    await keys.store_uses(connection, {"old": early, "new": late, "gone": late})
+    assert [row["last_used_at"] for row in await keys.list_keys(connection, "p", "", 9)] == [
+        late,
+        late,
+    ]
+    await connection.close()
+
+
 async def test_what_says_nothing_any_more_goes_however_much_it_is(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
