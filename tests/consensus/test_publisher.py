@@ -151,6 +151,8 @@ async def test_who_does_not_want_it_again_is_told_at_the_first_refusal() -> None
     with pytest.raises(LogUnavailable):
         await publish(servers, timeout=30, retry_refused=False)
     assert servers.sent == 1
+    with pytest.raises(EntryTooLarge):
+        await publish(Scripted([TOO_LARGE]), retry_refused=False)
     # Once it may have been taken in, a refusal of another attempt proves nothing.
     assert await publish(Scripted([SILENCE, NO_LEADER, 7]), timeout=30, retry_refused=False) == 7
 
