@@ -104,6 +104,11 @@ def test_a_refused_password_is_told_why_and_not_repeated(password: str, words: s
     assert password not in str(refused.value)
 
 
+@pytest.mark.parametrize("characters", [12, 1024])
+def test_the_shortest_and_the_longest_password_are_good(characters: int) -> None:
+    check_password_rules("ab" * (characters // 2))
+
+
 @pytest.fixture
 def held() -> Iterator[tuple[PasswordHashing, threading.Event, threading.Semaphore]]:
     """A hashing whose work blocks until the event is set, and counts who has started."""
