@@ -31,6 +31,16 @@ _FILL = (
         "INSERT INTO api_keys (id, project_id, name, role_level, key_hash)"
         " VALUES ('k', 'shop', 'k', 'viewer', 'h')"
     ),
+    # What has ended already is not lost, nor is a note that there is none.
+    (
+        "INSERT INTO refresh_tokens (id, family_id, user_id, token_hash, expires_at, cookie)"
+        " VALUES ('t2', 'f', 'ann', 'h2', now(), true),"
+        " ('t3', 'f', 'ann', 'h3', now() + interval '1 day', false)"
+    ),
+    (
+        "INSERT INTO api_keys (id, project_id, name, role_level, key_hash, revoked_at)"
+        " VALUES ('k2', 'shop', 'k2', 'viewer', 'h2', now())"
+    ),
     (
         "UPDATE projects SET previous_api_key = 'h',"
         " previous_api_key_expires_at = now() + interval '1 day'"

@@ -191,6 +191,32 @@ def test_create_takes_the_next_number(tmp_path: Path) -> None:
             migrations.create(name, tmp_path)
 
 
+def test_migrations_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for name in ("10_later", "9_earlier", "011_last"):
+        (tmp_path / f"{name}.sql").write_text("")
+    assert [step.version for step in migrations.migrations(tmp_path)] == ["9", "10", "011"]
+
+
+@pytest.mark.parametrize("count", [0, -1])
+async def test_to_do_none_is_not_to_do_all(count: int) -> None:
+    for move in (migrations.up, migrations.down):
+        with pytest.raises(migrations.InvalidRequest):
+            await move("postgres://127.0.0.1:1/none", count)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgres://u:s3cret@localhost:port/x", "DATABASE_URL is not a valid URL"),
+        ("postgres://u:s3cret@/x?host=/nowhere", "database x at /nowhere cannot be reached"),
+    ],
+)
+async def test_a_url_that_leads_nowhere_is_told_without_its_password(url: str, words: str) -> None:
+    with pytest.raises(migrations.DatabaseUnreachable, match=words) as caught:
+        await migrations.applied(url)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_number_used_twice_is_noticed(tmp_path: Path) -> None:
     for name in ("007_one.sql", "007_two.sql"):
         (tmp_path / name).write_text("")

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from consensus.jetstream_connection import Connection
 from consensus.jetstream_group import GROUP_BYTES, GroupAppender
-from consensus.jetstream_layout import Layout, decode_group
+from consensus.jetstream_layout import GROUP_ROOM, Layout, decode_group
 from consensus.jetstream_publisher import Publisher
 from consensus.log import (
     AppendOutcomeUnknown,
@@ -60,6 +60,8 @@ class Script:
         await asyncio.sleep(0)
         if does == "refused":
             raise LogUnavailable("refused")
+        if does == "alone too large":
+            raise EntryTooLarge("refused")
         if does == "too large" and subject == "s.group":
             raise EntryTooLarge("refused")
         if does == "lost":
@@ -131,8 +133,17 @@ async def test_a_group_takes_no_more_than_fits() -> None:
     assert len(script.entries) == 10
 
 
+async def test_a_group_has_no_more_entries_than_can_be_read() -> None:
+    script = Script()
+    appender = appender_on(script)
+    names = [b"%d" % number for number in range(2 * GROUP_ROOM + 1)]
+    got = await asyncio.gather(*(appender.append(new_id(), n, timeout=TIMEOUT_S) for n in names))
+    assert [script.entries[position] for position in got] == names
+    assert len(script.messages) == 3
+
+
 async def test_a_group_that_the_servers_find_too_large_is_divided() -> None:
-    script = Script(script=["too large", "too large"])
+    script = Script(script=["too large"] * 100)
     appender = appender_on(script)
     got = await asyncio.gather(
         *(appender.append(new_id(), b"%d" % n, timeout=TIMEOUT_S) for n in range(8))
@@ -183,6 +194,80 @@ async def test_a_message_is_not_sent_again_once_the_time_of_one_of_its_entries_i
     assert 2.5 < second <= 8.5
 
 
+async def test_who_asks_again_with_less_time_takes_none_from_who_asked_before() -> None:
+    script = Script()
+    appender = appender_on(script)
+    got = await asyncio.gather(*(appender.append("0", b"x", timeout=time) for time in (9.0, 2.0)))
+    assert got == [100, 100]
+    assert len(script.messages) == 1
+    assert script.timeouts[0] > 2.0
+
+
+async def test_an_entry_that_is_too_large_by_itself_is_told_so_and_holds_up_nobody() -> None:
+    appender = appender_on(Script(script=["alone too large"]))
+    with pytest.raises(EntryTooLarge):
+        await appender.append("0", b"0", timeout=TIMEOUT_S)
+    assert await appender.append("1", b"1", timeout=TIMEOUT_S) == 100
+
+
+async def test_what_went_with_others_unheard_and_comes_again_alone_has_a_place_of_its_own() -> None:
+    script = Script(script=["unknown"])
+    appender = appender_on(script)
+    assert (
+        await asyncio.gather(*(outcome(appender, name) for name in "012"))
+        == [AppendOutcomeUnknown] * 3
+    )
+    for name in "012":
+        position = await outcome(appender, name)
+        assert script.entries[position] == name.encode()
+
+
+async def test_what_is_on_its_way_when_its_time_is_over_is_unknown() -> None:
+    appender = appender_on(Script(hold=asyncio.Event()))
+    with pytest.raises(AppendOutcomeUnknown):
+        await appender.append("0", b"0", timeout=0.05)
+    await appender.close()
+
+
+async def test_who_leaves_takes_nothing_from_those_who_went_along() -> None:
+    script = Script(hold=asyncio.Event())
+    appender = appender_on(script)
+    leaving, *rest = (
+        asyncio.create_task(appender.append(name, b"x", timeout=TIMEOUT_S)) for name in "012"
+    )
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # they are under way now
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    assert script.hold is not None
+    script.hold.set()
+    assert await asyncio.gather(*rest) == [99, 100]
+
+
+async def test_what_every_server_refused_until_the_end_was_certainly_not_appended() -> None:
+    appender = appender_on(Script(script=["refused"] * 1000))
+    with pytest.raises(LogUnavailable):
+        await appender.append("0", b"0", timeout=0.1)
+
+
+async def test_what_was_appended_is_answered_again_while_others_are_on_their_way() -> None:
+    hold, next_hold = asyncio.Event(), asyncio.Event()
+    script = Script(hold=hold)
+    appender = appender_on(script)
+    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it is under way now
+    second = asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    script.hold = next_hold
+    hold.set()
+    assert await first == 100
+    again = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    next_hold.set()
+    assert [await again, await second] == [100, 200]
+
+
 async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_that_it_is_not() -> (
     None
 ):
@@ -196,6 +281,15 @@ async def test_closing_tells_who_was_under_way_that_it_is_unknown_and_the_rest_t
     await appender.close()
     assert await first is AppendOutcomeUnknown
     assert await second is LogUnavailable
+
+
+async def test_who_comes_behind_the_end_of_the_connection_is_told_at_once() -> None:
+    script, closed = Script(), Up()
+    closed.is_closed = True
+    appender = GroupAppender(cast(Connection, closed), cast(Publisher, script), LAYOUT)
+    with pytest.raises(LogUnavailable, match="is closed"):
+        await appender.append("0", b"0", timeout=TIMEOUT_S)
+    assert not script.messages
 
 
 async def test_a_fault_of_ours_is_seen_by_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:

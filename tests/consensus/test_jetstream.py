@@ -82,7 +82,22 @@ async def test_several_processes_may_make_the_stream_at_once(
         ({"deny_purge": False}, "deny_purge is False instead of True"),
         ({"allow_msg_ttl": None}, "allow_msg_ttl is False instead of True"),
         ({"storage": api.StorageType.MEMORY}, "storage is 'memory' instead of 'file'"),
+        (
+            {"retention": api.RetentionPolicy.INTEREST},
+            "retention is 'interest' instead of 'limits'",
+        ),
+        ({"discard": api.DiscardPolicy.OLD}, "discard is 'old' instead of 'new'"),
         ({"max_msgs": 10}, "max_msgs is 10 instead of -1"),
+        ({"max_bytes": 10_000_000}, "max_bytes is 10000000 instead of -1"),
+        ({"max_msgs_per_subject": 10}, "max_msgs_per_subject is 10 instead of -1"),
+        ({"max_msg_size": 10}, "max_msg_size is 10 instead of 8388608"),
+        ({"no_ack": True}, "no_ack is True instead of False"),
+        ({"sources": [api.StreamSource(name="another")]}, "sources is set"),
+        ({"republish": api.RePublish(src=">", dest="copy.>")}, "republish is set"),
+        (
+            {"subject_transform": api.SubjectTransform(src="x", dest="y")},
+            "subject_transform is set",
+        ),
         ({"max_age": 3600}, "max_age is 3600.0 instead of 0"),
         ({"duplicate_window": 1}, "duplicate_window is 1.0 instead of 120.0"),
     ],
@@ -99,6 +114,16 @@ async def test_a_stream_with_unsafe_settings_is_refused(
         await connect(raft_group, stream_name)
     assert named in str(caught.value)
     assert stream_name in str(caught.value)
+
+
+async def test_a_stream_that_takes_in_what_is_not_ours_is_refused(
+    admin: JetStreamContext, raft_group: RaftAddress, stream_name: str
+) -> None:
+    config = stream_config(stream_name, 3)
+    assert config.subjects is not None
+    await admin.add_stream(replace(config, subjects=[*config.subjects, f"{stream_name}.other"]))
+    with pytest.raises(StreamMismatch, match="subjects is"):
+        await connect(raft_group, stream_name)
 
 
 async def test_a_name_that_is_no_stream_is_refused(raft_group: RaftAddress) -> None:

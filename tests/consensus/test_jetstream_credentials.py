@@ -71,6 +71,12 @@ async def test_a_file_that_cannot_be_used_is_told_before_anything_is_connected(
         await connect("nats://127.0.0.1:1", file)
 
 
+async def test_a_file_that_is_not_there_is_told_before_anything_is_connected(file: Path) -> None:
+    file.unlink()
+    with pytest.raises(AccessUnusable, match=r"user\.creds cannot be read: No such file"):
+        await connect("nats://127.0.0.1:1", file)
+
+
 @pytest.mark.parametrize("what", [*BAD_FILES, "no file"])
 async def test_a_file_that_is_being_replaced_is_read_again(
     what: str, server: str, file: Path, operator: Operator

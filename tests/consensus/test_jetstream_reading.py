@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import nats
 import nats.errors
@@ -12,7 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from nats.js import JetStreamContext
+from nats.js.api import StreamInfo
 
+from consensus import jetstream_consumer, jetstream_reader
 from consensus.jetstream import JetStreamLog
 from consensus.jetstream_consumer import PullConsumer
 from consensus.jetstream_delivery import parse_delivery
@@ -21,7 +24,7 @@ from consensus.jetstream_layout import GROUP_ROOM
 from consensus.jetstream_reader import JetStreamReader
 from consensus.jetstream_snapshot import Access, begin_stream
 from consensus.jetstream_stream import stream_config
-from consensus.log import AccessUnusable, EntryKind, LogCorrupt, LogUnavailable
+from consensus.log import AccessUnusable, EntryKind, LogCorrupt, LogError, LogUnavailable
 from tests.consensus.conftest import connect
 from tests.consensus.contract import (
     append,
@@ -95,10 +98,86 @@ async def test_a_reader_survives_that_its_consumer_is_removed(
     jetstream_log: JetStreamLog, admin: JetStreamContext, stream_name: str
 ) -> None:
     reader = jetstream_log.reader(0)
+    subscriptions = set()
     for number in range(1, 4):
         await append(jetstream_log, b"x")
         assert positions(await read(reader, 1)) == [number * GROUP_ROOM]
+        subscriptions.add(len(jetstream_log._connection.client._subs))
         await delete_consumers(admin, stream_name)
+    assert len(subscriptions) == 1  # the ones of before are given back
+
+
+async def test_a_reader_to_whom_nothing_comes_keeps_its_consumer_and_asks_again(
+    jetstream_log: JetStreamLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A request ends after 20 s, and heartbeats come meanwhile."""
+    monkeypatch.setattr(jetstream_consumer, "_HEARTBEAT_S", 0.2)
+    monkeypatch.setattr(jetstream_consumer, "_PULL_EXPIRES_S", 1.2)
+    reader = jetstream_log.reader(0)
+    await append(jetstream_log, b"1")
+    await read(reader, 1)
+    consumer = reader._consumer
+    assert consumer is not None
+
+    async def asked_again() -> bool:
+        return consumer._pull_number >= 2 or reader._consumer is not consumer
+
+    await eventually(asked_again)
+    assert consumer._broken == ""
+    await append(jetstream_log, b"2")
+    assert positions(await read(reader, 1)) == [2 * GROUP_ROOM]
+    assert reader._consumer is consumer
+
+
+async def test_a_stream_that_stays_away_is_told_to_who_reads_it(
+    jetstream_log: JetStreamLog,
+    admin: JetStreamContext,
+    stream_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jetstream_reader, "_STREAM_GONE_S", 0.1)
+    reader = jetstream_log.reader(0)
+    await append(jetstream_log, b"x")
+    await read(reader, 1)
+    await admin.delete_stream(stream_name)
+    with pytest.raises(LogCorrupt, match=f"'{stream_name}' is gone"):
+        await reader.next_batch(timeout=TIMEOUT_S)
+
+
+async def test_a_reader_that_is_refused_for_good_says_so(
+    jetstream_log: JetStreamLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(*_: object, **__: object) -> str:
+        raise nats.js.errors.BadRequestError(code=400, err_code=10025, description="no consumer")
+
+    monkeypatch.setattr(PullConsumer, "make", refused)
+    with pytest.raises(LogError, match="refuse to be read"):
+        await jetstream_log.reader(0).next_batch(timeout=TIMEOUT_S)
+
+
+async def test_a_leader_that_has_not_applied_all_yet_is_no_log_that_lost_something(
+    jetstream_log: JetStreamLog,
+    admin: JetStreamContext,
+    stream_name: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    reader = jetstream_log.reader(0)
+    await append(jetstream_log, b"1")
+    await read(reader, 1)
+    usual = JetStreamContext.stream_info
+
+    async def late(*given: Any, **more: Any) -> StreamInfo:
+        info = await usual(*given, **more)
+        info.state.last_seq = 0
+        return info
+
+    monkeypatch.setattr(JetStreamContext, "stream_info", late)
+    await delete_consumers(admin, stream_name)
+    # What was read is all that is before the barrier by which that is asked.
+    [barrier] = await read(reader, 1)
+    assert (barrier.position, barrier.kind) == (2 * GROUP_ROOM, EntryKind.BARRIER)
+    await append(jetstream_log, b"3")
+    assert positions(await read(reader, 1)) == [3 * GROUP_ROOM]
 
 
 async def no_answer(*_: object, **__: object) -> str:

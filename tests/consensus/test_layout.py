@@ -63,6 +63,11 @@ def test_positions_and_sequences_say_the_same(sequence: int, count: int) -> None
     assert GROUPED.sequence_behind(GROUPED.position(sequence - 1)) == sequence
 
 
+def test_the_subjects_of_change_sets_are_all_but_the_barriers() -> None:
+    assert GROUPED.change_subjects == ["s.change", "s.group"]
+    assert UNGROUPED.change_subjects == ["s.change"]
+
+
 def test_without_groups_positions_are_sequences() -> None:
     layout = Layout.of("s", ["s.change", "s.barrier"])
     assert not layout.groups

@@ -81,9 +81,12 @@ def test_an_unknown_account_costs_one_hash_like_a_wrong_password(password: str) 
     assert costs == [(1, 8, 1), (1, 8, 1)]
 
 
-def test_a_broken_row_is_an_error_and_not_a_wrong_password(hashing: PasswordHashing) -> None:
+@pytest.mark.parametrize("stored", ["plain text", "$argon2id$v=19$m=8,t=1,p=1$cut"])
+def test_a_broken_row_is_an_error_and_not_a_wrong_password(
+    hashing: PasswordHashing, stored: str
+) -> None:
     with pytest.raises(InvalidHashError):
-        hashing.verify_password("plain text", GOOD)
+        hashing.verify_password(stored, GOOD)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,11 @@ def test_a_refused_password_is_told_why_and_not_repeated(password: str, words: s
     with pytest.raises(PasswordRefused, match=words) as refused:
         check_password_rules(password)
     assert password not in str(refused.value)
+
+
+@pytest.mark.parametrize("characters", [12, 1024])
+def test_the_shortest_and_the_longest_password_are_good(characters: int) -> None:
+    check_password_rules("ab" * (characters // 2))
 
 
 @pytest.fixture

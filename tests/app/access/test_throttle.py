@@ -1,10 +1,15 @@
 """Goal: never more than the burst at once, never more than the rate for long."""
 
+import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.access.throttle import Rate, RateLimiter, attempt
+from app.access.caller_rate import CallerRate
+from app.access.principal import User
+from app.access.sign_in_throttle import SignInThrottle
+from app.access.throttle import SIGN_IN_PER_ADDRESS, Rate, RateLimiter, attempt
+from app.errors import TooManyRequests
 
 RATE = Rate(burst=3, interval_s=10.0)
 
@@ -73,3 +78,19 @@ def test_no_window_ever_holds_more_than_burst_plus_rate(
 def test_a_rate_that_means_nothing_is_refused(burst: int, interval_s: float) -> None:
     with pytest.raises(ValueError):
         Rate(burst, interval_s)
+
+
+def test_an_account_may_ask_once_however_small_its_share_of_a_burst_is() -> None:
+    rate, user = CallerRate(10, 1, 5), User("u", "u@example.org", False, "s")
+    rate.count(user)
+    with pytest.raises(TooManyRequests):
+        rate.count(user)
+
+
+async def test_right_passwords_take_nothing_from_an_account_or_an_address(
+    database_url: str,
+) -> None:
+    async with asyncpg.create_pool(database_url, min_size=1) as pool:
+        throttle = SignInThrottle(pool)
+        for _ in range(SIGN_IN_PER_ADDRESS.burst + 1):
+            await throttle.succeeded(await throttle.count("u@example.org", "192.0.2.1"))

@@ -225,6 +225,7 @@ def test_an_unusable_key_ring_is_refused(text: str) -> None:
         EMBEDDED_SECRET_KEY,
         EMBEDDED_SECRET_KEY.partition(":")[2],
         "other:" + EMBEDDED_SECRET_KEY.partition(":")[2],
+        "other:" + EMBEDDED_SECRET_KEY,
         f"{NEW},{EMBEDDED_SECRET_KEY}",
         "a" * 40,
         "0123456701234567012345670123456701234567",

@@ -60,7 +60,27 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     await asyncio.gather(task, waiting, return_exceptions=True)
 
 
-async def test_old_answers_go_however_many_they_are(
+async def test_the_use_of_a_key_that_another_process_noted_later_stays(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await insert_user(connection, "u")
+    await insert_project(connection, "p", "u")
+    for key in ("old", "new"):
+        await connection.execute(
+            "INSERT INTO api_keys (id, project_id, name, role_level, key_hash)"
+            " VALUES ($1, 'p', $1, 'viewer', $1)",
+            key,
+        )
+    early, late = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC)
+    await keys.store_uses(connection, {"old": late, "new": early})
+    await keys.store_uses(connection, {"old": early, "new": late, "gone": late})
+    assert [row["last_used_at"] for row in await keys.list_keys(connection, "p", "", 9)] == [
+        late,
+        late,
+    ]
+    await connection.close()
+
+
+async def test_what_says_nothing_any_more_goes_however_much_it_is(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thousand each ten minutes went, and none while no request had an Idempotency-Key: a table
@@ -80,6 +100,15 @@ async def test_old_answers_go_however_many_they_are(
             "INSERT INTO creation_keys (user_id, key, request_digest, created_at)"
             " SELECT 'u', g, '', now() - g * interval '4 hours' FROM generate_series(1, 100) AS g"
         )
+        await connection.execute(
+            "INSERT INTO refresh_tokens (id, family_id, user_id, token_hash, expires_at)"
+            " SELECT g, 'f', 'u', g, now() - g * interval '4 hours'"
+            " FROM generate_series(-2, 100) AS g"
+        )
+        await connection.execute(
+            "INSERT INTO login_attempts (subject, full_at)"
+            " SELECT g, now() - g * interval '1 minute' FROM generate_series(-2, 2) AS g"
+        )
     finally:
         await connection.close()
     async with asyncpg.create_pool(database_url, min_size=1) as pool:
@@ -87,3 +116,7 @@ async def test_old_answers_go_however_many_they_are(
         for table in ("idempotency_keys", "creation_keys"):
             kept = await pool.fetchval(f"SELECT max(key::int) FROM {table}")
             assert kept == 7 * 24 // 4 - 1
+        tokens = await pool.fetch("SELECT id::int FROM refresh_tokens ORDER BY 1")
+        assert [row["id"] for row in tokens] == list(range(-2, 7 * 24 // 4))
+        attempts = await pool.fetch("SELECT subject::int FROM login_attempts ORDER BY 1")
+        assert [row["subject"] for row in attempts] == [-2, -1]

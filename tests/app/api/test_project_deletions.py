@@ -87,11 +87,15 @@ async def test_a_project_is_gone_for_everybody_before_its_rows_are(
     await put(admin, f"{project}/configs/a", 1)
     body = {"name": "numbers", "schema": {"type": "integer"}, "project_id": id_of(project)}
     assert (await admin("POST", "/v1/schemas", json=body)).status == 201
-    application = service.anonymous.with_headers(**{"X-API-Key": key})
-    named = await make_key(admin, project, "named", role_level="editor")
+    replaced = await admin("POST", f"{project}/api-key", json={"grace_seconds": 3600})
+    applications = [
+        service.anonymous.with_headers(**{"X-API-Key": each})
+        for each in (key, replaced.json["api_key"])
+    ]
+    applications.append(await make_key(admin, project, "named", role_level="editor"))
     async with held(service, admin, project):
         change = {"content": 2, "version": 1}
-        for client, status in ((admin, 404), (application, 401), (named, 401)):
+        for client, status in ((admin, 404), *((each, 401) for each in applications)):
             assert (await client("GET", f"{project}/configs/a")).status == status
             assert (await client("PUT", f"{project}/configs/a", json=change)).status == status
         for method in ("GET", "DELETE"):

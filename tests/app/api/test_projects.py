@@ -43,9 +43,13 @@ async def test_a_project_is_renamed_and_deleted_with_all_that_is_in_it(
     project, key = await service.project(admin)
     renamed = await admin("PATCH", project, json={"name": " store "})
     assert (renamed.json["name"], renamed.json["owner_email"]) == ("store", "admin@example.org")
+    empty = await admin("DELETE", f"{project}?dry_run=true")
+    assert (empty.json["configs"], empty.json["revisions"]) == (0, 0)
     await admin("PUT", f"{project}/configs/a", json={"content": 1, "version": 0})
+    await admin("PUT", f"{project}/configs/b", json={"content": 1, "version": 0})
+    await admin("DELETE", f"{project}/configs/b", headers={"If-Match": '"1"'})
     tried = await admin("DELETE", f"{project}?dry_run=true")
-    assert (tried.json["configs"], tried.json["revisions"], tried.json["deleted"]) == (1, 1, False)
+    assert (tried.json["configs"], tried.json["revisions"], tried.json["deleted"]) == (1, 3, False)
     done = await admin("DELETE", project)
     assert done.json == {**tried.json, "deleted": True}
     application = service.anonymous.with_headers(**{"X-API-Key": key})
@@ -155,6 +159,21 @@ async def test_named_keys_are_listed_without_what_they_are_and_ended_alone(
     assert (await admin("DELETE", path)).status == 404
     assert [(await key("GET", project)).status for key in (ci, other)] == [401, 200]
     await make_key(admin, project, "ci")  # the name is free again
+
+
+async def test_an_admins_hand_does_not_reach_into_another_project(
+    service: Service, admin: Client
+) -> None:
+    project, _ = await service.project(admin)
+    bob_id, bob = await make_user(service, admin, "bob")
+    await admin("PUT", f"{project}/roles/{bob_id}", json={"role_level": "viewer"})
+    key = await make_key(admin, project)
+    key_id = (await admin("GET", f"{project}/keys")).json["items"][0]["id"]
+    _, ann = await make_user(service, admin, "ann")
+    hers, _ = await service.project(ann, "hers")
+    for path in (f"{hers}/keys/{key_id}", f"{hers}/roles/{bob_id}"):
+        assert (await ann("DELETE", path)).status == 404
+    assert [(await each("GET", project)).status for each in (key, bob)] == [200, 200]
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,19 @@ async def test_a_rehearsal_names_a_position_that_nothing_it_saw_is_missing_behin
     assert (refused.status, refused.json["conflicts"][0]["key"]) == (409, "made")
 
 
+async def test_before_a_projects_first_change_nothing_of_it_is_kept(
+    service: Service, admin: Client, configs: str
+) -> None:
+    # What others changed later says nothing of what this project changed.
+    project, _ = await service.project(admin, "younger")
+    then = {"position": service.app[SERVICES].model.position}
+    await put(admin, f"{project}/configs/a", 1)
+    await put(admin, f"{configs}/other", 1)
+    done = await admin("POST", f"{project}/rollback", json=then)
+    assert done.status == 200, done.body
+    assert [(line["key"], line["version"]) for line in done.json["changes"]] == [("a", 2)]
+
+
 async def unbound(
     admin: Client, configs: str, maker: Client | None = None
 ) -> tuple[str, dict[str, int]]:

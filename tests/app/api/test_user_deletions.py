@@ -81,6 +81,8 @@ async def test_a_user_is_gone_for_everybody_before_their_rows_are(
             assert (await admin(method, path, json=body)).status == 404, (method, path)
         refused = await admin("PUT", f"{other}/configs/a", json=bound)
         assert (refused.status, refused.json["type"]) == (422, "/problems/unknown-schema")
+        # A roll back that was rehearsed before must notice it now.
+        assert await pool.fetchval("SELECT array_agg(id) FROM deleted_schemas") == [id_of(shared)]
         assert len((await admin("GET", "/v1/users")).json["items"]) == 1
         assert (await admin("GET", f"{other}/roles")).json["items"] == []
         assert (await ann.client("GET", "/v1/me")).status == 401

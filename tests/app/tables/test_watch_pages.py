@@ -10,6 +10,7 @@ from itertools import groupby
 import asyncpg
 import pytest
 
+from app import watch_history
 from app.tables import watch
 from app.watch_events import Filter
 from app.watch_history import WatchHistory
@@ -17,6 +18,7 @@ from projections.read_model import ReadModel
 from tests.support.rows import insert_project, insert_user
 
 SCANNED = 10
+PAGE_REVISIONS = 4
 SETS = [1, 1, 4, 2, 9, 9, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 5, 3]
 """How many configs each change set changes; none more than a page looks at."""
 
@@ -76,6 +78,7 @@ async def test_pages_that_look_at_little_give_the_same(
 ) -> None:
     recorded = await _fill(database_url)
     monkeypatch.setattr(watch, "MAX_SCANNED", SCANNED)
+    monkeypatch.setattr(watch_history, "PAGE_REVISIONS", PAGE_REVISIONS)
     model = ReadModel(10**6)
     model.start(200 * len(SETS), 2 * sum(SETS))
     history = WatchHistory(pool, model)
