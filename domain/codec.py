@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import orjson
 from eventsourcing.persistence import Mapper, StoredEvent, Transcoder
-from eventsourcing.utils import TopicError, resolve_topic
+from eventsourcing.utils import resolve_topic
 
 from domain.config import EVENT_NAMES, ConfigEvent
 from domain.errors import UndecodableEntry
@@ -87,7 +87,7 @@ def decode_event(stored: StoredEvent) -> ConfigEvent:
         # Events are frozen, so they are filled from below, as the Mapper does.
         object.__setattr__(event, "__dict__", fields)
         return event
-    except (TopicError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UndecodableEntry(f"{topic}: {error}") from error
 
 

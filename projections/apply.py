@@ -85,23 +85,19 @@ async def apply_batch(
         return await _pass_barriers(connection, before, decoded)
     recent = recent or Recent()
     touched = touched_by(decoded)
-    try:
-        while True:
-            world = recent.world(touched, before.last_time)
-            if world is None:
-                world = await _gather(connection, before, touched)
-            foundation = Foundation.of(touched, world)
-            result = apply_entries(world, decoded)
-            after = _after(before, result)
-            ends = _chain_ends(before, result)
-            if await write_batch(connection, before, after, foundation, result, ends):
-                recent.keep(world)
-                return after
-            # Something that it was decided from is not so (any more): that is seen now.
-            recent.forget()
-    except BaseException:
+    while True:
+        world = recent.world(touched, before.last_time)
+        if world is None:
+            world = await _gather(connection, before, touched)
+        foundation = Foundation.of(touched, world)
+        result = apply_entries(world, decoded)
+        after = _after(before, result)
+        ends = _chain_ends(before, result)
+        if await write_batch(connection, before, after, foundation, result, ends):
+            recent.keep(world)
+            return after
+        # Something that it was decided from is not so (any more): that is seen now.
         recent.forget()
-        raise
 
 
 async def _pass_barriers(

@@ -23,7 +23,7 @@ from domain.change_set import (
 )
 from domain.codec import encode_event
 from domain.config import Config, config_id, content_event
-from domain.errors import Conflict, UndecodableEntry
+from domain.errors import Conflict, UndecodableEntry, VersionConflict
 from tests.properties.documents import documents
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -80,6 +80,7 @@ def header(**changes: Any) -> bytes:
         header() + b"\n{}\n{}",
         header(events=[]),
         header(format=2) + b"\n{}",
+        header(format=0) + b"\n{}",
         header(format="1") + b"\n{}",
         header(events=[["k", 1]]) + b"\n{}",
         header(events=[7]) + b"\n{}",
@@ -102,6 +103,27 @@ def test_what_is_no_entry_of_ours_is_undecodable(data: bytes) -> None:
 def test_a_newer_format_is_named() -> None:
     with pytest.raises(UndecodableEntry, match="entry format 2; this software knows 1"):
         decode_change_set(header(format=2) + b"\n{}")
+
+
+def test_events_that_are_too_many_or_missing_are_counted() -> None:
+    with pytest.raises(UndecodableEntry, match="1 events announced, 2 present"):
+        decode_change_set(header() + b"\n{}\n{}")
+
+
+@pytest.mark.parametrize(
+    ("conflicts", "told"),
+    [
+        ([Conflict("a", 1, 2)], "config 'a' is at version 2, not 1"),
+        (
+            [Conflict("a", 0, 2), Conflict("b", 1, 0)],
+            "config 'a' is at version 2, not 0 (and 1 more)",
+        ),
+    ],
+)
+def test_a_conflict_tells_the_first_config_and_how_many_more(
+    conflicts: list[Conflict], told: str
+) -> None:
+    assert str(VersionConflict(conflicts)) == told
 
 
 @pytest.mark.parametrize(

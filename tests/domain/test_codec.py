@@ -216,7 +216,8 @@ def test_an_older_class_version_is_upcast_and_a_newer_one_is_refused(
         return decode_event(StoredEvent("p/k", 1, Tagged.TOPIC, orjson.dumps(state)))
 
     assert decode(old).tags == ["x"]
-    assert decode(old | {"class_version": 2, "tags": ["y"]}).tags == ["y"]
+    new = decode(old | {"class_version": 2, "tags": ["y"]})
+    assert (new.tags, "class_version" in vars(new)) == (["y"], False)
     written = encode_event(decode(old))
     assert orjson.loads(written.state)["class_version"] == 2
     with pytest.raises(UndecodableEntry, match="class version 3; this software knows 2"):

@@ -48,6 +48,12 @@ def test_keys_outside_the_grammar(key: str) -> None:
         check_key(key)
 
 
+def test_a_key_that_is_refused_is_told_in_part() -> None:
+    with pytest.raises(InvalidKey, match="1 to 200 characters, not 100000") as caught:
+        check_key("k" * 100_000)
+    assert len(str(caught.value)) < 400
+
+
 @given(st.from_regex(r"[A-Za-z0-9_-]{1,36}", fullmatch=True), st.text(max_size=30))
 def test_ids_can_be_taken_apart(project_id: str, key: str) -> None:
     assert split_config_id(config_id(project_id, key)) == (project_id, key)

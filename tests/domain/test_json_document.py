@@ -104,7 +104,11 @@ def test_text_that_is_nearly_json_never_breaks_the_parser(text: str) -> None:
         ('{"\\u0000": 1}', "U+0000 in a name", ""),
         ('["\\ud800"]', "U+D800 in a string", "/0"),
         ('["\\udc00\\ud800"]', "U+DC00 in a string", "/0"),
+        ('["\\udfff"]', "U+DFFF in a string", "/0"),
+        # A place that nobody could write down: the name itself is the fault.
+        ('{"\\ud800": 1, "\\ud800": 2}', "U+D800 in a name", ""),
         ('["\ufdd0"]', "U+FDD0 in a string", "/0"),
+        ('["\ufdef"]', "U+FDEF in a string", "/0"),
         ('{"a": ["\\uffff"]}', "U+FFFF in a string", "/a/0"),
         ('["\U0010fffe"]', "U+10FFFE in a string", "/0"),
     ],
@@ -137,6 +141,17 @@ def test_what_is_not_json_is_refused_with_line_and_column(
         parse_json(raw)
     assert (caught.value.line, caught.value.column) == (line, column)
     assert str(caught.value).count(" at ") == 1
+    assert ("byte order mark" in str(caught.value)) is raw.startswith(b"\xef\xbb\xbf")
+
+
+def test_a_text_that_no_bytes_can_be_is_refused_and_not_repaired() -> None:
+    with pytest.raises(MalformedJson, match="not UTF-8 at line 1 column 3"):
+        parse_json('["\ud800"]')
+
+
+@pytest.mark.parametrize("zero", ["0E-999", "-0.0E5", "0e0", "0.00E+400"])
+def test_a_zero_is_no_number_that_got_lost(zero: str) -> None:
+    assert parse_json(zero) == 0
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
@@ -150,9 +165,21 @@ def test_nesting_has_a_bound_that_does_not_depend_on_the_stack(opening: str) -> 
         parse_json(opening * 1_000_000)
 
 
+def test_brackets_side_by_side_are_no_nesting() -> None:
+    deepest = "[" * (MAX_DEPTH - 2) + "]" * (MAX_DEPTH - 2)
+    wide = f'{{"a": [{deepest}, {deepest}], "b": [{deepest}]}}'
+    assert parse_json(wide) == json.loads(wide)
+    with pytest.raises(NotIJson, match=r"line 2 column 2\)"):
+        parse_json("[" * (MAX_DEPTH - 1) + "[],\n[[]]")
+
+
 def test_brackets_inside_strings_are_no_nesting() -> None:
     assert parse_json(json.dumps("[" * 1000)) == "[" * 1000
     assert parse_json(json.dumps(['\\"[' * 500])) == ['\\"[' * 500]
+    # A string ends at the quote behind an escaped backslash, and what follows is none.
+    assert parse_json(json.dumps(["\\", "[" * 1000])) == ["\\", "[" * 1000]
+    with pytest.raises(NotIJson, match="nesting"):
+        parse_json('["\\\\",' + "[" * 1_000_000)
 
 
 @pytest.mark.parametrize(

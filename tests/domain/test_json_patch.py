@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from domain.errors import NotIJson, PatchFailed
 from domain.json_document import encode_json
-from domain.json_patch import MAX_DIFF_NODES, diff, json_patch, merge_patch
+from domain.json_patch import MAX_DETAIL_CHARS, MAX_DIFF_NODES, diff, json_patch, merge_patch
 from tests.properties.documents import documents, json_equal
 
 LIMIT = 262_144
@@ -68,7 +68,7 @@ def test_the_difference_of_any_two_documents_makes_one_of_the_other(old: Any, ne
     assert encode_json(_sorted(json_patch(before, patch, max_bytes=LIMIT))) == encode_json(
         _sorted(new)
     )
-    assert diff(before, before) == []
+    assert diff(before, before) == diff(before, before, coarse=True) == []
     assert json_equal(json_patch(before, diff(before, after, coarse=True), max_bytes=LIMIT), new)
 
 
@@ -119,6 +119,48 @@ def test_deep_and_doubling_patches_end_soon() -> None:
     inside = [{"op": "move", "from": "", "path": "/x"}]
     with pytest.raises(PatchFailed):
         json_patch(b'{"a":1}', inside, max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "coarse", "patch"),
+    [
+        (None, None, False, []),
+        (None, b"1", False, [{"op": "add", "path": "", "value": 1}]),
+        (b"1", None, False, [{"op": "remove", "path": ""}]),
+        (b'{"a":1}', b'{"a":2}', False, [{"op": "replace", "path": "/a", "value": 2}]),
+        (b'{"a":1}', b'{"a":2}', True, [{"op": "replace", "path": "", "value": {"a": 2}}]),
+    ],
+)
+def test_a_difference_from_nothing_to_nothing_or_as_a_whole(
+    before: bytes | None, after: bytes | None, coarse: bool, patch: list[dict[str, Any]]
+) -> None:
+    assert diff(before, after, coarse=coarse) == patch
+
+
+def test_a_result_is_held_to_what_may_be_stored() -> None:
+    inner, deepest = b"[" * 98 + b"]" * 98, b"[" * 99 + b"]" * 99
+    assert encode_json(merge_patch(b"{}", b'{"a":' + inner + b"}")) == b'{"a":' + inner + b"}"
+    with pytest.raises(NotIJson, match="nesting deeper than 99"):
+        merge_patch(b"{}", b'{"a":' + deepest + b"}")
+    for value in (2**63, float("inf"), "\x00", {"\ud800": 1}):
+        with pytest.raises(NotIJson):
+            json_patch(b"{}", [{"op": "add", "path": "/a", "value": value}], max_bytes=LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("step", "detail"),
+    [
+        ({"op": "copy", "path": "/a"}, "a copy needs a 'from' member"),
+        ({"op": "copy", "from": 7, "path": "/a"}, "a copy needs a 'from' member"),
+        ({"op": "remove", "path": "/" + "n" * 1000}, "can't remove a non-existent object 'n"),
+    ],
+)
+def test_a_step_that_fails_is_told_in_few_words(step: dict[str, Any], detail: str) -> None:
+    with pytest.raises(PatchFailed) as caught:
+        json_patch(b"{}", [{"op": "test", "path": "", "value": {}}, step], max_bytes=LIMIT)
+    assert caught.value.index == 1
+    assert caught.value.detail.startswith(detail)
+    assert len(caught.value.detail) <= MAX_DETAIL_CHARS
 
 
 @pytest.mark.parametrize("path", ["/text/x", "/number/x", "/null/x", "/list/0/x", "/text/x/y"])

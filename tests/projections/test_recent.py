@@ -6,11 +6,11 @@ import asyncio
 
 import pytest
 
-from domain.change_set import ChangeSet, encode_change_set
+from domain.change_set import ChangeSet, Head, encode_change_set
 from domain.codec import encode_event
-from projections import recent
+from projections import batch, recent
 from projections.apply import GATHER, apply_batch
-from projections.batch import decode_entry
+from projections.batch import Chain, Touched, decode_entry
 from projections.batch_write import WRITE
 from projections.checkpoint import Checkpoint, create_checkpoint
 from tests.projections.projector_world import World, write
@@ -86,3 +86,22 @@ async def test_more_configs_than_a_projector_remembers(
             for key in "abcde":
                 await world.reach(await world.append(write(key, version)))
     assert len(await world.versions()) == 15
+
+
+@pytest.mark.parametrize("what", ["configs", "projects", "users"])
+def test_what_a_projector_remembers_has_a_bound(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    monkeypatch.setattr(recent, "MAX_REMEMBERED", 3)
+    memory = recent.Recent()
+    one = Touched(projects={"p"}, users=set(), configs=set(), changes=set())
+    for number in range(3):
+        name = str(number)
+        memory.keep(
+            batch.World(
+                users={name} if what == "users" else set(),
+                heads={f"p/{name}": Head(1, False)} if what == "configs" else {},
+                chains={"p": Chain()} | ({name: Chain()} if what == "projects" else {}),
+            )
+        )
+        assert (memory.world(one, None) is None) is (number == 2 and what != "configs")
+    memory.keep(batch.World(heads={"p/3": Head(1, False)}))
+    assert memory.world(one, None) is None
