@@ -195,7 +195,10 @@ class Unevaluated:
 
     @staticmethod
     def _in_place(validator: Any, instance: Any, schema: dict[str, Any]) -> Iterator[Any]:
-        for keyword in ("allOf", "anyOf", "oneOf"):
+        # Only a choice is asked whether it holds: where any of the others does not, nor does the
+        # whole, and what it looked at is wrong for its own reason.
+        yield from schema.get("allOf", ())
+        for keyword in ("anyOf", "oneOf"):
             for below in schema.get(keyword, ()):
                 if _holds(validator, instance, below):
                     yield below
@@ -204,11 +207,11 @@ class Unevaluated:
             if holds:
                 yield schema["if"]
             branch = schema.get("then" if holds else "else")
-            if branch is not None and _holds(validator, instance, branch):
+            if branch is not None:
                 yield branch
         if isinstance(instance, dict):
             for name, below in schema.get("dependentSchemas", {}).items():
-                if name in instance and _holds(validator, instance, below):
+                if name in instance:
                     yield below
 
 

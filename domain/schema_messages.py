@@ -44,6 +44,12 @@ def _compared(words: str) -> Callable[[Any], str]:
     return lambda error: f"{show(error.instance)} is {words} {error.validator_value}"
 
 
+def _bound(words: str, exclusive: str, words_if_exclusive: str) -> Callable[[Any], str]:
+    """Of draft 4, where the keyword `exclusive` beside the bound may say that it is too much."""
+    inclusive, strict = _compared(words), _compared(words_if_exclusive)
+    return lambda error: (strict if error.schema.get(exclusive) is True else inclusive)(error)
+
+
 _MESSAGES: Final[dict[str, Callable[[Any], str]]] = {
     "type": lambda error: f"{show(error.instance)} is not of type {_types(error)}",
     "enum": lambda error: (
@@ -55,8 +61,8 @@ _MESSAGES: Final[dict[str, Callable[[Any], str]]] = {
     ),
     "format": lambda error: f"{show(error.instance)} is not a valid {error.validator_value}",
     "multipleOf": _compared("not a multiple of"),
-    "minimum": _compared("below the minimum of"),
-    "maximum": _compared("above the maximum of"),
+    "minimum": _bound("below the minimum of", "exclusiveMinimum", "not above"),
+    "maximum": _bound("above the maximum of", "exclusiveMaximum", "not below"),
     "exclusiveMinimum": _compared("not above"),
     "exclusiveMaximum": _compared("not below"),
     "minLength": _size("characters", "at least"),

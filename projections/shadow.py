@@ -99,6 +99,7 @@ LEFT JOIN config_schemas c ON c.id = s.schema_id
 LEFT JOIN users u ON u.id = s.updated_by_user_id
 """
 _COMPARED = tuple(name for name in COLUMNS if name not in ("project_id", "key"))
+# Of a row that is on one side alone, too: `version` is never NULL.
 _DIFFER = " OR ".join(f"e.{name} IS DISTINCT FROM l.{name}" for name in _COMPARED)
 _DIFFERENCES = f"""
 SELECT coalesce(e.project_id, l.project_id) AS project_id, coalesce(e.key, l.key) AS key,
@@ -111,7 +112,7 @@ FULL JOIN (SELECT {", ".join(COLUMNS)} FROM configs
                AND project_id <> ALL(ARRAY(SELECT id FROM projects WHERE deleted_at IS NOT NULL))
           ) AS l
   ON l.project_id = e.project_id AND l.key = e.key
-WHERE e.key IS NULL OR l.key IS NULL OR {_DIFFER}
+WHERE {_DIFFER}
 ORDER BY 1, 2 LIMIT 1
 """  # noqa: S608
 _REMOVE_SURPLUS = """

@@ -41,6 +41,8 @@ PROPERTIES: list[tuple[tuple[str, ...], dict[str, Any], list[Any], list[Any]]] =
     (BOTH, {"anyOf": CHOICE}, [{"a": 1}, {"b": 1}, {"a": 1, "b": 1}], [{"a": 2, "b": 1}]),
     (BOTH, {"oneOf": CHOICE}, [{"a": 1}, {"b": 1}], [{"a": 2, "b": 1}, {"b": 1, "c": 1}]),
     (BOTH, {"not": {"not": A}}, [{}], [{"a": 1}]),
+    (BOTH, {"allOf": [True, A]}, [{"a": 1}], [{"b": 1}]),
+    (BOTH, {"allOf": [False]}, [], [{}, {"a": 1}]),
     (BOTH, CONDITION, [{"k": "x", "t": 1}, {"e": 1}], [{"k": "x", "e": 1}, {"t": 1}, {"k": "y"}]),
     (BOTH, {**A, "dependentSchemas": {"a": {"properties": {"b": {}}}}},
      [{"a": 1, "b": 1}], [{"b": 1}]),
@@ -92,3 +94,21 @@ def test_what_nobody_has_looked_at_is_held_to_the_schema_at_its_place() -> None:
     assert [(each.pointer, each.message) for each in found] == [
         ("/b/0", "this item is not allowed")
     ]
+
+
+@pytest.mark.parametrize("dialect", BOTH)
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"allOf": [{"properties": {"a": {"type": "string"}}}]},
+        {"if": True, "then": {"properties": {"a": {"type": "string"}}}},
+        {"dependentSchemas": {"a": {"properties": {"a": {"type": "string"}}}}},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"a": {"type": "string"}}}}},
+    ],
+)
+def test_what_is_wrong_for_its_own_reason_is_told_once(dialect: str, schema: Any) -> None:
+    whole = compile_schema(
+        json.dumps({"$schema": dialect, **schema, "unevaluatedProperties": False})
+    )
+    found = whole.validate({"a": 1})
+    assert [(each.pointer, each.keyword) for each in found] == [("/a", "type")]

@@ -12,9 +12,11 @@ from typing import Any
 import asyncpg
 import pytest
 
-from domain.errors import BrokenInvariant
-from projections.follower import Follower
-from projections.read_model import ReadModel
+from domain.change_set import ChangeSet, encode_change_set
+from domain.codec import encode_event
+from domain.errors import BrokenInvariant, Conflict
+from projections.follower import Follower, _Told
+from projections.read_model import ReadModel, Rejected
 from projections.revisions import APPLICATION
 from tests.consensus.contract import eventually
 from tests.projections.projector_world import World, write
@@ -107,3 +109,31 @@ async def test_a_database_that_went_back_ends_the_follower(world: World, caught_
     with pytest.raises(BrokenInvariant, match="went back"):
         async with asyncio.timeout(20):
             await running
+
+
+async def test_a_rejection_by_the_log_is_told_to_whoever_waits(world: World) -> None:
+    model = ReadModel(100_000)
+    running = asyncio.create_task(Follower(world.url, model).run())
+    try:
+        await eventually(lambda: _is_live(model))
+        async with world.projector():
+            await world.reach(await world.append(write("a", 1)))
+            for change_id in ("first", "second"):
+                future = model.expect(change_id)
+                late = ChangeSet(change_id, "p", (encode_event(write("a", 1)),))
+                await world.append_raw(encode_change_set(late))
+                async with asyncio.timeout(20):
+                    outcome = await future
+                assert isinstance(outcome, Rejected)
+                assert outcome.conflicts == (Conflict("a", 0, 1),)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+def test_what_was_told_of_several_batches_is_added_up() -> None:
+    told = _Told()
+    for payload in ("4:2:1", "5:3:0"):
+        told.add(payload)
+    assert told.take() == (5, 3, True)
+    assert told.take() == (0, 0, False)

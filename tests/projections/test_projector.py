@@ -22,6 +22,7 @@ from projections.apply import GATHER, PLANNED_ONCE
 from projections.batch_write import WRITE, write_batch
 from projections.checkpoint import create_checkpoint
 from projections.projector import LOCK_CLASS, LOCK_OBJECT, ProjectorHalted
+from projections.rebuild import verify_configs
 from tests.consensus.contract import eventually
 from tests.projections.projector_world import TIMEOUT_S, World, delete, write
 from tests.support.rows import insert_project, insert_user
@@ -319,6 +320,22 @@ async def test_a_schema_that_is_deleted_in_flight_leaves_the_row_without_a_bindi
     )
     assert row is not None
     assert tuple(row) == (None, None, "s")
+    assert (await verify_configs(world.url)).differences == 0
+
+
+async def test_a_schema_that_is_being_deleted_is_waited_for(world: World) -> None:
+    """Or it is gone when the binding to it is checked, and the projector halts at what is right."""
+    other = await asyncpg.connect(world.url)
+    waits = """SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'
+        AND application_name LIKE 'guardian-projector%' AND datname = current_database())"""
+    async with world.projector():
+        async with other.transaction():
+            await other.execute("DELETE FROM config_schemas WHERE id = 's'")
+            position = await world.append(write("a", 1, schema_id="s", schema_version=1))
+            await eventually(partial(world.connection.fetchval, waits))
+        await world.reach(position)
+    await other.close()
+    assert await world.connection.fetchval("SELECT schema_id FROM configs") is None
 
 
 async def test_a_schema_in_use_cannot_be_deleted(world: World) -> None:

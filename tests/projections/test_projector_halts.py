@@ -245,7 +245,8 @@ async def test_another_log_halts_where_the_right_one_was_begun_anew_and_holds_no
         await world.log.barrier(timeout=TIMEOUT_S)
     await world.project_all()
     await world.connection.execute(
-        "INSERT INTO log_beginnings (first_position, reason, decided_by) VALUES (6, 'why', 'ops')"
+        "INSERT INTO log_beginnings (first_position, reason, decided_by)"
+        " VALUES (1, 'before', 'ops'), (6, 'why', 'ops')"
     )
     world.log = MemoryLog()
     for _ in range(9):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import asyncpg
 import pytest
@@ -12,7 +13,8 @@ from projections import rebuild as rebuild_module
 from projections import shadow
 from projections.rebuild import rebuild_configs, verify_configs
 from projections.shadow import Progress
-from tests.support.rows import tamper
+from tests.projections.projector_world import World, write
+from tests.support.rows import insert_user, tamper
 from tests.support.service import Client, run_service, settings_for
 
 Tampering = str
@@ -65,6 +67,34 @@ async def test_a_damaged_row_is_found_and_put_right(
         assert (await verify_configs(database_url)).differences == 0
 
 
+async def test_every_column_of_a_row_is_held_to_the_revisions(world: World) -> None:
+    await insert_user(world.connection, "v")
+    bound: dict[str, Any] = {"schema_id": "s", "schema_version": 1}
+    for upto in (2, 4):  # two versions in one batch, twice
+        await world.append(write("a", upto - 1, **bound), write("b", upto - 1))
+        await world.append(write("a", upto, **bound, actor={"user_id": "v"}))
+        await world.append(write("b", upto))
+        await world.project_all()
+        assert (await verify_configs(world.url)).differences == 0
+    assert len(world.batches) == 2
+    before = await _rows(world.url)
+    for column, value in (
+        ("version", "7"),
+        ("content", "'true'"),
+        ("schema_id", "NULL, schema_version = NULL"),
+        ("schema_version", "2"),
+        ("deleted", "true"),
+        ("position", "position + 1"),
+        ("updated_by_user_id", "'u'"),
+        ("created_at", "updated_at"),
+        ("updated_at", "created_at"),
+    ):
+        await tamper(world.url, f"UPDATE configs SET {column} = {value} WHERE key = 'a'")
+        found = await rebuild_configs(world.url)
+        assert (found.differences, found.first and found.first.what) == (1, "changed"), column
+        assert await _rows(world.url) == before
+
+
 async def test_a_lost_table_does_not_change_what_is_accepted(
     database_url: str, nats_url: str, stream_name: str
 ) -> None:
@@ -104,6 +134,26 @@ async def test_writes_go_on_during_a_rebuild_and_are_in_it(
         monkeypatch.undo()
         assert (await verify_configs(database_url)).differences == 0
         assert len(await _rows(database_url)) == 21
+
+
+async def test_the_last_step_of_a_rebuild_holds_off_projector_and_deletions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a change that is applied between the comparison and the swap is undone by it."""
+    await world.append(write("a", 1))
+    await world.project_all()
+    compare, held = shadow.compare_with_shadow, []
+
+    async def looked_at(*args: Any) -> Any:
+        for table in ("checkpoints", "projects"):
+            with pytest.raises(asyncpg.LockNotAvailableError):
+                await world.connection.execute(f"SELECT 1 FROM {table} FOR UPDATE NOWAIT")
+            held.append(table)
+        return await compare(*args)
+
+    monkeypatch.setattr(rebuild_module, "compare_with_shadow", looked_at)
+    await rebuild_configs(world.url)
+    assert held == ["checkpoints", "projects"]
 
 
 async def test_an_interrupted_rebuild_leaves_the_old_rows(

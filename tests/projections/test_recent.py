@@ -77,6 +77,21 @@ async def test_a_project_that_goes_under_a_running_projector_is_skipped(world: W
     assert [(key, version) for key, version, _ in await world.versions()] == [("a", 1)]
 
 
+async def test_a_project_that_came_back_under_a_running_projector_begins_anew(
+    world: World,
+) -> None:
+    """By what is remembered its first change would be rejected; nothing of that may be written."""
+    await insert_project(world.connection, "q", "u")
+    async with world.projector():
+        for version in (1, 2):
+            await world.reach(await world.append(write("a", version, "q"), project="q"))
+        await world.connection.execute("DELETE FROM projects WHERE id = 'q'")
+        await insert_project(world.connection, "q", "u")
+        await world.reach(await world.append(write("a", 1, "q"), project="q"))
+    assert [(key, version) for key, version, _ in await world.versions()] == [("a", 1)]
+    assert await world.connection.fetchval("SELECT count(*) FROM rejected_changes") == 0
+
+
 async def test_more_configs_than_a_projector_remembers(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
