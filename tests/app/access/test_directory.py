@@ -140,6 +140,29 @@ async def test_a_token_that_was_good_is_refused_once_its_time_is_over(
         await directory.user_of_token(token)
 
 
+@pytest.mark.parametrize("changed", [{"disabled": True}, {"password_generation": 2}])
+async def test_a_token_is_refused_whose_user_is_disabled_or_has_another_password(
+    monkeypatch: pytest.MonkeyPatch, changed: dict[str, Any]
+) -> None:
+    """By itself: not only because what takes the right away ends the sessions too."""
+    row = {"id": "u", "email": "u@example.org", "is_superuser": False, "disabled": False}
+    row |= {"signed_in": True, "password_generation": 1}
+
+    async def find_session(*_: object) -> dict[str, Any]:
+        return row
+
+    monkeypatch.setattr(access, "find_session", find_session)
+    ring = KeyRing.parse("a secret key of the tests that is long enough")
+    nothing: Any = None
+    directory, now = Directory(nothing, ring, lambda: True), datetime.now(UTC)
+    token = issue_access_token(ring, user_id="u", session_id="s", password_generation=1, now=now)
+    assert await directory.user_of_token(token) == USER
+    row |= changed
+    directory.invalidate()
+    with pytest.raises(CredentialsRefused):
+        await directory.user_of_token(token)
+
+
 async def test_a_guess_is_refused_each_time_and_not_remembered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

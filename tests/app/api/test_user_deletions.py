@@ -14,9 +14,9 @@ import pytest
 import pytest_asyncio
 
 from app import project_deletions
-from app.errors import NotSignedIn
+from app.errors import NotFound, NotSignedIn
 from app.services import SERVICES
-from app.tables import projects, roles, schemas
+from app.tables import keys, projects, roles, schemas
 from projections.projector import Projector
 from tests.app.api.test_history import put
 from tests.app.api.test_project_deletions import append, held, id_of
@@ -100,6 +100,13 @@ async def test_a_user_is_gone_for_everybody_before_their_rows_are(
             await schemas.insert_schema(pool, "late", "late", None, "{}", ann.user_id)
         assert await roles.put_role(pool, id_of(other), ann.user_id, "viewer") is None
     assert not await pool.fetchval(HAS_ROW, ann.user_id)
+    # And once the rows are gone too.
+    boss = (await admin("GET", "/v1/me")).json["id"]
+    assert await roles.put_role(pool, id_of(ann.project), boss, "viewer") is None
+    with pytest.raises(NotFound):
+        await keys.insert_key(
+            pool, "late", id_of(ann.project), "late", "viewer", "hash", None, boss, None
+        )
 
 
 async def test_a_user_goes_whose_own_configs_are_bound_to_their_schema(
