@@ -180,7 +180,7 @@ def test_a_broken_schema_is_refused_with_the_place(schema: Any, pointer: str) ->
 
 def test_draft_4_knows_no_form_for_a_reference_or_a_name_that_is_a_pattern_but_we_do() -> None:
     assert refusal({"$ref": 5}, D4).pointer == "/$ref"
-    named: dict[str, Any] = {"items": {"patternProperties": {"a**": {}}}}
+    named: Any = {"items": {"patternProperties": {"a**": {}}}}
     assert refusal(named, D4).pointer == "/items/patternProperties/a**"
 
 

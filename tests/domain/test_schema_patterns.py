@@ -27,7 +27,7 @@ from domain.schema_patterns import PatternRefused, compile_pattern
         (r"^\P{Lu}$", "a", "A"),
         (r"^\p{ASCII}$", "a", "é"),
         (r"^\P{ASCII}$", "é", "a"),
-        (r"^\P{Any}$", "never", "never"),
+        (r"\P{Any}", "never", "never"),
         ("^[a-zc]$", "y", "A"),
         ("^[a-a]$", "a", "b"),
         ("^[c-za-d0]$", "b", "1"),

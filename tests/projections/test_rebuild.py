@@ -70,9 +70,9 @@ async def test_a_damaged_row_is_found_and_put_right(
 async def test_every_column_of_a_row_is_held_to_the_revisions(world: World) -> None:
     await insert_user(world.connection, "v")
     bound: dict[str, Any] = {"schema_id": "s", "schema_version": 1}
-    for upto in (2, 4):  # two versions in one batch, twice
+    for upto, user in ((2, "u"), (4, "v")):  # two versions in one batch, twice
         await world.append(write("a", upto - 1, **bound), write("b", upto - 1))
-        await world.append(write("a", upto, **bound, actor={"user_id": "v"}))
+        await world.append(write("a", upto, **bound, actor={"user_id": user}))
         await world.append(write("b", upto))
         await world.project_all()
         assert (await verify_configs(world.url)).differences == 0
