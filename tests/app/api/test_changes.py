@@ -15,6 +15,7 @@ from app.changes import Change, Committed, Plan
 from app.services import SERVICES
 from domain.change_set import MAX_CHANGES, Actor
 from projections.read_model import Outcome
+from tests.app.api.test_watch_ends import named_key
 from tests.support.leaks import LogCollector
 from tests.support.service import Client, Service, run_web
 
@@ -119,6 +120,12 @@ async def test_of_two_hundred_configs_whose_last_conflicts_no_trace_remains(
     for row in rejected:
         status = (await admin("GET", f"/v1/changes/{row['change_id']}")).json
         assert (status["status"], status["conflicts"][0]["key"]) == ("rejected", "k.199")
+    # A key with a prefix learns nothing of what it sees nothing of.
+    beside = await named_key(service, configs, prefix="none.")
+    applied = answers[winner].json["id"]
+    for change_id in (applied, *(row["change_id"] for row in rejected)):
+        status = (await beside("GET", f"/v1/changes/{change_id}")).json
+        assert status == {"id": change_id, "status": "unknown"}
     assert await pool.fetchval("SELECT count(*) FROM configs") == 200
 
 
@@ -197,6 +204,10 @@ async def test_a_change_without_an_outcome_is_pending_until_it_is_applied(
     path = answer.headers["Location"]
     assert path == f"/v1/changes/{answer.json['id']}"
     assert writer.pending.project_of(answer.json["id"]) == project_id
+    # Who may not see the project is not told that anything is under way in it.
+    _, stranger = await service.project(admin, "another")
+    told = await service.anonymous("GET", path, headers={"X-API-Key": stranger})
+    assert told.status == 503
     async with run_web(service.settings) as (_, elsewhere):
         other = Client(admin.session, elsewhere, admin.headers)
         asked = [asyncio.create_task(ask("GET", path)) for ask in (admin, other)]

@@ -224,6 +224,13 @@ async def test_a_bad_body_is_told_what_and_where_and_stores_nothing(
         (
             "PUT",
             "/a",
+            {"json": {"content": 1}, "headers": {"If-Match": '"0"'}},
+            400,
+            "invalid-parameter",
+        ),
+        (
+            "PUT",
+            "/a",
             {"json": {"content": 1}, "headers": {"If-Match": "*"}},
             404,
             "config-not-found",
@@ -237,6 +244,7 @@ async def test_a_bad_body_is_told_what_and_where_and_stores_nothing(
         ),
         ("DELETE", "/a", {}, 428, "version-required"),
         ("DELETE", "/a", {"headers": {"If-Match": '"1"'}}, 404, "config-not-found"),
+        ("DELETE", "/a", {"headers": {"If-None-Match": "*"}}, 400, "invalid-parameter"),
         ("GET", "/a", {}, 404, "config-not-found"),
         ("GET", "/a?surprise=1", {}, 400, "invalid-parameter"),
         ("GET", "/a?consistency=maybe", {}, 400, "invalid-parameter"),

@@ -42,6 +42,7 @@ async def test_each_list_is_the_same_page_by_page(service: Service, admin: Clien
     await listed(admin, f"{first}/keys", 3)
     await listed(admin, "/v1/schemas", 3)
     await listed(admin, f"/v1/schemas/{schema_id}/usage", 3)
+    await listed(admin, f"{first}/configs", 3)
     await listed(admin, f"{first}/configs?position={then}", 3)
     await listed(admin, f'{first}/configs?match={{"n":1}}', 3)
     await listed(admin, f"{first}/configs/a/revisions", 3)

@@ -41,9 +41,10 @@ async def test_the_answer_comes_with_the_change(
         held = await held_get(service, admin, f"{path}?wait=30s&consistency=linearizable", has)
         await put(admin, configs, "b", has)
         assert not held.done()
-        await put(admin, configs, "a", has + 1)
+        position = await put(admin, configs, "a", has + 1)
         answer = await held
         assert (answer.status, answer.headers["ETag"]) == (200, f'"{has + 1}"')
+        assert int(answer.headers["Guardian-Position"]) >= position
 
 
 async def test_whoever_has_whatever_is_there_hears_of_a_change(
@@ -112,6 +113,11 @@ async def test_a_process_that_ends_answers_what_it_holds(
 async def test_a_wait_that_cannot_be_is_refused(admin: Client, configs: str, wait: str) -> None:
     answer = await admin("GET", f"{configs}/a?wait={wait}", headers=HAS_FIRST)
     assert (answer.status, answer.json["parameter"]) == (400, "wait")
+
+
+async def test_two_minutes_can_be_waited_for(admin: Client, configs: str) -> None:
+    await put(admin, configs, "a", 1)
+    assert (await admin("GET", f"{configs}/a?wait=120s")).status == 200
 
 
 async def test_the_past_cannot_be_waited_for(admin: Client, configs: str) -> None:
