@@ -30,6 +30,7 @@ from app.embedded.postgres import Postgres
 from app.embedded.raft import RaftGroup
 
 PREFIX = "guardian-tests-"
+NOT_YET = "new-"
 MEMORY = Path("/dev/shm")
 MEMORY_BYTES = 4_000_000_000
 """So much is asked of it to be free; a run has used 230 MB (measured)."""
@@ -42,9 +43,11 @@ class Broker:
 
     def __init__(self) -> None:
         _sweep()
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=_parent()))
-        self.folder.chmod(0o711)  # PostgreSQL runs as another user when we are root
-        self._lock = _hold(self.folder)
+        made = Path(tempfile.mkdtemp(prefix=NOT_YET + PREFIX, dir=_parent()))
+        made.chmod(0o711)  # PostgreSQL runs as another user when we are root
+        self._lock = _hold(made)
+        # Only held is it called as those that another run may sweep away.
+        self.folder = made.rename(made.with_name(made.name.removeprefix(NOT_YET)))
         self.address = str(self.folder / "broker")
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._main, name="test-servers", daemon=True)

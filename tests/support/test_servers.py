@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+from typing import IO
+
 import asyncpg
 import nats
 import pytest
+
+from tests.support import broker
 
 
 @pytest.mark.parametrize("round_", [1, 2])
@@ -33,3 +39,25 @@ async def test_the_raft_group_replicates_a_stream(
         assert len(info.cluster.replicas or []) == 2
     finally:
         await client.close()
+
+
+def test_a_run_that_starts_leaves_alone_another_that_starts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hold = broker._hold
+
+    def hold_behind_a_sweep(folder: Path) -> IO[str]:
+        if not (folder / "lock").exists():  # as a run that starts has made its own
+            monkeypatch.setattr(broker, "_hold", hold)
+            broker._sweep()
+        return hold(folder)
+
+    monkeypatch.setattr(broker, "_hold", hold_behind_a_sweep)
+    run = broker.Broker()
+    try:
+        assert run.folder.is_dir()
+        broker._sweep()
+        assert run.folder.is_dir()
+    finally:
+        shutil.rmtree(run.folder, ignore_errors=True)
+        run._lock.close()
