@@ -284,8 +284,8 @@ class ChangeWriter:
             # this process or another one. Else it was skipped.
             async with asyncio.timeout_at(deadline):
                 found = await find_outcome(self._pool, change_set.id)
-            if found is None:
-                raise await why_passed_over(self._pool, change_set.project_id, position)
+                if found is None:
+                    raise await why_passed_over(self._pool, change_set.project_id, position)
             return found.outcome
         except LogUnavailable as error:
             raise Unavailable(f"no quorum of the log: {error}; nothing was changed", 2) from error
