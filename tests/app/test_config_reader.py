@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from app import config_reader
 from app.config_reader import ConfigReader
 from app.tables.history import Moment
 from projections.read_model import REVISION_BYTES, ReadModel, RecordedRevision
+from tests.support.recorded import recorded
 
 KEYS = ("a", "b", "c", "d")
 ROOM = 2
@@ -46,23 +46,11 @@ class Table:
         before = self.newest(key, len(self.revisions))
         number = len(self.revisions) + 1
         self.revisions.append(
-            RecordedRevision(
-                sequence=number,
-                position=number,
-                change_id=str(number),
-                change_index=0,
-                project_id="p",
+            recorded(
+                number,
                 key=key,
                 version=before.version + 1 if before else 1,
                 event="config:updated" if before else "config:created",
-                content=b"1",
-                schema_id=None,
-                schema_version=None,
-                comment=None,
-                user_id=None,
-                user_email=None,
-                created_at=datetime(2026, 1, 1, tzinfo=UTC),
-                hash=b"",
             )
         )
 

@@ -113,9 +113,7 @@ async def test_a_reader_to_whom_nothing_comes_keeps_its_consumer_and_asks_again(
     """A request ends after 20 s, and heartbeats come meanwhile."""
     monkeypatch.setattr(jetstream_consumer, "_HEARTBEAT_S", 0.2)
     monkeypatch.setattr(jetstream_consumer, "_PULL_EXPIRES_S", 1.2)
-    reader = jetstream_log.reader(0)
-    await append(jetstream_log, b"1")
-    await read(reader, 1)
+    reader = await reader_behind_one(jetstream_log)
     consumer = reader._consumer
     assert consumer is not None
 
@@ -136,9 +134,7 @@ async def test_a_stream_that_stays_away_is_told_to_who_reads_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jetstream_reader, "_STREAM_GONE_S", 0.1)
-    reader = jetstream_log.reader(0)
-    await append(jetstream_log, b"x")
-    await read(reader, 1)
+    reader = await reader_behind_one(jetstream_log)
     await admin.delete_stream(stream_name)
     with pytest.raises(LogCorrupt, match=f"'{stream_name}' is gone"):
         await reader.next_batch(timeout=TIMEOUT_S)
@@ -161,9 +157,7 @@ async def test_a_leader_that_has_not_applied_all_yet_is_no_log_that_lost_somethi
     stream_name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reader = jetstream_log.reader(0)
-    await append(jetstream_log, b"1")
-    await read(reader, 1)
+    reader = await reader_behind_one(jetstream_log)
     usual = JetStreamContext.stream_info
 
     async def late(*given: Any, **more: Any) -> StreamInfo:
@@ -178,6 +172,14 @@ async def test_a_leader_that_has_not_applied_all_yet_is_no_log_that_lost_somethi
     assert (barrier.position, barrier.kind) == (2 * GROUP_ROOM, EntryKind.BARRIER)
     await append(jetstream_log, b"3")
     assert positions(await read(reader, 1)) == [3 * GROUP_ROOM]
+
+
+async def reader_behind_one(log: JetStreamLog) -> JetStreamReader:
+    """A reader that has read the log's first entry."""
+    reader = log.reader(0)
+    await append(log, b"1")
+    await read(reader, 1)
+    return reader
 
 
 async def no_answer(*_: object, **__: object) -> str:
@@ -195,9 +197,7 @@ async def test_while_no_consumer_can_be_made_the_replicas_are_read(
     stream_name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reader = jetstream_log.reader(0)
-    await append(jetstream_log, b"1")
-    await read(reader, 1)
+    reader = await reader_behind_one(jetstream_log)
     with monkeypatch.context() as patch:
         patch.setattr(PullConsumer, "make", no_answer)
         await delete_consumers(admin, stream_name)
@@ -222,9 +222,7 @@ async def test_the_replicas_of_another_log_are_not_believed(
     stream_name: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    reader = jetstream_log.reader(0)
-    await append(jetstream_log, b"x")
-    await read(reader, 1)
+    reader = await reader_behind_one(jetstream_log)
     monkeypatch.setattr(JetStreamReader, "_check_not_truncated", no_answer)
     await admin.delete_stream(stream_name)
     another = await connect(raft_group, stream_name)

@@ -3,32 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
 
 import pytest
 
-from projections.read_model import Applied, ReadModel, RecordedRevision, Rejected
-
-
-def revision(sequence: int, change_id: str, index: int = 0, key: str = "k") -> RecordedRevision:
-    return RecordedRevision(
-        sequence=sequence,
-        position=sequence,
-        change_id=change_id,
-        change_index=index,
-        project_id="p",
-        key=key,
-        version=sequence,
-        event="config:updated",
-        content=b"1",
-        schema_id=None,
-        schema_version=None,
-        comment=None,
-        user_id=None,
-        user_email=None,
-        created_at=datetime(2026, 1, 1, tzinfo=UTC),
-        hash=b"",
-    )
+from projections.read_model import Applied, ReadModel, Rejected
+from tests.support.recorded import recorded
 
 
 async def test_whoever_waits_is_woken_at_their_position_and_not_before() -> None:
@@ -87,7 +66,11 @@ async def test_all_who_wait_for_a_change_set_learn_of_it_once_and_whole() -> Non
     assert first is again
     model.forget("c", first)  # one of the two
     refused = model.expect("r")
-    parts = [revision(1, "c"), revision(2, "other"), revision(3, "c", 1, "l")]
+    parts = [
+        recorded(1, change_id="c"),
+        recorded(2, change_id="other"),
+        recorded(3, change_id="c", change_index=1, key="l"),
+    ]
     rejected = Rejected(3, ())
     model.advance(parts, [("r", rejected)], 3)
     assert first.result() == Applied((parts[0], parts[2]))
@@ -103,7 +86,7 @@ async def test_an_outcome_that_nobody_waits_for_any_more_is_not_kept() -> None:
     late = model.expect("c")
     assert late is not left
     model.forget("c", left)  # of one who was told already: not the later one's
-    model.advance([revision(1, "c")], (), 1)
+    model.advance([recorded(1, change_id="c")], (), 1)
     assert not left.done()
     assert late.done()
 
@@ -112,8 +95,8 @@ async def test_a_listener_hears_of_each_batch_until_it_ends_that() -> None:
     model = ReadModel(100_000)
     heard: list[int] = []
     end = model.listen(lambda revisions: heard.extend(r.sequence for r in revisions))
-    model.advance([revision(1, "a"), revision(2, "b")], (), 2)
+    model.advance([recorded(1, change_id="a"), recorded(2, change_id="b")], (), 2)
     end()
-    model.advance([revision(3, "c")], (), 3)
+    model.advance([recorded(3, change_id="c")], (), 3)
     assert heard == [1, 2]
     assert model.sequence == 3

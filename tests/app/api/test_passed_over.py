@@ -16,8 +16,7 @@ import asyncpg
 import pytest
 
 from app.services import SERVICES
-from consensus.log import Entry, EntryKind, Log, LogReader
-from projections.projector import Projector
+from consensus.log import Entry, EntryKind, LogReader
 from tests.consensus.contract import eventually
 from tests.support.leaks import LogCollector
 from tests.support.service import Answer, Client, Service
@@ -39,10 +38,9 @@ class LossyReader:
         await self._reader.close()
 
 
-@asynccontextmanager
-async def waiting_in_the_log(
+async def waits_in_the_log(
     service: Service, admin: Client, path: str
-) -> AsyncIterator[tuple[asyncio.Task[Answer], int]]:
+) -> tuple[asyncio.Task[Answer], int]:
     """The request that waits for its outcome, and the position of its change set."""
     service.projector_task.cancel()
     with suppress(asyncio.CancelledError):
@@ -54,12 +52,12 @@ async def waiting_in_the_log(
         return (await service.log.status()).last_position > before
 
     await eventually(is_there)
-    yield asking, (await service.log.status()).last_position
+    return asking, (await service.log.status()).last_position
 
 
 @asynccontextmanager
-async def projecting(service: Service, log: Log) -> AsyncIterator[None]:
-    task = asyncio.create_task(Projector(log, service.settings.require_database_url()).run())
+async def projecting(service: Service) -> AsyncIterator[None]:
+    task = asyncio.create_task(service.projector.run())
     try:
         yield
     finally:
@@ -75,12 +73,12 @@ async def test_a_change_that_the_projector_never_saw_is_told_as_what_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """It was a 404: the project is not there any more."""
-    async with waiting_in_the_log(service, admin, f"{configs}/a") as (asking, position):
-        whole = service.log.reader
-        monkeypatch.setattr(service.log, "reader", lambda after: LossyReader(whole(after)))
-        async with projecting(service, service.log):
-            await service.hears()
-            answer = await asking
+    asking, position = await waits_in_the_log(service, admin, f"{configs}/a")
+    whole = service.log.reader
+    monkeypatch.setattr(service.log, "reader", lambda after: LossyReader(whole(after)))
+    async with projecting(service):
+        await service.hears()
+        answer = await asking
     assert (answer.status, answer.json["type"]) == (500, "/problems/internal-error")
     assert any(
         f"the change set at position {position} was committed" in str(line)
@@ -92,22 +90,22 @@ async def test_a_change_that_the_projector_never_saw_is_told_as_what_it_is(
 async def test_a_change_that_an_operator_let_pass_over_changed_nothing(
     service: Service, admin: Client, configs: str
 ) -> None:
-    async with waiting_in_the_log(service, admin, f"{configs}/a") as (asking, position):
-        entry = await service.log.entry_at(position)
-        assert entry is not None
-        connection = await asyncpg.connect(service.settings.require_database_url())
-        await connection.execute(
-            "INSERT INTO skipped_entries (position, digest, reason, decided_by)"
-            " VALUES ($1, $2, 'a test', 'me')",
-            position,
-            hashlib.sha256(entry.data).digest(),
-        )
-        await connection.close()
-        async with projecting(service, service.log):
-            answer = await asking
-            assert (answer.status, answer.json["type"]) == (503, "/problems/unavailable")
-            assert "nothing was changed" in answer.json["detail"]
-            assert (await admin("GET", f"{configs}/a")).status == 404
-            services = service.app[SERVICES]
-            again = await admin("PUT", f"{configs}/a", json={"content": 1, "version": 0})
-            assert (again.status, again.json["position"]) == (201, services.model.position)
+    asking, position = await waits_in_the_log(service, admin, f"{configs}/a")
+    entry = await service.log.entry_at(position)
+    assert entry is not None
+    connection = await asyncpg.connect(service.settings.require_database_url())
+    await connection.execute(
+        "INSERT INTO skipped_entries (position, digest, reason, decided_by)"
+        " VALUES ($1, $2, 'a test', 'me')",
+        position,
+        hashlib.sha256(entry.data).digest(),
+    )
+    await connection.close()
+    async with projecting(service):
+        answer = await asking
+        assert (answer.status, answer.json["type"]) == (503, "/problems/unavailable")
+        assert "nothing was changed" in answer.json["detail"]
+        assert (await admin("GET", f"{configs}/a")).status == 404
+        services = service.app[SERVICES]
+        again = await admin("PUT", f"{configs}/a", json={"content": 1, "version": 0})
+        assert (again.status, again.json["position"]) == (201, services.model.position)
