@@ -102,6 +102,7 @@ LOSSES: dict[str, tuple[Loss, ...]] = {
         ),
     ),
     "025_mark_deleted_users": (),  # as 023
+    "026_release_configs_of_deleted_users": (),
 }
 
 

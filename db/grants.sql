@@ -54,4 +54,4 @@ GRANT SELECT, INSERT, UPDATE ON configs, audit_heads, checkpoints TO guardian_pr
 GRANT SELECT, INSERT, UPDATE, DELETE ON projector_halts TO guardian_projector;
 -- It holds the rows that its own refer to (FOR KEY SHARE), which takes the right to update a column.
 GRANT SELECT (id), UPDATE (updated_at) ON users, projects, config_schemas TO guardian_projector;
-GRANT SELECT (deleted_at) ON projects TO guardian_projector;
+GRANT SELECT (deleted_at) ON users, projects TO guardian_projector;

@@ -45,7 +45,7 @@ GATHER = f"""
 SELECT
     (SELECT array_agg(id) FROM projects WHERE id = ANY($1::text[]) AND deleted_at IS NULL)
         AS projects,
-    (SELECT array_agg(id) FROM users WHERE id = ANY($2::text[])) AS users,
+    (SELECT array_agg(id) FROM users WHERE id = ANY($2::text[]) AND deleted_at IS NULL) AS users,
     (SELECT array_agg((k.project_id, k.key, r.version, r.event))
      FROM unnest($3::text[], $4::text[]) AS k (project_id, key)
      CROSS JOIN LATERAL (SELECT version, event FROM config_revisions

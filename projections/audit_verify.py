@@ -41,7 +41,7 @@ SELECT id, sequence, position, change_id, change_index, config_key, version, eve
     created_by_user_id, created_by_email
 FROM config_revisions WHERE project_id = $1 ORDER BY sequence
 """
-_USERS = "SELECT id FROM users WHERE id = ANY($1::text[])"
+_USERS = "SELECT id FROM users WHERE id = ANY($1::text[]) AND deleted_at IS NULL"
 
 
 @dataclass(frozen=True, slots=True)

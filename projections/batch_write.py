@@ -19,12 +19,13 @@ from projections.revisions import APPEND, Connection, columns_of
 
 _MOVED = "EXISTS (SELECT FROM moved)"
 # The rows that foreign keys will need are locked: a project or user that is deleted meanwhile
-# waits for this batch, or the batch sees that it is gone, and nothing is written. To mark a project
-# as gone waits for nobody; the batch sees it all the same, because the row is read once more.
+# waits for this batch, or the batch sees that it is gone, and nothing is written. To mark one of
+# them as gone waits for nobody; the batch sees it all the same, because the row is read once more.
 _HELD = """
 held_projects AS (
     SELECT id FROM projects WHERE id = ANY($1::text[]) AND deleted_at IS NULL FOR KEY SHARE),
-held_users AS (SELECT id FROM users WHERE id = ANY($2::text[]) FOR KEY SHARE)
+held_users AS (
+    SELECT id FROM users WHERE id = ANY($2::text[]) AND deleted_at IS NULL FOR KEY SHARE)
 """
 _ALL_HELD = """
 (SELECT count(*) FROM held_projects) = cardinality($1::text[])

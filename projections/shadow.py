@@ -96,18 +96,29 @@ SELECT s.project_id, s.key, s.version, s.content, c.id AS schema_id,
 FROM configs_shadow s
 JOIN projects p ON p.id = s.project_id AND p.deleted_at IS NULL
 LEFT JOIN config_schemas c ON c.id = s.schema_id
-LEFT JOIN users u ON u.id = s.updated_by_user_id
+LEFT JOIN users u ON u.id = s.updated_by_user_id AND u.deleted_at IS NULL
 """
 _COMPARED = tuple(name for name in COLUMNS if name not in ("project_id", "key"))
 # Of a row that is on one side alone, too: `version` is never NULL.
 _DIFFER = " OR ".join(f"e.{name} IS DISTINCT FROM l.{name}" for name in _COMPARED)
+# Who is marked as deleted is being taken out of the rows, in pieces.
+_LIVE_USER = """
+CASE WHEN updated_by_user_id = ANY(ARRAY(SELECT id FROM users WHERE deleted_at IS NOT NULL))
+    THEN NULL ELSE updated_by_user_id END AS updated_by_user_id
+"""
+
+
+def _live(name: str) -> str:
+    return _LIVE_USER if name == "updated_by_user_id" else name
+
+
 _DIFFERENCES = f"""
 SELECT coalesce(e.project_id, l.project_id) AS project_id, coalesce(e.key, l.key) AS key,
     e.key IS NULL AS surplus, l.key IS NULL AS missing,
     to_jsonb(e)::text AS expected, to_jsonb(l)::text AS found,
     count(*) OVER () AS differences
 FROM ({_EXPECTED}) AS e
-FULL JOIN (SELECT {", ".join(COLUMNS)} FROM configs
+FULL JOIN (SELECT {", ".join(map(_live, COLUMNS))} FROM configs
            WHERE ($1::text IS NULL OR project_id = $1)
                AND project_id <> ALL(ARRAY(SELECT id FROM projects WHERE deleted_at IS NOT NULL))
           ) AS l

@@ -75,6 +75,7 @@ UPDATE users SET deleted_at = now(), email = id, password_hash = '', is_superuse
 WHERE id = $1
 """
 _MARKED = "SELECT id FROM users WHERE deleted_at IS NOT NULL ORDER BY deleted_at, id"
+_RELEASE_CONFIGS = "SELECT release_configs_of_deleted_user($1, $2)"
 _REMOVABLE = """
 SELECT id FROM users WHERE id = $1 AND deleted_at IS NOT NULL
     AND NOT EXISTS (SELECT FROM projects WHERE owner_user_id = $1)
@@ -86,6 +87,8 @@ _OTHER_SUPERUSER = """
 SELECT EXISTS (SELECT FROM users WHERE is_superuser AND NOT disabled AND id <> $1)
 """
 
+RELEASED_AT_ONCE = 500
+"""Configs that a user who goes changed last; a write of one of them waits for as many."""
 MAX_EMAIL = 320
 """Characters: RFC 3696, with its erratum."""
 _EMAIL = re.compile(r"[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+")
@@ -213,4 +216,7 @@ async def remove_marked(source: Source, user_id: str, *, wait: bool, timeout: fl
 
     `wait` where another process is doing it, else return.
     """
+    # The rest of what refers to them nobody waits for: history, which is only read, and so on.
+    while await source.fetchval(_RELEASE_CONFIGS, user_id, RELEASED_AT_ONCE, timeout=timeout):
+        pass
     await source.execute(_REMOVE if wait else _REMOVE_UNLESS_LOCKED, user_id, timeout=timeout)

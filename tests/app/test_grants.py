@@ -172,7 +172,12 @@ async def test_these_rights_are_not_more(databases: Databases, kind: str) -> Non
     ("kind", "command", "down_to", "lacks"),
     [
         ("web", ("web", "--embedded"), 23, "DELETE, INSERT, SELECT, UPDATE on creation_keys"),
-        ("projector", ("projector",), 22, "SELECT on projects.deleted_at"),
+        (
+            "projector",
+            ("projector",),
+            22,
+            "SELECT on projects.deleted_at; SELECT on users.deleted_at",
+        ),
     ],
 )
 async def test_a_process_does_not_start_without_what_a_migration_needs(

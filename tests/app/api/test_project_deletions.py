@@ -36,9 +36,12 @@ def id_of(project: str) -> str:
     return project.rsplit("/", 1)[1]
 
 
-async def append(service: Service, project: str, key: str) -> int:
+async def append(
+    service: Service, project: str, key: str, version: int = 1, **written_as: object
+) -> int:
     """What a write leaves in the log whose caller was let in before the deletion."""
-    change = ChangeSet(uuid.uuid4().hex, project, (encode_event(written(key, 1, project)),))
+    event = written(key, version, project, **written_as)
+    change = ChangeSet(uuid.uuid4().hex, project, (encode_event(event),))
     return await service.log.append(change.id, encode_change_set(change), timeout=10)
 
 
@@ -49,20 +52,29 @@ async def held(
     """The deletion of `path`, which takes the project along, under way until the end of the block;
     of the project itself where no path is given."""
     await make_key(admin, project, "held")
+    async with under_way(service, admin, project, path or project) as deletion:
+        yield deletion
+    assert not await service.app[SERVICES].pool.fetchval(HAS_ROWS, id_of(project))
+
+
+@asynccontextmanager
+async def under_way(
+    service: Service, admin: Client, project: str, path: str
+) -> AsyncIterator[asyncio.Task[Answer]]:
+    """The deletion of `path`, under way until the end of the block: at the keys of `project`."""
     connection = await asyncpg.connect(service.settings.require_database_url())
     try:
         async with connection.transaction():
             await connection.execute(
                 "SELECT FROM api_keys WHERE project_id = $1 FOR UPDATE", id_of(project)
             )
-            deletion = asyncio.create_task(admin("DELETE", path or project))
+            deletion = asyncio.create_task(admin("DELETE", path))
             # Of a pool: within a transaction the activity is what it was at the first look.
             pool = service.app[SERVICES].pool
             await eventually(partial(pool.fetchval, WAITS))
             yield deletion
         answer = await deletion
         assert (answer.status, answer.json["deleted"]) == (200, True)
-        assert not await connection.fetchval(HAS_ROWS, id_of(project))
     finally:
         await connection.close()
 

@@ -18,9 +18,10 @@ from app.errors import NotFound, NotSignedIn
 from app.services import SERVICES
 from app.tables import keys, projects, roles, schemas
 from projections.projector import Projector
+from projections.rebuild import rebuild_configs, verify_configs
 from tests.app.api.test_history import put
-from tests.app.api.test_project_deletions import append, held, id_of
-from tests.app.api.test_projects import make_user
+from tests.app.api.test_project_deletions import append, held, id_of, under_way
+from tests.app.api.test_projects import make_key, make_user
 from tests.app.api.test_schemas import new_schema
 from tests.consensus.contract import eventually
 from tests.support.service import Client, Service, run_web
@@ -55,6 +56,40 @@ async def test_others_write_while_a_user_goes_whose_project_is_written_to(
         await append(service, id_of(ann.project), "b")
         await put(admin, f"{other}/configs/a", 1)
         assert not deletion.done()
+
+
+async def test_nobody_waits_at_what_a_user_who_goes_changed_elsewhere(
+    service: Service, admin: Client, ann: Owner
+) -> None:
+    # Their deletion held each config that they had changed last until their history was done, and
+    # the projector waited there, and everybody behind it.
+    other, _ = await service.project(admin, "other")
+    await admin("PUT", f"{other}/roles/{ann.user_id}", json={"role_level": "admin"})
+    await make_key(ann.client, other)
+    await put(ann.client, f"{other}/configs/a", 1)
+    await put(ann.client, f"{other}/configs/b", 1)
+    database_url = service.settings.require_database_url()
+    async with under_way(service, admin, other, ann.path) as deletion, asyncio.timeout(30):
+        await put(admin, f"{other}/configs/a", 2, version=1)
+        actor = {"user_id": ann.user_id, "email": "ann@example.org"}
+        for key, version in (("b", 2), ("late", 1)):  # the projector remembers the one
+            await append(service, id_of(other), key, version, actor=actor)
+        await put(admin, f"{other}/configs/c", 1)
+        # What is there already is as it will be.
+        assert (await verify_configs(database_url)).differences == 0
+        assert (await rebuild_configs(database_url)).differences == 0
+        audit = await admin("GET", f"{other}/audit/verify")
+        assert (audit.json["intact"], audit.json["revisions"]) == (True, 6)
+        assert not deletion.done()
+    feed = (await admin("GET", f"{other}/revisions")).json["items"]
+    hers = [each for each in feed if each["created_by_user_id"] == ann.user_id]
+    assert sorted((each["key"], each["version"]) for each in hers) == [
+        ("a", 1),
+        ("b", 1),
+        ("b", 2),
+        ("late", 1),
+    ]
+    assert (await verify_configs(database_url)).differences == 0
 
 
 async def test_a_user_is_gone_for_everybody_before_their_rows_are(
@@ -138,17 +173,26 @@ async def test_a_deletion_that_could_not_be_finished_is_finished_by_the_next_pro
     service: Service, admin: Client, ann: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Method: without a projector nobody knows what it has begun.
+    other, _ = await service.project(admin, "other")
+    await admin("PUT", f"{other}/roles/{ann.user_id}", json={"role_level": "editor"})
+    await put(ann.client, f"{other}/configs/a", 1)
+    # Whoever may call this cannot take a living user out of anything.
+    released = "SELECT release_configs_of_deleted_user($1, 9)"
+    assert await service.app[SERVICES].pool.fetchval(released, ann.user_id) == 0
     monkeypatch.setattr(project_deletions, "BARRIER_TIMEOUT_S", 0.2)
     service.projector_task.cancel()
     await asyncio.gather(service.projector_task, return_exceptions=True)
     answer = await admin("DELETE", ann.path)
     assert (answer.status, answer.json["deleted"]) == (200, True)
     assert (await admin("GET", ann.path)).status == 404
-    connection = await asyncpg.connect(service.settings.require_database_url())
+    database_url = service.settings.require_database_url()
+    connection = await asyncpg.connect(database_url)
     assert await connection.fetchval(HAS_ROW, ann.user_id)
+    # No row that still names them is wrong for that.
+    assert (await verify_configs(database_url)).differences == 0
 
     monkeypatch.undo()
-    projector = Projector(service.log, service.settings.require_database_url())
+    projector = Projector(service.log, database_url)
     service.projector_task = asyncio.create_task(projector.run())
 
     async def is_gone() -> bool:
