@@ -34,10 +34,12 @@ def _types(error: Any) -> str:
     return expected if isinstance(expected, str) else " or ".join(map(str, expected))
 
 
-def _size(what: str, comparison: str) -> Callable[[Any], str]:
-    return lambda error: (
-        f"has {len(error.instance)} {what}; {comparison} {error.validator_value} are allowed"
-    )
+def _size(one: str, more: str, bound: str) -> Callable[[Any], str]:
+    def message(error: Any) -> str:
+        count = len(error.instance)
+        return f"has {count} {one if count == 1 else more}; the {bound} is {error.validator_value}"
+
+    return message
 
 
 def _compared(words: str) -> Callable[[Any], str]:
@@ -65,12 +67,12 @@ _MESSAGES: Final[dict[str, Callable[[Any], str]]] = {
     "maximum": _bound("above the maximum of", "exclusiveMaximum", "not below"),
     "exclusiveMinimum": _compared("not above"),
     "exclusiveMaximum": _compared("not below"),
-    "minLength": _size("characters", "at least"),
-    "maxLength": _size("characters", "at most"),
-    "minItems": _size("items", "at least"),
-    "maxItems": _size("items", "at most"),
-    "minProperties": _size("properties", "at least"),
-    "maxProperties": _size("properties", "at most"),
+    "minLength": _size("character", "characters", "minimum"),
+    "maxLength": _size("character", "characters", "maximum"),
+    "minItems": _size("item", "items", "minimum"),
+    "maxItems": _size("item", "items", "maximum"),
+    "minProperties": _size("property", "properties", "minimum"),
+    "maxProperties": _size("property", "properties", "maximum"),
     "contains": lambda _: "no item is of the form that the array must contain",
     "minContains": lambda error: (
         f"fewer than {error.validator_value} items are of the form that the array must contain"
