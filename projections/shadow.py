@@ -37,6 +37,10 @@ CREATE TEMPORARY TABLE configs_shadow (
     schema_id VARCHAR, schema_version INT, deleted BOOLEAN NOT NULL, position BIGINT NOT NULL,
     updated_by_user_id VARCHAR, created_at TIMESTAMPTZ NOT NULL, updated_at TIMESTAMPTZ NOT NULL)
 """
+_CREATE_WRONG = """
+CREATE TEMPORARY TABLE configs_wrong (
+    project_id VARCHAR NOT NULL, key VARCHAR NOT NULL, PRIMARY KEY (project_id, key))
+"""
 COLUMNS = (
     "project_id",
     "key",
@@ -98,44 +102,52 @@ JOIN projects p ON p.id = s.project_id AND p.deleted_at IS NULL
 LEFT JOIN config_schemas c ON c.id = s.schema_id
 LEFT JOIN users u ON u.id = s.updated_by_user_id AND u.deleted_at IS NULL
 """
-_COMPARED = tuple(name for name in COLUMNS if name not in ("project_id", "key"))
-# Of a row that is on one side alone, too: `version` is never NULL.
-_DIFFER = " OR ".join(f"e.{name} IS DISTINCT FROM l.{name}" for name in _COMPARED)
 # Who is marked as deleted is being taken out of the rows, in pieces.
 _LIVE_USER = """
 CASE WHEN updated_by_user_id = ANY(ARRAY(SELECT id FROM users WHERE deleted_at IS NOT NULL))
     THEN NULL ELSE updated_by_user_id END AS updated_by_user_id
 """
-
-
-def _live(name: str) -> str:
-    return _LIVE_USER if name == "updated_by_user_id" else name
-
-
-_DIFFERENCES = f"""
-SELECT coalesce(e.project_id, l.project_id) AS project_id, coalesce(e.key, l.key) AS key,
-    e.key IS NULL AS surplus, l.key IS NULL AS missing,
-    to_jsonb(e)::text AS expected, to_jsonb(l)::text AS found,
-    count(*) OVER () AS differences
+_LIVE_COLUMNS = [_LIVE_USER if name == "updated_by_user_id" else name for name in COLUMNS]
+_LIVE = f"""
+SELECT {", ".join(_LIVE_COLUMNS)} FROM configs
+WHERE project_id <> ALL(ARRAY(SELECT id FROM projects WHERE deleted_at IS NOT NULL))
+"""  # noqa: S608
+_COMPARED = tuple(name for name in COLUMNS if name not in ("project_id", "key"))
+# Of a row that is on one side alone, too: `version` is never NULL.
+_DIFFER = " OR ".join(f"e.{name} IS DISTINCT FROM l.{name}" for name in _COMPARED)
+_FIND_WRONG = f"""
+INSERT INTO configs_wrong (project_id, key)
+SELECT coalesce(e.project_id, l.project_id), coalesce(e.key, l.key)
 FROM ({_EXPECTED}) AS e
-FULL JOIN (SELECT {", ".join(map(_live, COLUMNS))} FROM configs
-           WHERE ($1::text IS NULL OR project_id = $1)
-               AND project_id <> ALL(ARRAY(SELECT id FROM projects WHERE deleted_at IS NOT NULL))
-          ) AS l
+FULL JOIN ({_LIVE} AND ($1::text IS NULL OR project_id = $1)) AS l
   ON l.project_id = e.project_id AND l.key = e.key
 WHERE {_DIFFER}
-ORDER BY 1, 2 LIMIT 1
+"""  # noqa: S608
+_WRONG = "SELECT project_id, key FROM configs_wrong"
+_FIRST_WRONG = f"""
+SELECT w.project_id, w.key, e.key IS NULL AS surplus, l.key IS NULL AS missing,
+    to_jsonb(e)::text AS expected, to_jsonb(l)::text AS found
+FROM ({_WRONG} ORDER BY 1, 2 LIMIT 1) AS w
+LEFT JOIN ({_EXPECTED}) AS e ON e.project_id = w.project_id AND e.key = w.key
+LEFT JOIN ({_LIVE}) AS l ON l.project_id = w.project_id AND l.key = w.key
+"""  # noqa: S608
+_STILL_WRONG = f"""
+SELECT count(*) FROM ({_WRONG}) AS w
+LEFT JOIN ({_EXPECTED}) AS e ON e.project_id = w.project_id AND e.key = w.key
+LEFT JOIN ({_LIVE}) AS l ON l.project_id = w.project_id AND l.key = w.key
+WHERE {_DIFFER}
 """  # noqa: S608
 _REMOVE_SURPLUS = """
-DELETE FROM configs l WHERE ($1::text IS NULL OR l.project_id = $1)
+DELETE FROM configs l USING configs_wrong w
+WHERE l.project_id = w.project_id AND l.key = w.key
 AND NOT EXISTS (SELECT 1 FROM configs_shadow s WHERE s.project_id = l.project_id AND s.key = l.key)
 """
 _REPLACE = f"""
-INSERT INTO configs AS l ({", ".join(COLUMNS)}) {_EXPECTED}
+INSERT INTO configs ({", ".join(COLUMNS)})
+SELECT e.* FROM ({_WRONG}) AS w JOIN ({_EXPECTED}) AS e USING (project_id, key)
 ON CONFLICT (project_id, key) DO UPDATE
 SET {", ".join(f"{name} = excluded.{name}" for name in _COMPARED)}
-WHERE {" OR ".join(f"excluded.{name} IS DISTINCT FROM l.{name}" for name in _COMPARED)}
-"""
+"""  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,23 +208,33 @@ async def refresh_shadow(writer: Connection, project_id: str | None, after_seque
 async def compare_with_shadow(
     writer: Connection, project_id: str | None
 ) -> tuple[int, Difference | None]:
-    """How many live rows differ from the shadow, and the first of them by project and key."""
-    row = await writer.fetchrow(_DIFFERENCES, project_id)
-    if row is None:
+    """How many live rows differ from the shadow, and the first of them by project and key.
+
+    Which they are is kept in the connection's temporary table `configs_wrong`.
+    """
+    await writer.execute(_CREATE_WRONG)
+    differences = int((await writer.execute(_FIND_WRONG, project_id)).rpartition(" ")[2])
+    if not differences:
         return 0, None
+    await writer.execute("ANALYZE configs_wrong")
+    row = await writer.fetchrow(_FIRST_WRONG)
+    assert row is not None
     what = "surplus" if row["surplus"] else "missing" if row["missing"] else "changed"
     first = Difference(row["project_id"], row["key"], what, row["expected"], row["found"])
-    return row["differences"], first
+    return differences, first
 
 
-async def replace_by_shadow(writer: Connection, project_id: str | None) -> None:
-    """Make the live rows those of the shadow, inside the writer's transaction.
+async def replace_by_shadow(writer: Connection) -> None:
+    """Make the live rows that were found to differ those of the shadow, inside the writer's
+    transaction.
 
-    Row by row where they differ, not by renaming tables: readers see the old or the new
-    rows, and keys, privileges and indexes stay.
+    Row by row, not by renaming tables: readers see the old or the new rows, and keys, privileges
+    and indexes stay.
     """
-    await writer.execute(_REMOVE_SURPLUS, project_id)
+    await writer.execute(_REMOVE_SURPLUS)
     await writer.execute(_REPLACE)
+    left = await writer.fetchval(_STILL_WRONG)
+    assert left == 0, f"{left} rows differ from the shadow that they were made from"
 
 
 async def _copy(writer: Connection, rows: list[Row]) -> int:

@@ -136,22 +136,32 @@ async def test_writes_go_on_during_a_rebuild_and_are_in_it(
         assert len(await _rows(database_url)) == 21
 
 
-async def test_the_last_step_of_a_rebuild_holds_off_projector_and_deletions(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Or a change that is applied between the comparison and the swap is undone by it."""
+async def test_a_rebuild_of_rows_that_are_right_holds_off_nobody(world: World) -> None:
+    """Among a million configs all writes waited for seconds, until all were compared again."""
     await world.append(write("a", 1))
     await world.project_all()
-    compare, held = shadow.compare_with_shadow, []
+    async with world.connection.transaction(), asyncio.timeout(20):
+        await world.connection.execute("SELECT FROM checkpoints FOR UPDATE")
+        assert (await rebuild_configs(world.url)).differences == 0
+
+
+async def test_what_puts_rows_right_holds_off_projector_and_deletions(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a change that is applied meanwhile is undone by it."""
+    await world.append(write("a", 1))
+    await world.project_all()
+    await tamper(world.url, "DELETE FROM configs")
+    replace, held = shadow.replace_by_shadow, []
 
     async def looked_at(*args: Any) -> Any:
         for table in ("checkpoints", "projects"):
             with pytest.raises(asyncpg.LockNotAvailableError):
                 await world.connection.execute(f"SELECT 1 FROM {table} FOR UPDATE NOWAIT")
             held.append(table)
-        return await compare(*args)
+        return await replace(*args)
 
-    monkeypatch.setattr(rebuild_module, "compare_with_shadow", looked_at)
+    monkeypatch.setattr(rebuild_module, "replace_by_shadow", looked_at)
     await rebuild_configs(world.url)
     assert held == ["checkpoints", "projects"]
 
