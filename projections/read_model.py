@@ -13,7 +13,7 @@ import heapq
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -21,9 +21,12 @@ from typing import Final
 from domain.change_set import ABSENT, Head
 from domain.config import Config
 from domain.errors import Conflict
+from projections.held_configs import HeldConfigs
 
 REVISION_BYTES = 1_100
 """Of a revision beside its content, with the answer's other members (measured: `bench sizes`)."""
+
+_NONE: Final = HeldConfigs()
 
 LIVE_FOR_S = 5.0
 """Longer than a follower takes to notice that the database is silent (4 s)."""
@@ -115,7 +118,7 @@ class ReadModel:
         """Whether every config is here, so that what is not was never there."""
         self.bytes = 0
         self._max_bytes = max_bytes
-        self._projects: dict[str, dict[str, RecordedRevision]] = {}
+        self._projects: dict[str, HeldConfigs] = {}
         self._clock: deque[RecordedRevision] = deque()
         """What may fall out, in order; also what a newer version has replaced meanwhile."""
         self._replaced = 0
@@ -145,7 +148,7 @@ class ReadModel:
 
         If the model is complete, what is not here never was; else `app.config_reader` knows.
         """
-        revision = self._projects.get(project_id, {}).get(key)
+        revision = self._projects.get(project_id, _NONE).get(key)
         if revision is not None and not revision.read:
             # A revision never changes; this and `body` are marks that are put on it.
             revision.read = True
@@ -156,9 +159,9 @@ class ReadModel:
         revision = self.get(project_id, key)
         return revision.head if revision else ABSENT
 
-    def project(self, project_id: str) -> Mapping[str, RecordedRevision]:
-        """The revisions of a project that are held here, by key, tombstones included."""
-        return self._projects.get(project_id, {})
+    def project(self, project_id: str) -> HeldConfigs:
+        """The revisions of a project that are held here, tombstones included; to be read only."""
+        return self._projects.get(project_id, _NONE)
 
     def keep(self, revisions: Iterable[RecordedRevision], sequence: int) -> bool:
         """Take in what was read from the table as it stood at `sequence`, where nothing newer is.
@@ -193,12 +196,13 @@ class ReadModel:
         self.complete = not self._newest_dropped
 
     def _hold(self, revision: RecordedRevision) -> None:
-        of_project = self._projects.setdefault(revision.project_id, {})
-        before = of_project.get(revision.key)
+        of_project = self._projects.get(revision.project_id)
+        if of_project is None:
+            of_project = self._projects[revision.project_id] = HeldConfigs()
+        before = of_project.hold(revision)
         if before is not None:
             self.bytes -= before.bytes
             self._replaced += 1
-        of_project[revision.key] = revision
         self.bytes += revision.bytes
         self._clock.append(revision)
 
@@ -207,14 +211,14 @@ class ReadModel:
         was last there (the second-chance algorithm, Corbató 1968)."""
         while self.bytes > self._max_bytes:
             revision = self._clock.popleft()
-            of_project = self._projects.get(revision.project_id, {})
+            of_project = self.project(revision.project_id)
             if of_project.get(revision.key) is not revision:
                 self._replaced -= 1
             elif revision.read:
                 revision.read = False
                 self._clock.append(revision)
             else:
-                del of_project[revision.key]
+                of_project.drop(revision.key)
                 if not of_project:
                     del self._projects[revision.project_id]
                 self.bytes -= revision.bytes

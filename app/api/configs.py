@@ -3,7 +3,7 @@ writes. Reads come from the read model."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from itertools import islice
 
 from aiohttp import web
 
@@ -96,16 +96,13 @@ async def list_configs(request: web.Request) -> web.Response:
     reader = request.app[SERVICES].reader
     if not reader.model.complete:
         return await past.list_at(request, access, reader.here())
-    configs = reader.model.project(access.project_id)
-    keys = sorted(
-        key
-        for key, revision in configs.items()
-        if prefix is not None and key.startswith(prefix) and not revision.deleted
-    )
-    rest = keys[bisect_right(keys, after) :]
-    items = [config_view(configs[key]) for key in rest[:limit]]
+    found: list[RecordedRevision] = []
+    if prefix is not None:
+        live = reader.model.project(access.project_id).live(prefix, after)
+        found = list(islice(live, limit + 1))
+    items = [config_view(revision) for revision in found[:limit]]
     return json_response(
-        page(request, items, rest[limit - 1] if rest[limit:] else None),
+        page(request, items, found[limit - 1].key if found[limit:] else None),
         headers={POSITION_HEADER: str(position)},
     )
 

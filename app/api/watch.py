@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -34,6 +35,7 @@ from app.watch_history import Page
 from app.watch_hub import Watcher
 from domain.config import check_key
 from projections.database import DATABASE_AWAY
+from projections.held_configs import HeldConfigs
 from projections.read_model import RecordedRevision
 
 MAX_KEYS = 500
@@ -113,12 +115,7 @@ class _Stream:
         position = self.services.watch_hub.position(self.project_id)
         model = self.services.model
         if model.complete:
-            newest = model.project(self.project_id)
-            matching = [
-                newest[key]
-                for key in sorted(newest)
-                if not newest[key].deleted and self.wanted.matches(key)
-            ]
+            matching = list(_live(model.project(self.project_id), self.wanted))
         else:
             matching = await self._live_at(self.services.reader.here())
         for piece in snapshot(position, matching):
@@ -223,3 +220,14 @@ def _detect_dead_peer(transport: asyncio.Transport) -> None:
 def routes() -> list[web.RouteDef]:
     """This module's routes."""
     return [web.get("/v1/projects/{project}/watch", watch, allow_head=False)]
+
+
+def _live(held: HeldConfigs, wanted: Filter) -> Iterator[RecordedRevision]:
+    """What matches, by key; of a project with many configs only that is looked at."""
+    if wanted.keys is None:
+        yield from held.live(wanted.prefix)
+        return
+    for key in sorted(filter(wanted.matches, wanted.keys)):
+        revision = held.get(key)
+        if revision is not None and not revision.deleted:
+            yield revision
