@@ -3,8 +3,6 @@ writes. Reads come from the read model."""
 
 from __future__ import annotations
 
-from itertools import islice
-
 from aiohttp import web
 
 from app.access.principal import Permission
@@ -18,14 +16,12 @@ from app.api.requests import (
     Members,
     check_query,
     header_of,
-    json_response,
     key_cursor,
     limit_of,
-    page,
     query_text,
     read_object,
 )
-from app.api.views import config_body, config_view
+from app.api.views import config_body
 from app.api.writes import (
     MAX_COMMENT_CHARS,
     PARAMETERS,
@@ -38,6 +34,7 @@ from app.api.writes import (
 from app.changes import Change, Expected, Keep
 from app.errors import InvalidParameter, VersionRequired
 from app.services import SERVICES
+from app.tables.history import Slice
 from domain.errors import ConfigNotFound
 from projections.read_model import RecordedRevision
 
@@ -96,15 +93,11 @@ async def list_configs(request: web.Request) -> web.Response:
     reader = request.app[SERVICES].reader
     if not reader.model.complete:
         return await past.list_at(request, access, reader.here())
-    found: list[RecordedRevision] = []
+    found = Slice([], None)
     if prefix is not None:
         live = reader.model.project(access.project_id).live(prefix, after)
-        found = list(islice(live, limit + 1))
-    items = [config_view(revision) for revision in found[:limit]]
-    return json_response(
-        page(request, items, found[limit - 1].key if found[limit:] else None),
-        headers={POSITION_HEADER: str(position)},
-    )
+        found = Slice.first_of(live, limit)
+    return past.list_answer(request, found, position)
 
 
 async def put_config(request: web.Request) -> web.Response:

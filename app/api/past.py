@@ -97,7 +97,7 @@ async def list_past(request: web.Request, access: Access) -> web.Response:
         moment = await moment_of(request, access)
         assert moment is not None
         return await list_at(request, access, moment, pinned=True)
-    return _page(request, found, position)
+    return list_answer(request, found, position)
 
 
 def _wanted(match: str) -> str:
@@ -126,12 +126,13 @@ async def list_at(
     if prefix is not None:
         pool = request.app[SERVICES].pool
         found = await project_at(pool, access.project_id, moment, prefix, after, limit)
-    return _page(request, found, moment.position, pinned=pinned)
+    return list_answer(request, found, moment.position, pinned=pinned)
 
 
-def _page(
+def list_answer(
     request: web.Request, found: Slice, position: int, *, pinned: bool = False
 ) -> web.Response:
+    """A page of a project's configs; if it is pinned, the next is of the same position."""
     items = [config_view(revision) for revision in found.revisions]
     return json_response(
         page(request, items, found.next_key, position if pinned else None),

@@ -120,6 +120,9 @@ class _Stream:
             matching = await self._live_at(self.services.reader.here())
         for piece in snapshot(position, matching):
             await response.write(piece)
+            # To write does not wait while the client keeps up; of 100,000 configs that was a second
+            # in which nobody else was answered.
+            await asyncio.sleep(0)
         return position
 
     async def _live_at(self, moment: Moment) -> list[RecordedRevision]:

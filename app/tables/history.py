@@ -13,7 +13,7 @@ any index that ends in the sequence, in the hope that a revision of the config c
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -24,6 +24,9 @@ from app.tables.watch import sequence_at
 from projections.read_model import RecordedRevision
 from projections.recorded import COLUMNS, KEYED, LINE_COLUMNS, from_row, keyed_from_row
 
+PAGE_BYTES = 4_000_000
+"""What a page holds of contents: who goes beyond is its last. 500 of 256 KiB are 125 MB, which took
+more than half a second to write down, and nobody else was answered meanwhile."""
 MAX_SCANNED = 2000
 """Rows that a page passes over at most to find its items; then it ends early, with a `next`."""
 LATE = 200
@@ -97,15 +100,29 @@ SELECT r.position, r.sequence FROM ({_KEYS}) AS k
 CROSS JOIN LATERAL ({_LAST.format(key="k.key", sequence="$5")}) AS r
 ORDER BY r.sequence DESC LIMIT 1
 """  # noqa: S608
-_PROJECT_AT = f"""
-SELECT {COLUMNS} FROM ({_KEYS} LIMIT $6) AS k
+# Of rows in the order of `place` those that a page has room for, by their lengths alone, and one
+# more that tells whether it is the last.
+_ROOM = f"""
+SELECT {COLUMNS}, r.ahead FROM (
+    SELECT *, coalesce(sum(octet_length(state)) OVER (ORDER BY place
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS ahead,
+        coalesce(sum(octet_length(state)) OVER (ORDER BY place
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 2 PRECEDING), 0) AS ahead_of_last
+    FROM ({{rows}}) AS each) AS r
+WHERE r.ahead_of_last < {PAGE_BYTES} ORDER BY r.place
+"""  # noqa: S608
+_PROJECT_AT = _ROOM.format(
+    rows=f"""
+SELECT r.*, k.place FROM ({_KEYS} LIMIT $6) AS k
 CROSS JOIN LATERAL ({_LAST.format(key="k.key", sequence="$5")}) AS r
 WHERE r.event <> 'config:deleted' ORDER BY k.place LIMIT $7
 """  # noqa: S608
+)
 _LAST_SCANNED = f"{_KEYS} OFFSET $5 - 1 LIMIT 1"
 
-_MATCHING = f"""
-SELECT {COLUMNS} FROM (
+_MATCHING = _ROOM.format(
+    rows="""
+SELECT r.*, f.place FROM (
     SELECT c.key, c.key COLLATE "C" AS place, c.version FROM configs c
     WHERE c.project_id = $1 AND c.key COLLATE "C" > $2
         AND c.key COLLATE "C" >= $3 AND c.key COLLATE "C" < $4
@@ -116,7 +133,8 @@ SELECT {COLUMNS} FROM (
     WHERE project_id = $1 AND config_key = f.key AND version <= f.version
     ORDER BY version DESC LIMIT 1) AS r
 WHERE r.version = f.version ORDER BY f.place
-"""  # noqa: S608
+"""
+)
 # Whether the index of contents or a walk over the keys is quicker depends on what is searched for.
 _PREPARE_SEARCH = """
 SELECT set_config('statement_timeout', $1, true),
@@ -163,6 +181,24 @@ class Slice:
     revisions: list[RecordedRevision]
     next_key: str | None
     """What the next part starts behind; None: there is none."""
+
+    @classmethod
+    def first_of(cls, revisions: Iterable[RecordedRevision], limit: int) -> Slice:
+        """What a page has room for, of what memory holds."""
+        found: list[RecordedRevision] = []
+        size = 0
+        for revision in revisions:
+            if len(found) == limit or size >= PAGE_BYTES:
+                return cls(found, found[-1].key)
+            found.append(revision)
+            size += len(revision.content or b"")
+        return cls(found, None)
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[asyncpg.Record], limit: int) -> Slice:
+        """What a page has room for, of rows of `_ROOM`."""
+        found = [from_row(row) for row in rows[:limit] if row["ahead"] < PAGE_BYTES]
+        return cls(found, found[-1].key if len(found) < len(rows) else None)
 
 
 async def revisions_of_config(
@@ -234,10 +270,10 @@ async def project_at(
     """The configs that were live at a moment, in the order of their keys' bytes."""
     within = (project_id, after, prefix, prefix + _ABOVE_ALL)
     rows = await pool.fetch(_PROJECT_AT, *within, moment.sequence, MAX_SCANNED, limit + 1)
-    revisions = [from_row(row) for row in rows[:limit]]
-    if len(rows) > limit:
-        return Slice(revisions, revisions[-1].key)
-    return Slice(revisions, await pool.fetchval(_LAST_SCANNED, *within, MAX_SCANNED))
+    found = Slice.of_rows(rows, limit)
+    if found.next_key is not None:
+        return found
+    return Slice(found.revisions, await pool.fetchval(_LAST_SCANNED, *within, MAX_SCANNED))
 
 
 async def matching_configs(
@@ -251,8 +287,7 @@ async def matching_configs(
     async with pool.acquire() as connection, connection.transaction(readonly=True):
         await connection.execute(_PREPARE_SEARCH, SEARCH_TIMEOUT)
         rows = await connection.fetch(_MATCHING, *within, match, limit + 1)
-    revisions = [from_row(row) for row in rows[:limit]]
-    return Slice(revisions, revisions[-1].key if len(rows) > limit else None)
+    return Slice.of_rows(rows, limit)
 
 
 async def feed(

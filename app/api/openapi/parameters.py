@@ -8,7 +8,8 @@ from app.api.openapi.model import Parameter
 LIMIT = Parameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": 500, "default": 50},
-    "How many items a page holds.",
+    "How many items a page holds at most; it ends earlier where contents are large (4 MB) or much"
+    " was searched. There is more as long as `next` is not null.",
 )
 CURSOR = Parameter("cursor", TEXT, "From a page's `next`.")
 PAGED = (LIMIT, CURSOR)

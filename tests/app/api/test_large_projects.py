@@ -1,12 +1,18 @@
-"""Goal: what is asked of a project costs by what is answered, not by how many configs it has.
+"""Goal: what is asked of a project costs by what is answered, not by how many configs it has, and
+what is answered at once is bounded.
 
 Method: how many of the configs in memory are looked at is counted.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterable, Iterator
+
 import pytest
 
+from app.tables.history import PAGE_BYTES
+from app.watch_events import snapshot
 from projections.read_model import RecordedRevision
 from tests.support.service import Client, Service
 from tests.support.sse import watching
@@ -51,3 +57,58 @@ async def test_a_page_and_a_snapshot_of_one_key_look_at_what_they_tell(
         told = await stream.next()
     assert [item["key"] for item in told.data["items"]] == ["k.007", "k.150"]
     assert set(looked_at) == {"k.007", "k.150"}
+
+
+@pytest.mark.parametrize("query", ["", "&at=2100-01-01T00:00:00Z", '&match={"n":1}'])
+async def test_a_page_ends_early_where_contents_are_large(
+    service: Service, admin: Client, query: str
+) -> None:
+    # 500 of 256 KiB were one answer of 125 MB.
+    project, _ = await service.project(admin)
+    content = {"n": 1, "text": "x" * 250_000}
+    keys = [f"k.{number:02}" for number in range(20)]
+    for some in (keys[:10], keys[10:]):
+        changes = [{"op": "put", "key": key, "version": 0, "content": content} for key in some]
+        answer = await admin("POST", f"{project}/changes", json={"changes": changes})
+        assert answer.status == 200
+
+    told, sizes = [], []
+    path = f"{project}/configs?limit=500{query}"
+    while path:
+        answer = await admin("GET", path)
+        assert answer.status == 200, answer.body
+        told += [item["key"] for item in answer.json["items"]]
+        sizes.append(len(answer.body))
+        path = answer.json["next"]
+    assert told == keys
+    assert len(sizes) == 2
+    assert PAGE_BYTES < sizes[0] < PAGE_BYTES + 300_000
+
+
+async def test_others_are_answered_while_a_large_snapshot_is_written(
+    service: Service, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _ = await service.project(admin)
+    for key in ("a", "b", "c", "d"):
+        content = "x" * 100_000
+        await admin("PUT", f"{project}/configs/{key}", json={"content": content, "version": 0})
+    turns = [0]
+    at_piece: list[int] = []
+
+    def noted(position: int, revisions: Iterable[RecordedRevision]) -> Iterator[bytes]:
+        for piece in snapshot(position, revisions):
+            at_piece.append(turns[0])
+            yield piece
+
+    async def count() -> None:
+        while True:
+            turns[0] += 1
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr("app.api.watch.snapshot", noted)
+    counting = asyncio.create_task(count())
+    async with watching(admin, f"{project}/watch?snapshot=true") as stream:
+        assert len((await stream.next()).data["items"]) == 4
+    counting.cancel()
+    assert len(at_piece) == 5
+    assert len(set(at_piece)) == 5
