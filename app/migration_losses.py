@@ -103,6 +103,7 @@ LOSSES: dict[str, tuple[Loss, ...]] = {
     ),
     "025_mark_deleted_users": (),  # as 023
     "026_release_configs_of_deleted_users": (),
+    "027_clean_pending_lists_aside": (),
 }
 
 

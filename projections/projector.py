@@ -33,6 +33,7 @@ from projections.database import (
 from projections.halts import Halt, clear_halt, read_halt, record_halt
 from projections.halts import ProjectorHalted as ProjectorHalted
 from projections.log_check import compare_with_log
+from projections.pending_lists import PendingLists
 from projections.recent import Recent
 from projections.rights import require_rights
 from projections.skips import Skips, is_skipped, skips_behind
@@ -81,6 +82,7 @@ class Projector:
         self._halted_at: Halt | None = None
         """A halt of before whose place was not passed yet."""
         self._recent = Recent()
+        self._pending_lists = PendingLists(dsn)
 
     async def run(self) -> None:
         """Run for ever. Raises ProjectorHalted; waits out a database or log that is away."""
@@ -123,12 +125,19 @@ class Projector:
                 timeout=ANSWER_TIMEOUT_S,
             ):
                 await asyncio.sleep(STANDBY_POLL_S)
+            cleaning = asyncio.create_task(self._pending_lists.keep_short())
+            cleaning.add_done_callback(lambda _: connection.terminate())
             try:
                 await self._project(connection)
             except _CONTRADICTIONS as error:
                 halted = _as_halt(error)
                 await record_halt(connection, halted)
                 raise halted from error
+            finally:
+                cleaning.cancel()
+                await asyncio.wait([cleaning])
+                if not cleaning.cancelled():
+                    cleaning.result()  # why it ended, and this with it
         finally:
             # terminate(), not close(): on the way out nothing is worth waiting for.
             connection.terminate()
@@ -177,7 +186,10 @@ class Projector:
     ) -> Checkpoint:
         decoded, failure = _decode_until_failure(entries, self._skips)
         if decoded:
+            before = checkpoint.last_sequence
             checkpoint = await self._commit(connection, checkpoint, decoded)
+            if checkpoint.last_sequence > before:
+                self._pending_lists.filled()
             if self._halted_at is not None:
                 self._halted_at = await read_halt(connection)
             if self._on_applied is not None:

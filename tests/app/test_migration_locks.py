@@ -27,7 +27,11 @@ async def test_a_migration_gives_up_a_lock_that_it_does_not_get(
     monkeypatch.setattr(migrations, "LOCK_TIMEOUT_MS", 500)
     reader, service = [await asyncpg.connect(database_url) for _ in range(2)]
     try:
-        behind = ["025_mark_deleted_users", "026_release_configs_of_deleted_users"]
+        behind = [
+            "025_mark_deleted_users",
+            "026_release_configs_of_deleted_users",
+            "027_clean_pending_lists_aside",
+        ]
         assert await migrations.down(database_url, len(behind)) == behind[::-1]
         await reader.execute("SET application_name = 'a long report'")
         reading = reader.transaction()
