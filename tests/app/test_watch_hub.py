@@ -6,6 +6,7 @@ Method: a transport that holds what it is given for as long as the test likes; n
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterable
 
 import pytest
@@ -83,10 +84,12 @@ async def hub(model: ReadModel, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await asyncio.gather(running, return_exceptions=True)
 
 
-def joined(hub: WatchHub, connection: Connection, after: int = START) -> Watcher:
+def joined(
+    hub: WatchHub, connection: Connection, after: int = START, wanted: Filter = EVERYTHING
+) -> Watcher:
     watcher = Watcher(connection, chunked=False)
     hub.enter(watcher)
-    assert hub.join(watcher, "p", EVERYTHING, after)
+    assert hub.join(watcher, "p", wanted, after)
     return watcher
 
 
@@ -227,6 +230,22 @@ async def test_only_who_missed_something_is_sent_to_history(model: ReadModel) ->
     model.advance([recorded(103, project_id="q")], [], 103)
     assert not hub.join(watcher, "p", EVERYTHING, 101)
     assert hub.join(watcher, "p", EVERYTHING, 102)
+
+
+async def test_of_a_change_set_each_is_sent_what_they_watch(
+    hub: WatchHub, model: ReadModel
+) -> None:
+    """Whoever comes first: what is made once is made for all who watch the same."""
+    watched = {"b": Filter("b"), "abc": Filter(), "ac": Filter(keys=frozenset({"a", "c"}))}
+    connections = {keys: Connection() for keys in watched}
+    for keys, wanted in watched.items():
+        joined(hub, connections[keys], wanted=wanted)
+    in_one = {"change_id": "one", "position": 101}
+    model.advance([recorded(101 + n, key=key, **in_one) for n, key in enumerate("abc")], [], 101)
+    await until(lambda: all(connection.sent for connection in connections.values()))
+    for keys, connection in connections.items():
+        assert "".join(re.findall(r'"key":"(\w)"', connection.sent.decode())) == keys
+        assert connection.ids == [101], "one id, at the end"
 
 
 @pytest.mark.parametrize("in_history", [True, False])
