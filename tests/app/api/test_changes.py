@@ -84,6 +84,7 @@ async def test_a_change_set_is_applied_whole_and_rejected_whole(
     mixed = [put("a", 2, 1), delete("b", 1), put("d", 4), put("c", 5, 3), delete("gone", 1)]
     refused = await admin("POST", f"{project}/changes", json={"changes": mixed})
     assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+    assert refused.json["current_version"] == 1, "that of the first"
     assert refused.json["conflicts"] == [
         {"key": "c", "expected_version": 3, "current_version": 1, "deleted": False},
         {"key": "gone", "expected_version": 1, "current_version": 0, "deleted": False},
