@@ -54,7 +54,7 @@ class LongPolls:
             left.remove_done_callback(tell)
             self._count -= 1
             waiting.discard(future)
-            if not waiting and self._waiting.get((project_id, key)) is waiting:
+            if not waiting:
                 del self._waiting[project_id, key]
 
     def close(self) -> None:
@@ -67,7 +67,7 @@ class LongPolls:
         if not self._waiting:
             return
         for revision in revisions:
-            _release(self._waiting.pop((revision.project_id, revision.key), ()))
+            _release(self._waiting.get((revision.project_id, revision.key), ()))
 
 
 def _release(waiting: set[asyncio.Future[None]] | tuple[()]) -> None:

@@ -135,10 +135,9 @@ def hello(position: int | None) -> bytes:
     return b"retry: %d\n%b\n" % (RECONNECT_MS, name)
 
 
-def heartbeat(position: int | None) -> bytes:
-    """A comment; with a position, all up to it was sent, so a resume may start there."""
-    name = b"" if position is None else b"id: %d\n" % position
-    return b": still here\n%b\n" % name
+def heartbeat(position: int) -> bytes:
+    """A comment with a position: all up to it was sent, so a resume may start there."""
+    return b": still here\nid: %d\n\n" % position
 
 
 def lagging(position: int) -> bytes:

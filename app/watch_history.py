@@ -87,5 +87,4 @@ class WatchHistory:
             return Page(b"".join(events), sent[-1].sequence, None)
         if looked_at < up_to:
             return Page(b"".join(events), looked_at, None)
-        end = max([reached, *(revision.position for revision in revisions)])
-        return Page(b"".join(events), up_to, end)
+        return Page(b"".join(events), up_to, reached)

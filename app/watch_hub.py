@@ -34,7 +34,6 @@ MAX_BLOCK_BYTES = 4 * 1024 * 1024
 MAX_WATCHERS: Final = 20_000
 YIELD_EVERY = 100
 """Connections written to before other work of the process gets its turn."""
-SILENT: Final = Frame(heartbeat(None))
 
 
 class End(Enum):
@@ -81,8 +80,7 @@ class Watcher:
         """Take part in a channel from its end on."""
         channel.watchers[self] = None
         self.channel, self.next, self.after = channel, channel.end, after
-        self.behind_since = None
-        if self._moved.done() and self.ended is None:
+        if self._moved.done():
             self._moved = asyncio.get_running_loop().create_future()
 
     def end(self, reason: End) -> None:
@@ -188,10 +186,6 @@ class WatchHub:
     def __len__(self) -> int:
         return len(self._watchers)
 
-    def position(self, project_id: str) -> int:
-        """All of a project's revisions up to this position are in the read model."""
-        return max(self.last_change(project_id), self._model.position)
-
     def last_change(self, project_id: str) -> int:
         """The position of the project's newest revision that this process knows, or behind it."""
         last = self._heard.get(project_id)
@@ -210,10 +204,11 @@ class WatchHub:
         self._watchers[watcher] = None
 
     def join(self, watcher: Watcher, project_id: str, wanted: Filter, after: int) -> bool:
-        """Send all changes behind `after` from now on.
+        """Send all changes behind `after` from now on; it is nowhere this process has not been.
 
         False if changes behind it are known already: they must be read from history first.
         """
+        assert after <= self._model.position, "what comes next may be what the client has"
         if self.last_change(project_id) > after:
             return False
         channel = self._channels.setdefault(project_id, {}).get(wanted)
@@ -228,7 +223,6 @@ class WatchHub:
         self._part(watcher)
 
     def _part(self, watcher: Watcher) -> None:
-        self._behind.pop(watcher, None)
         channel, watcher.channel = watcher.channel, None
         if channel is None:
             return
@@ -300,11 +294,8 @@ class WatchHub:
         while watcher.next < channel.end and not _full(transport):
             blocks = channel.pending(watcher)
             watcher.next += len(blocks)
-            # A client may be ahead of this process: it came from another.
-            news = [block for block in blocks if block.position > watcher.after]
-            watcher.after = max(watcher.after, blocks[-1].position)
-            if news:
-                transport.writelines([block.on_wire(watcher.chunked) for block in news])
+            watcher.after = blocks[-1].position
+            transport.writelines([block.on_wire(watcher.chunked) for block in blocks])
         if watcher.next < channel.end:
             self._behind[watcher] = None
             self._watch_stall(watcher)
@@ -348,7 +339,7 @@ class WatchHub:
             watchers = tuple(channel.watchers)
             for start in range(0, len(watchers), YIELD_EVERY):
                 # Anew after every pause: changes may have come, and been written, meanwhile.
-                position = self.position(channel.project_id)
+                position = self._model.position
                 named = Frame(heartbeat(position))
                 for watcher in watchers[start : start + YIELD_EVERY]:
                     self._beat_one(watcher, channel, position, named)
@@ -359,8 +350,5 @@ class WatchHub:
             return
         if watcher.next < channel.end or watcher.transport.get_write_buffer_size() > 0:
             return  # bytes are on their way already
-        if position < watcher.after:  # the client came from a process that is ahead of this one
-            watcher.write(SILENT)
-            return
         watcher.write(named)
         watcher.after = position

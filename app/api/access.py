@@ -82,7 +82,6 @@ async def signed_in_user(request: web.Request) -> User:
     principal = await caller(request)
     if not isinstance(principal, User):
         raise NotAllowed("signed-in user", "this needs a signed-in user; a key is not enough")
-    request[ASK_AGAIN] = signed_in_user
     return principal
 
 

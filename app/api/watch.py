@@ -66,7 +66,7 @@ async def watch(request: web.Request) -> web.StreamResponse:
         services.watch_hub.enter(watcher)
         services.watch_guard.enter(caller, watcher, lambda: _still_allowed(request, access))
         try:
-            position = services.watch_hub.position(access.project_id) if start is None else start
+            position = services.model.position if start is None else start
             return await _Stream(services, access.project_id, wanted, watcher).run(
                 request, position, with_snapshot
             )
@@ -112,8 +112,8 @@ class _Stream:
     async def _snapshot(self, response: web.StreamResponse) -> int:
         """Write the project's matching live configs; the position that they reflect."""
         # One moment of the read model: nothing waits between here and the list of revisions.
-        position = self.services.watch_hub.position(self.project_id)
         model = self.services.model
+        position = model.position
         if model.complete:
             matching = list(_live(model.project(self.project_id), self.wanted))
         else:

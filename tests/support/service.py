@@ -19,6 +19,7 @@ import asyncpg
 import orjson
 import uuid_utils
 from aiohttp import web
+from multidict import CIMultiDict
 
 from app.access.passwords import CHEAP_PARAMETERS, PasswordHashing, PasswordPool
 from app.raft_log import connect_log
@@ -55,7 +56,8 @@ class Client:
     headers: dict[str, str] = field(default_factory=dict)
 
     async def __call__(self, method: str, path: str, **kwargs: Any) -> Answer:
-        headers = {**self.headers, **kwargs.pop("headers", {})}
+        headers = CIMultiDict(self.headers)
+        headers.update(kwargs.pop("headers", {}))
         url = self.base_url + path
         leaks.note(kwargs.get("json"))
         async with self.session.request(method, url, headers=headers, **kwargs) as response:

@@ -155,7 +155,27 @@ async def test_what_a_prefix_does_not_reach_is_not_there(world: World) -> None:
 
 
 async def test_a_refusal_does_not_tell_what_is_there(world: World) -> None:
-    """A project that is not yours and one that does not exist look the same."""
+    """A project that is not yours and one that does not exist look the same; one of a header that
+    is none tells what it should be."""
+    token = world.callers["owner"].headers["Authorization"].removeprefix("Bearer ")
+    for header, status in {
+        f"bearer {token}": 200,
+        f"BEARER   {token} ": 200,
+        "Bearer ": 401,
+        f"Basic {token}": 401,
+        token: 401,
+    }.items():
+        caller = world.service.anonymous.with_headers(Authorization=header)
+        answer = await caller("GET", "/v1/me")
+        assert answer.status == status, header
+        assert status == 200 or "must be: Bearer <access token>" in answer.json["detail"]
+    # Nobody gets a key that may manage by the API; one that was made beside it does not, either.
+    pool = world.service.app[SERVICES].pool
+    await pool.execute("UPDATE api_keys SET role_level = 'admin' WHERE role_level = 'editor'")
+    await world.service.hears()
+    key = world.callers["editor key"]
+    assert (await key("GET", world.path("/v1/projects/{project}/configs"))).status == 200
+    assert (await key("GET", world.path("/v1/projects/{project}/roles"))).status == 403
     stranger = world.callers["stranger"]
     for path in ("/v1/projects/{project}", "/v1/projects/{project}/configs/{key}"):
         there = await stranger("GET", world.path(path))

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 import orjson
 import pytest
 
+from app.api.content_coding import unpacked
+from app.errors import BodyTooLarge
 from tests.support.service import EMAIL, PASSWORD, Client, Service
 
 PLAIN = orjson.dumps({"content": {"text": "a text that is long enough " * 20}, "version": 0})
@@ -77,6 +79,15 @@ async def test_a_body_that_is_not_what_its_coding_says_is_malformed(
     answer = await admin("PUT", f"{configs}/a", data=body, headers=headers)
     assert (answer.status, answer.json["type"]) == (400, "/problems/malformed-request")
     assert (await admin("GET", f"{configs}/a")).status == 404
+
+
+@pytest.mark.parametrize(
+    ("coding", "body"), [("gzip", GZIPPED), ("deflate", DEFLATED)], ids=["gzip", "deflate"]
+)
+def test_as_much_is_unpacked_as_a_body_may_have(coding: str, body: bytes) -> None:
+    assert unpacked(body, coding, len(PLAIN)) == PLAIN
+    with pytest.raises(BodyTooLarge):
+        unpacked(body, coding, len(PLAIN) - 1)
 
 
 async def test_without_credentials_it_is_malformed_too(service: Service) -> None:

@@ -13,7 +13,9 @@ import pytest
 from app.change_writer import ChangeWriter
 from app.changes import Change, Committed, Plan
 from app.services import SERVICES
+from app.tables.changes import find_outcome
 from domain.change_set import MAX_CHANGES, Actor
+from domain.json_patch import CONTENT_DEPTH
 from projections.read_model import Outcome
 from tests.app.api.test_watch_ends import named_key
 from tests.support.leaks import LogCollector
@@ -82,6 +84,7 @@ async def test_a_change_set_is_applied_whole_and_rejected_whole(
     mixed = [put("a", 2, 1), delete("b", 1), put("d", 4), put("c", 5, 3), delete("gone", 1)]
     refused = await admin("POST", f"{project}/changes", json={"changes": mixed})
     assert (refused.status, refused.json["type"]) == (409, "/problems/version-conflict")
+    assert refused.json["current_version"] == 1, "that of the first"
     assert refused.json["conflicts"] == [
         {"key": "c", "expected_version": 3, "current_version": 1, "deleted": False},
         {"key": "gone", "expected_version": 1, "current_version": 0, "deleted": False},
@@ -152,6 +155,13 @@ async def test_a_bad_change_set_is_told_where(
     for body, parameter in BAD:
         answer = await admin("POST", path, json=body)
         assert (answer.status, answer.json["parameter"]) == (400, parameter), body
+    # A content may be as deep here as in a PUT, and no deeper.
+    deepest = json.loads("[" * CONTENT_DEPTH + "]" * CONTENT_DEPTH)
+    for content, alone, in_set in ((deepest, 201, 200), ([deepest], 422, 422)):
+        answer = await admin("PUT", f"{configs}/deep", json={"content": content, "version": 0})
+        assert answer.status == alone
+        answer = await admin("POST", path, json={"changes": [put("also", content)]})
+        assert answer.status == in_set
     bad_key = await admin("POST", path, json={"changes": [put("a..b", 1)]})
     assert bad_key.json["type"] == "/problems/invalid-key"
     large = [put(f"k{n}", "x" * 260_000) for n in range(40)]
@@ -170,7 +180,7 @@ async def test_a_bad_change_set_is_told_where(
 
 
 async def test_a_change_is_known_to_those_who_may_read_its_project(
-    service: Service, admin: Client
+    service: Service, admin: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, key = await service.project(admin)
     _, other_key = await service.project(admin, "other")
@@ -178,6 +188,17 @@ async def test_a_change_is_known_to_those_who_may_read_its_project(
     path = f"/v1/changes/{done.json['id']}"
     reader = service.anonymous.with_headers(**{"X-API-Key": key})
     assert (await reader("GET", path)).json["status"] == "applied"
+    # What is recorded while the question is asked is told, too.
+    look, looks = find_outcome, 0
+
+    async def look_too_early(*asked: Any, **how: Any) -> Any:
+        nonlocal looks
+        looks += 1
+        return None if looks == 1 else await look(*asked, **how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.api.changes.find_outcome", look_too_early)
+        assert (await reader("GET", path)).json["status"] == "applied"
     stranger = service.anonymous.with_headers(**{"X-API-Key": other_key})
     unseen = await stranger("GET", path)
     assert unseen.json == {"id": done.json["id"], "status": "unknown"}

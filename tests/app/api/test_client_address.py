@@ -7,11 +7,15 @@ import ipaddress
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from http.cookies import SimpleCookie
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from multidict import CIMultiDict
 
+from app.api.client_address import client_address, is_https
 from app.api.sessions import COOKIE
+from app.services import SERVICES
 from tests.support.service import EMAIL, PASSWORD, Service, run_web
 
 PROXIES = (ipaddress.ip_network("127.0.0.1"),)
@@ -47,6 +51,51 @@ async def test_what_stands_left_of_a_proxys_own_address_is_not_believed(
             ) as answer:
                 statuses.append(answer.status)
     assert statuses == [401] * 5 + [429]
+
+
+ADDRESSES: list[tuple[str | tuple[str, int], list[str], str]] = [
+    (("198.51.100.1", 1), [], "198.51.100.1"),
+    (("198.51.100.1", 1), ["192.0.2.1"], "198.51.100.1"),
+    (("127.0.0.1", 1), [], "127.0.0.1"),
+    (("127.0.0.1", 1), ["192.0.2.9, 203.0.113.8"], "203.0.113.8"),
+    (("127.0.0.1", 1), ["192.0.2.9, 203.0.113.8, 127.0.0.1 "], "203.0.113.8"),
+    (("127.0.0.1", 1), ["192.0.2.9, 203.0.113.8", "127.0.0.1"], "203.0.113.8"),
+    # What our proxy could not name stands for nobody left of it.
+    (("127.0.0.1", 1), ["192.0.2.9, unknown"], "127.0.0.1"),
+    # A socket for both families calls IPv4 addresses so.
+    (("::ffff:127.0.0.1", 1), ["::ffff:203.0.113.8"], "203.0.113.8"),
+    (("2001:db8:1:2:3:4:5:6", 1), [], "2001:db8:1:2::/64"),
+    (("2001:db8:1:2:8000::1", 1), [], "2001:db8:1:2::/64"),
+    (("2001:db8:1:3::1", 1), [], "2001:db8:1:3::/64"),
+    (("127.0.0.1", 1), ["2001:db8:1:2:3::4"], "2001:db8:1:2::/64"),
+    ("", ["192.0.2.9"], "local"),
+]
+
+
+SETTINGS: Any = SimpleNamespace(trusted_proxies=PROXIES, speaks_tls=False)
+
+
+def request_from(peer: str | tuple[str, int], name: str, lines: list[str]) -> Any:
+    return SimpleNamespace(
+        headers=CIMultiDict((name, line) for line in lines),
+        app={SERVICES: SimpleNamespace(settings=SETTINGS)},
+        transport=SimpleNamespace(get_extra_info={"peername": peer}.get),
+        secure=False,
+    )
+
+
+@pytest.mark.parametrize(("peer", "lines", "expected"), ADDRESSES)
+def test_who_is_counted(peer: str | tuple[str, int], lines: list[str], expected: str) -> None:
+    assert client_address(request_from(peer, "X-Forwarded-For", lines)) == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "expected"), [(("127.0.0.1", 1), True), (("198.51.100.1", 1), False), ("", False)]
+)
+def test_who_did_not_come_by_a_proxy_of_ours_does_not_say_that_they_speak_tls(
+    peer: str | tuple[str, int], expected: bool
+) -> None:
+    assert is_https(request_from(peer, "X-Forwarded-Proto", ["https"]), SETTINGS) is expected
 
 
 FORWARDED: list[tuple[list[str], bool]] = [

@@ -8,12 +8,13 @@ whole way, through the router and the middlewares.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 import pytest
 import pytest_asyncio
 from aiohttp import web
 from aiohttp.web_request import BaseRequest
+from multidict import CIMultiDict
 
 from app.api.hot_reads import HotReads
 from app.errors import Unavailable
@@ -21,6 +22,7 @@ from app.services import SERVICES
 from projections import follower
 from tests.app.api.test_watch import put
 from tests.app.api.test_watch_ends import named_key
+from tests.support.leaks import LogCollector
 from tests.support.service import Answer, Client, Service
 
 HANDED_ON = 599
@@ -50,7 +52,13 @@ def compared(answer: Answer) -> tuple[int, dict[str, str], bytes]:
     return answer.status, headers, answer.body
 
 
-REQUESTS: dict[str, tuple[str, dict[str, str], bool]] = {
+def last_line(logs: LogCollector) -> dict[str, object]:
+    """What the log says of the last request, but for what differs between any two."""
+    each = {"request_id", "ms", "timestamp"}
+    return {name: value for name, value in logs.lines[-1].items() if name not in each}
+
+
+REQUESTS: dict[str, tuple[str, Mapping[str, str], bool]] = {
     "plain": ("k", {}, True),
     "bare content": ("k/content", {}, True),
     "an own request id": ("k", {"X-Request-Id": "mine-1"}, True),
@@ -61,28 +69,29 @@ REQUESTS: dict[str, tuple[str, dict[str, str], bool]] = {
     "one that never was": ("k", {"If-None-Match": '"77"'}, True),
     "a weak tag": ("k", {"If-None-Match": 'W/"2"'}, False),
     "a list of tags": ("k", {"If-None-Match": '"1", "2"'}, False),
+    "a list of tags on lines": (
+        "k",
+        CIMultiDict([("If-None-Match", '"77"'), ("If-None-Match", '"2"')]),
+        False,
+    ),
     "a leading zero": ("k", {"If-None-Match": '"02"'}, False),
     "any tag": ("k", {"If-None-Match": "*"}, False),
     "no tag": ("k", {"If-None-Match": "x"}, False),
     "another origin": ("k", {"Origin": "https://elsewhere.example"}, False),
     "two credentials": ("k", {"Authorization": "Bearer x"}, False),
     "a position": ("k", {"Guardian-Min-Position": "1"}, False),
+    "an expectation": ("k", {"Expect": "more"}, False),
     "the last of its connection": ("k", {"Connection": "close"}, False),
     "not there": ("absent", {}, False),
     "deleted": ("gone", {}, False),
+    "another address": ("../keys/k", {}, False),
     "history": ("k/revisions", {}, False),
     "no key of ours": ("k", {"X-API-Key": "cg_x"}, False),
 }
 
 
-@pytest.mark.parametrize(("path", "headers", "from_memory"), REQUESTS.values(), ids=REQUESTS)
 async def test_what_comes_from_memory_is_what_the_whole_way_answers(
-    service: Service,
-    admin: Client,
-    memory: Client,
-    path: str,
-    headers: dict[str, str],
-    from_memory: bool,
+    service: Service, admin: Client, memory: Client, logs: LogCollector
 ) -> None:
     project, key = await service.project(admin)
     configs = f"{project}/configs"
@@ -92,20 +101,22 @@ async def test_what_comes_from_memory_is_what_the_whole_way_answers(
     await admin("DELETE", f"{configs}/gone", headers={"If-Match": '"1"'})
     application = service.anonymous.with_headers(**{"X-API-Key": key})
     assert (await application("GET", f"{configs}/k")).status == 200  # the key is known from here on
-    sent = {"X-API-Key": key, **headers}
-
-    found = await memory("GET", f"{configs}/{path}", headers=sent)
-    assert (found.status != HANDED_ON) is from_memory
-    whole_way = await application(
-        "GET", f"{configs}/{path}", headers=headers, params={"consistency": "default"}
-    )
-    if from_memory:
-        assert compared(found) == compared(whole_way)
-        given = headers.get("X-Request-Id")
-        assert (found.headers["X-Request-Id"] == given) is (given == "mine-1")
-    direct = await application("GET", f"{configs}/{path}", headers=headers)
-    if path != "k/revisions":
-        assert direct.status == whole_way.status
+    memory = Client(memory.session, memory.base_url, application.headers)
+    for name, (path, headers, from_memory) in REQUESTS.items():
+        found = await memory("GET", f"{configs}/{path}", headers=headers)
+        assert (found.status != HANDED_ON) is from_memory, name
+        reported = last_line(logs)
+        whole_way = await application(
+            "GET", f"{configs}/{path}", headers=headers, params={"consistency": "default"}
+        )
+        if from_memory:
+            assert compared(found) == compared(whole_way), name
+            assert reported == last_line(logs), name
+            given = headers.get("X-Request-Id")
+            assert (found.headers["X-Request-Id"] == given) is (given == "mine-1"), name
+        direct = await application("GET", f"{configs}/{path}", headers=headers)
+        if path != "k/revisions":
+            assert direct.status == whole_way.status, name
 
 
 async def test_other_methods_and_projects_and_prefixes_are_handed_on(
@@ -127,6 +138,15 @@ async def test_other_methods_and_projects_and_prefixes_are_handed_on(
         assert (await memory("HEAD", f"{project}/configs/web.a", headers=sent)).status == HANDED_ON
     sent = {"X-API-Key": narrow}
     assert (await memory("GET", f"{project}/configs/pay.a", headers=sent)).status == HANDED_ON
+
+    async def last_used() -> str:
+        await service.app[SERVICES].upkeep.flush()
+        (named,) = (await admin("GET", f"{project}/keys")).json["items"]
+        return str(named["last_used_at"])
+
+    before = await last_used()
+    assert (await memory("GET", f"{project}/configs/web.a", headers=sent)).status == 200
+    assert await last_used() > before
 
 
 async def test_a_key_that_ended_and_a_model_that_is_cut_off_are_not_answered_from_memory(
@@ -177,16 +197,20 @@ async def test_a_linearizable_read_waits_for_its_barrier_once(
     assert found.status == 200
     assert int(found.headers["Guardian-Position"]) >= put.json["position"]
 
-    barriers = 0
+    barriers, there_is_one = 0, service.app[SERVICES].barrier.wait
 
-    async def no_barrier(timeout_s: float) -> None:
+    async def wait(timeout_s: float) -> None:
         nonlocal barriers
         barriers += 1
-        raise Unavailable("no quorum of the log", 2)
+        if barriers > 1:
+            raise Unavailable("no quorum of the log", 2)
+        await there_is_one(timeout_s)
 
-    monkeypatch.setattr(service.app[SERVICES].barrier, "wait", no_barrier)
+    monkeypatch.setattr(service.app[SERVICES].barrier, "wait", wait)
+    absent = await service.anonymous("GET", path.replace("/k?", "/absent?"), headers=sent)
+    assert (absent.status, barriers) == (404, 1)
     refused = await service.anonymous("GET", path, headers=sent)
-    assert (refused.status, refused.headers["Retry-After"], barriers) == (503, "2", 1)
+    assert (refused.status, refused.headers["Retry-After"], barriers) == (503, "2", 2)
 
 
 async def test_reads_from_memory_are_counted_and_limited(

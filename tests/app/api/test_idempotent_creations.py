@@ -111,3 +111,19 @@ async def test_what_was_refused_is_tried_again(service: Service, admin: Client) 
     assert broken.status == 404
     made = await admin("POST", "/v1/schemas", json=SCHEMA, headers=keyed("k"))
     assert made.status == 201
+
+
+async def test_what_is_not_kept_is_not_made(
+    service: Service, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: Any, **__: Any) -> None:
+        raise ConnectionRefusedError
+
+    with monkeypatch.context() as patched:
+        patched.setattr("app.tables.creations.remember", away)
+        lost = await admin("POST", "/v1/schemas", json=SCHEMA, headers=keyed("k"))
+    assert lost.status == 503
+    assert await count(service, "config_schemas") == 0
+    made = await admin("POST", "/v1/schemas", json=SCHEMA, headers=keyed("k"))
+    assert made.status == 201
+    assert await count(service, "config_schemas") == 1

@@ -156,6 +156,9 @@ async def test_a_config_is_held_to_the_schema_that_it_is_bound_to(
     assert (created.json["schema_id"], created.json["schema_version"]) == (id_of(first), 1)
     # Left out, the binding is kept.
     assert (await put(admin, configs, "a", {"limit": 12}, 1)).status == 422
+    in_set = {"op": "put", "key": "a", "content": {"limit": 12}, "version": 1}
+    changes = configs.removesuffix("configs") + "changes"
+    assert (await admin("POST", changes, json={"changes": [in_set]})).status == 422
     rebound = await put(admin, configs, "a", [], 1, schema_id=id_of(second))
     assert (rebound.json["schema_id"], rebound.json["schema_version"]) == (id_of(second), 1)
     unbound = await put(admin, configs, "a", "free", 2, schema_id=None)

@@ -85,7 +85,7 @@ async def test_changes_meet_the_version_of_a_config_that_fell_out(
 
 
 async def test_a_project_is_rolled_back_and_a_snapshot_holds_all(
-    admin: Client, crowded: tuple[str, str]
+    admin: Client, crowded: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project, _ = crowded
     before = (await admin("GET", f"{project}/configs/k.00")).headers["Guardian-Position"]
@@ -95,7 +95,12 @@ async def test_a_project_is_rolled_back_and_a_snapshot_holds_all(
     body = {"position": int(before)}
     back = await admin("POST", f"{project}/rollback", json=body)
     assert (back.status, len(back.json["changes"])) == (200, 21)
-    for wanted, expected in (("prefix=k.", COUNT), ("keys=k.01,new", 1)):
+    monkeypatch.setattr("app.api.watch.PART", COUNT // 3)
+    for wanted, expected in (
+        ("prefix=k.", COUNT),
+        ("keys=k.01,new", 1),
+        ("keys=k.01,k.11&prefix=k.0", 1),
+    ):
         path = f"{project}/watch?snapshot=true&{wanted}"
         async with watching(admin, path) as stream:
             event = await stream.next()

@@ -7,8 +7,10 @@ from typing import Any
 
 import orjson
 
-from tests.support.service import Client
+from app.services import SERVICES
+from tests.support.service import Client, Service
 from tests.support.sse import Reader, watching
+from tests.support.waiting import until
 
 
 async def put(client: Client, configs: str, key: str, content: Any) -> int:
@@ -45,12 +47,15 @@ async def test_a_watcher_hears_of_every_change_with_its_position(
 
 
 async def test_a_resume_starts_exactly_behind_the_last_id_or_from(
-    admin: Client, configs: str
+    service: Service, admin: Client, configs: str
 ) -> None:
     positions = [await put(admin, configs, f"k{n}", n) for n in range(5)]
     watch = watch_of(configs)
     async with watching(admin, watch, str(positions[1])) as stream:
         assert [e.data["content"] for e in await stream.take(3)] == [2, 3, 4]
+        # It does not go on asking the database.
+        (watcher,) = service.app[SERVICES].watch_hub._watchers
+        await until(lambda: watcher.channel is not None)
     async with watching(admin, f"{watch}?from={positions[3]}") as stream:
         assert (await stream.next()).data["content"] == 4
         live = await put(admin, configs, "k0", "live")
@@ -171,6 +176,10 @@ async def test_bad_parameters_are_named(admin: Client, configs: str) -> None:
     }.items():
         answer = await admin("GET", f"{watch}?{query}")
         assert (answer.status, answer.json["parameter"]) == (400, name)
-    assert (await admin("GET", f"{watch}?keys=a,,b")).json["type"] == "/problems/invalid-key"
-    bad_id = await admin("GET", watch, headers={"Last-Event-ID": "x"})
-    assert (bad_id.status, bad_id.json["parameter"]) == (400, "Last-Event-ID")
+    for keys in ("a,,b", "k" * 5000):
+        answer = await admin("GET", f"{watch}?keys={keys}")
+        assert answer.json["type"] == "/problems/invalid-key"
+        assert len(answer.body) < 1000, "what was sent is repeated, however long it is"
+    for text in ("x", "-1", "9" * 19):
+        bad_id = await admin("GET", watch, headers={"Last-Event-ID": text})
+        assert (bad_id.status, bad_id.json["parameter"]) == (400, "Last-Event-ID")

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.access.api_keys import generate_api_key, hash_api_key
+from app.errors import Unavailable
 from app.services import SERVICES
 from app.watch_hub import WatchHub
 from tests.app.api.test_watch import put, watch_of
@@ -58,6 +59,48 @@ async def test_a_revoked_key_ends_its_streams_and_no_others(
         await put(admin, configs, "a", 1)
         assert (await other.next()).data["key"] == "a"
     assert (await revoked("GET", watch_of(configs))).status == 401
+    narrowed = await named_key(service, configs)
+    async with watching(narrowed, watch_of(configs)) as stream:
+        await service.app[SERVICES].pool.execute("UPDATE api_keys SET prefix = 'team.'")
+        await ended(stream)
+
+
+async def test_who_lost_a_role_watches_on_elsewhere_and_others_go_on(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each caller is asked for by themselves, and in each project."""
+    services, project = service.app[SERVICES], configs.removesuffix("/configs")
+    elsewhere = f"{(await service.project(admin, 'other'))[0]}/configs"
+    ann, bob = await service.user(admin, "ann"), await service.user(admin, "bob")
+    ids = [(await user("GET", "/v1/me")).json["id"] for user in (ann, bob)]
+    for user_id in ids:
+        for place in (configs, elsewhere):
+            role = f"{place.removesuffix('configs')}roles/{user_id}"
+            assert (await admin("PUT", role, json={"role_level": "viewer"})).status == 201
+    async with (
+        watching(ann, watch_of(elsewhere)) as anns_other,
+        watching(ann, watch_of(configs)) as anns,
+        watching(bob, watch_of(configs)) as bobs,
+    ):
+        assert (await admin("DELETE", f"{project}/roles/{ids[1]}")).status == 204
+        await ended(bobs)
+        await put(admin, configs, "a", 1)
+        assert (await anns.next()).data["key"] == "a"
+        assert (await admin("DELETE", f"{project}/roles/{ids[0]}")).status == 204
+        await ended(anns)
+
+        # While the database is away nobody can say, and who watches goes on.
+        asked = asyncio.Event()
+
+        async def away(*_: object) -> None:
+            asked.set()
+            raise Unavailable("the database is away")
+
+        monkeypatch.setattr(services.directory, "role_in", away)
+        services.directory.invalidate()
+        await asked.wait()
+        await commit(service, elsewhere, {"b": 1})
+        assert (await anns_other.next()).data["key"] == "b"
 
 
 async def test_a_deleted_project_ends_its_streams(
@@ -82,12 +125,14 @@ async def test_a_key_with_a_prefix_hears_of_nothing_beside_it(
     async with (
         watching(limited, path + "?from=0") as replayed,
         watching(limited, path + "?snapshot=true") as snapshot,
+        watching(limited, path + "?snapshot=true&prefix=o") as beside,
         watching(limited, path + "?keys=other,team.a") as keyed,
     ):
         await put(admin, configs, "other", 1)
         await put(admin, configs, "team.a", 1)
         assert [e.data["key"] for e in await replayed.take(2)] == ["team.a", "team.a"]
         assert [i["key"] for i in (await snapshot.next()).data["items"]] == ["team.a"]
+        assert (await beside.next()).data["items"] == []
         assert (await snapshot.next()).data["key"] == "team.a"
         assert (await keyed.next()).data["key"] == "team.a"
 
@@ -133,9 +178,13 @@ async def test_a_client_that_left_is_forgotten(
     async with watching(admin, watch_of(configs)) as stream:
         await put(admin, configs, "a", 1)
         await stream.next()
-        assert len(hub) == 1
+        (watcher,) = hub._watchers
+        # One that vanished without a word is noticed by the kernel.
+        connection = watcher.transport.get_extra_info("socket")
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 60_000
         stream.response.close()
         await until_empty(hub)
+    assert not service.app[SERVICES].watch_guard._groups, "nobody is asked about for ever"
 
 
 @pytest.mark.usefixtures("quick_ticks")
@@ -212,11 +261,20 @@ async def test_a_change_set_carries_one_id_at_its_end(
             assert [(await stream.next()).data["key"] for _ in missed] == missed
 
 
-async def test_a_client_that_is_ahead_of_this_process_waits_or_is_sent_away(
-    service: Service, admin: Client, configs: str
+async def test_a_client_that_cannot_be_served_here_is_sent_away(
+    service: Service, admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One that is ahead of this process; one that missed something while the database is away."""
     position = await put(admin, configs, "a", 1)
     answer = await admin("GET", f"{watch_of(configs)}?from={position + 1000}&timeout=0")
+    assert answer.status == 503
+    assert "Retry-After" in answer.headers
+
+    async def away(*_: object) -> None:
+        raise ConnectionRefusedError
+
+    monkeypatch.setattr(service.app[SERVICES].watch_history, "page", away)
+    answer = await admin("GET", f"{watch_of(configs)}?from=0")
     assert answer.status == 503
     assert "Retry-After" in answer.headers
 

@@ -3,6 +3,7 @@ the same: nothing twice, nothing left out, each change set under one id."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from itertools import groupby
@@ -99,3 +100,29 @@ async def test_pages_that_look_at_little_give_the_same(
     ]
     assert found == expected
     assert position == model.position
+
+
+async def test_what_is_read_for_many_at_once_is_what_each_asked_for(
+    database_url: str, pool: asyncpg.Pool
+) -> None:
+    """One page for all who ask for the same, whoever of them leaves meanwhile; for nobody else."""
+    await _fill(database_url)
+    model = ReadModel(10**6)
+    model.start(200 * len(SETS), 2 * sum(SETS))
+    history = WatchHistory(pool, model)
+    asked: list[tuple[str, Filter, int, int | None]] = [
+        ("p", Filter(), 0, None),
+        ("p", Filter(), 500, None),
+        ("p", Filter(), 0, 20),
+        ("p", Filter(), 0, 30),
+        ("p", Filter("k2"), 0, None),
+        ("q", Filter(), 0, None),
+    ]
+    alone = [await history.page(*each) for each in asked]
+    assert len({page.events for page in alone}) == len(asked)
+    assert await asyncio.gather(*(history.page(*each) for each in asked)) == alone
+    leaving, staying = (asyncio.create_task(history.page(*asked[0])) for _ in range(2))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    assert await staying == alone[0]
+    assert not history._reading, "who asks next would get what was there before"
