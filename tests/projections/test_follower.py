@@ -33,6 +33,11 @@ CREATE VIEW checkpoints AS SELECT * FROM checkpoints_whole WHERE fault();
 """
 WHOLE = "DROP VIEW checkpoints; ALTER TABLE checkpoints_whole RENAME TO checkpoints"
 
+SESSIONS = """
+FROM pg_stat_activity
+WHERE application_name LIKE 'guardian-follower %' AND datname = current_database()
+"""
+
 
 @pytest.mark.parametrize("code", ["58030", "25006", "53100", "57P01"])
 async def test_a_fault_that_may_pass_is_waited_out(database_url: str, code: str) -> None:
@@ -190,13 +195,36 @@ async def test_a_database_that_went_back_ends_the_follower(world: World, caught_
         "UPDATE checkpoints SET last_sequence = 1, notification_id = notification_id + $1",
         10 if caught_up else -1,
     )
-    await world.connection.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name LIKE 'guardian-follower %' AND datname = current_database()"
-    )
+    await world.connection.execute(f"SELECT pg_terminate_backend(pid) {SESSIONS}")
     with pytest.raises(BrokenInvariant, match="went back"):
         async with asyncio.timeout(20):
             await running
+
+
+async def test_what_was_said_while_nobody_listened_is_taken_for_said(world: World) -> None:
+    """Else who lost a right in that moment kept it. And no connection is left behind."""
+    model, told = ReadModel(100_000), list[None]()
+    running = asyncio.create_task(
+        Follower(world.url, model, {"other": lambda: told.append(None)}).run()
+    )
+    try:
+        await eventually(lambda: _is_live(model))
+        before = len(told)
+        ended = await world.connection.fetch(f"SELECT pg_terminate_backend(pid) {SESSIONS}")
+        assert len(ended) == 1
+        await eventually(lambda: _is_longer(told, before))
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    await eventually(lambda: _none_is_left(world))
+
+
+async def _is_longer(told: list[None], before: int) -> bool:
+    return len(told) > before
+
+
+async def _none_is_left(world: World) -> bool:
+    return await world.connection.fetch(f"SELECT pid {SESSIONS}") == []
 
 
 async def test_a_rejection_by_the_log_is_told_to_whoever_waits(world: World) -> None:
