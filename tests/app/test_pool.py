@@ -49,5 +49,32 @@ async def test_a_silence_that_is_found_at_the_end_of_a_connections_own_time_is_n
     assert found == []
 
 
+async def test_while_the_database_says_nothing_no_connection_is_made_nor_waited_for(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.pool.ANSWER_TIMEOUT_S", 60)
+    silence = Silence()
+    async with proxied(database_url) as (proxy, url):
+        pool = await connect_pool(url, Metrics(), silence, timeout_s=5)
+        try:
+            async with pool.acquire():
+                proxy.mute = True
+                waiting = asyncio.create_task(pool.fetchval("SELECT 1"))
+                accepted = len(proxy.gates)
+                await eventually(lambda: _more(proxy.gates, accepted))
+                silence.noticed()
+                await asyncio.wait({waiting}, timeout=20)
+                assert waiting.done()
+                assert isinstance(waiting.exception(), TimeoutError)
+                proxy.mute = False
+                with pytest.raises(TimeoutError, match="says nothing"):
+                    await pool.fetchval("SELECT 1")
+                assert len(proxy.gates) == accepted + 1
+                silence.over()
+            assert await pool.fetchval("SELECT 1") == 1
+        finally:
+            pool.terminate()
+
+
 async def _more(gates: Sequence[object], than: int) -> bool:
     return len(gates) > than

@@ -171,7 +171,7 @@ async def test_whoever_waits_too_long_behind_another_was_certainly_not_appended(
     await asyncio.sleep(0)
     script.hold.set()
     async with asyncio.timeout(TIMEOUT_S / 2):
-        assert await asyncio.gather(second, again) == [200, 300]
+        assert [await second, await again] == [200, 300]
     assert list(script.entries.values()) == [b"0", b"2", b"1"]
 
 
@@ -268,7 +268,7 @@ async def test_who_leaves_takes_nothing_from_another_who_asks_for_the_same() -> 
     assert script.hold is not None
     script.hold.set()
     async with asyncio.timeout(TIMEOUT_S / 2):
-        assert await asyncio.gather(first, stays) == [100, 200]
+        assert [await first, await stays] == [100, 200]
 
 
 async def test_what_every_server_refused_until_the_end_was_certainly_not_appended() -> None:

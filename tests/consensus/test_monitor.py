@@ -98,6 +98,6 @@ async def test_what_is_no_monitoring_port_tells_nothing_and_hides_nothing(
     ):
         for url in (*gone, *urls[:-1]):
             found = await observe([url, urls[-1]], "A", "G")
-            assert (found.term, found.alive - {"x"}) == (7, {"n1"}), url
+            assert (found.term, found.alive - {"x"}) == (7, frozenset({"n1"})), url
             lacks = await lacking([url, urls[-1]], "A", "s", kept=10, last=12)
             assert lacks == {"n1": 1}, url
