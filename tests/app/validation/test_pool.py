@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from app.validation.pool import ValidationBusy, ValidatorPool, ValidatorsUnavailable
+from app.validation.pool import ValidationBusy, ValidatorPool, ValidatorsUnavailable, _Worker
 from domain.errors import BrokenInvariant, MalformedJson, NotIJson
 from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
 
@@ -165,6 +165,7 @@ async def test_who_hangs_up_while_waiting_costs_nothing() -> None:
         assert pool.waiting == 0
         with pytest.raises(SchemaTooExpensive):
             await running
+        assert not pool._jobs
 
 
 async def test_who_hangs_up_while_running_does_not_shift_the_answers() -> None:
@@ -261,6 +262,7 @@ async def test_closing_ends_everything() -> None:
         assert isinstance(answer, ValidatorsUnavailable)
     with pytest.raises(ValidatorsUnavailable):
         await pool.validate(STRING, b"1", tenant="a")
+    assert not pool._tasks
     mine = set(psutil.Process().children(recursive=True)) - others
     assert not [each for each in mine if "app.validation.worker" in each.cmdline()]
 
@@ -292,9 +294,17 @@ async def test_a_worker_that_still_starts_is_ended_too(monkeypatch: pytest.Monke
     def mine() -> set[psutil.Process]:
         return set(psutil.Process().children(recursive=True)) - others
 
+    reply, begun = _Worker._reply, asyncio.Event()
+
+    async def noted(self: _Worker) -> Any:
+        begun.set()
+        return await reply(self)
+
+    monkeypatch.setattr(_Worker, "_reply", noted)
     async with ValidatorPool(workers=1) as pool:
         asked = asyncio.create_task(pool.validate(STRING, b"1", tenant="a"))
-        await until(lambda: bool(mine()))
+        await begun.wait()
+        assert mine()
     with pytest.raises(ValidatorsUnavailable):
         await asked
     assert not mine()
@@ -303,6 +313,13 @@ async def test_a_worker_that_still_starts_is_ended_too(monkeypatch: pytest.Monke
         with pytest.raises(ValidatorsUnavailable, match="does not start"):
             await pool.validate(STRING, b"1", tenant="a")
         assert not mine()
+
+        async def none_more(*_: object, **__: object) -> None:
+            raise BlockingIOError("there are too many processes")
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", none_more)
+        with pytest.raises(ValidatorsUnavailable, match="too many processes"):
+            await pool.validate(STRING, b"1", tenant="a")
 
 
 async def test_a_worker_knows_no_secret_and_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
