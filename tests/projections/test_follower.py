@@ -142,6 +142,23 @@ async def test_a_model_that_has_not_room_for_all_that_is_in_the_table_is_not_com
     assert not model.complete
 
 
+async def test_a_damaged_projection_is_never_taken_for_what_stands(world: World) -> None:
+    """A process that started while rows of `configs` were gone answered 404 and 409 of theirs until
+    it was started again, though they were put right meanwhile."""
+    await world.append(write("a", 1), write("b", 1), write("c", 1))
+    await world.append(write("b", 2))
+    await world.project_all()
+    await world.connection.execute("SET session_replication_role = replica")
+    await world.connection.execute("DELETE FROM configs WHERE key = 'a'")
+    await world.connection.execute("UPDATE configs SET version = 1 WHERE key = 'b'")
+    await world.connection.execute("UPDATE configs SET version = 9 WHERE key = 'c'")
+    model = ReadModel(100_000)
+    model.start(world.applied.position, 4)
+    await _warm(world, model)
+    assert model.complete
+    assert {key: r.version for key, r in model.project("p").items()} == {"a": 1, "b": 2, "c": 1}
+
+
 async def test_what_changes_while_the_table_is_read_is_held_as_it_was_before(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
