@@ -78,8 +78,8 @@ class Lease:
         return self.connection is not None and self.connection.is_closed()
 
     def admits(self, now: float) -> bool:
-        """Whether a newcomer may share it."""
-        if self.unused.is_set() or self.lost:
+        """Whether a newcomer may share it, if it is not lost."""
+        if self.unused.is_set():
             return False
         return self.connection is None or now - self.granted_at < LEASE_OPEN_S
 

@@ -15,6 +15,17 @@ from urllib.parse import quote, urlsplit
 
 _TIMEOUT_S: Final = 1.0
 _MAX_ANSWER_BYTES: Final = 4 * 1024 * 1024
+_TELLS_NOTHING: Final = (
+    OSError,
+    http.client.HTTPException,
+    ValueError,
+    # What is no monitoring port may answer JSON of any shape.
+    AttributeError,
+    KeyError,
+    TypeError,
+    RecursionError,
+)
+"""The server is down, or it is no monitoring port."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,9 +92,9 @@ def _holding_at(url: str, account: str, stream: str) -> _Holding | None:
         ]
         if not states:
             return None
-        return _Holding(server, states[0]["last_seq"], states[0]["messages"])
-    except (OSError, http.client.HTTPException, ValueError, AttributeError, KeyError):
-        return None  # the server is down, or it is no monitoring port
+        return _Holding(str(server), int(states[0]["last_seq"]), int(states[0]["messages"]))
+    except _TELLS_NOTHING:
+        return None
     finally:
         connection.close()
 
@@ -96,11 +107,11 @@ def _observe_one(url: str, account: str, raft_group: str | None) -> tuple[str | 
         group = f"&group={quote(raft_group)}" if raft_group else ""
         groups = _get(connection, f"/raftz?acc={quote(account)}{group}").get(account) or {}
         term = (groups.get(raft_group) or {}).get("term")
-    except (OSError, http.client.HTTPException, ValueError, AttributeError):
-        return None, None  # the server is down, or it is no monitoring port
+    except _TELLS_NOTHING:
+        return None, None
     finally:
         connection.close()
-    return name, term
+    return name if isinstance(name, str) else None, term if isinstance(term, int) else None
 
 
 def _connection(url: str) -> http.client.HTTPConnection:
@@ -111,7 +122,5 @@ def _connection(url: str) -> http.client.HTTPConnection:
 
 def _get(connection: http.client.HTTPConnection, path: str) -> dict[str, Any]:
     connection.request("GET", path)
-    answer = json.loads(connection.getresponse().read(_MAX_ANSWER_BYTES))
-    if not isinstance(answer, dict):
-        raise ValueError("not a JSON object")
+    answer: dict[str, Any] = json.loads(connection.getresponse().read(_MAX_ANSWER_BYTES))
     return answer

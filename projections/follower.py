@@ -42,14 +42,22 @@ PAGE = 5000
 WARM_PAGE = 200
 """Revisions that are taken in at once; between two pages the process answers requests."""
 
-# One step into the history of each config: a plain join reads all of the history, before the first
-# row comes.
+# Of each config one step into its history, and one to the next: a plain join reads all of the
+# history, before the first row comes. Never from `configs`, which may be damaged.
 _LOAD = f"""
-SELECT {COLUMNS} FROM configs c CROSS JOIN LATERAL (
+WITH RECURSIVE keys AS (
+    (SELECT project_id, config_key FROM config_revisions
+     ORDER BY project_id DESC, config_key DESC LIMIT 1)
+    UNION ALL
+    SELECT below.* FROM keys CROSS JOIN LATERAL (
+        SELECT project_id, config_key FROM config_revisions
+        WHERE (project_id, config_key) < (keys.project_id, keys.config_key)
+        ORDER BY project_id DESC, config_key DESC LIMIT 1) AS below
+)
+SELECT {COLUMNS} FROM keys CROSS JOIN LATERAL (
     SELECT * FROM config_revisions
-    WHERE project_id = c.project_id AND config_key = c.key AND version <= c.version
+    WHERE project_id = keys.project_id AND config_key = keys.config_key
     ORDER BY version DESC LIMIT 1) AS r
-WHERE r.version = c.version
 """  # noqa: S608
 _NEXT = f"""
 SELECT {COLUMNS} FROM config_revisions r

@@ -4,11 +4,15 @@ ends: not the process that found it out."""
 from __future__ import annotations
 
 import asyncio
+import re
+import socket
 import time
 from collections.abc import Sequence
 
 import pytest
+from asyncpg.exceptions import ClientConfigurationError
 
+from app.errors import Unavailable
 from app.metrics import Metrics
 from app.pool import connect_pool
 from projections.database import Silence
@@ -47,6 +51,46 @@ async def test_a_silence_that_is_found_at_the_end_of_a_connections_own_time_is_n
         finally:
             pool.terminate()
     assert found == []
+
+
+async def test_while_the_database_says_nothing_no_connection_is_made_nor_waited_for(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.pool.ANSWER_TIMEOUT_S", 60)
+    silence = Silence()
+    async with proxied(database_url) as (proxy, url):
+        pool = await connect_pool(url, Metrics(), silence, timeout_s=5)
+        try:
+            async with pool.acquire():
+                proxy.mute = True
+                waiting = asyncio.create_task(pool.fetchval("SELECT 1"))
+                accepted = len(proxy.gates)
+                await eventually(lambda: _more(proxy.gates, accepted))
+                silence.noticed()
+                await asyncio.wait({waiting}, timeout=20)
+                assert waiting.done()
+                assert isinstance(waiting.exception(), TimeoutError)
+                proxy.mute = False
+                with pytest.raises(TimeoutError, match="says nothing"):
+                    await pool.fetchval("SELECT 1")
+                assert len(proxy.gates) == accepted + 1
+                silence.over()
+            assert await pool.fetchval("SELECT 1") == 1
+        finally:
+            pool.terminate()
+
+
+async def test_a_database_that_is_away_is_told_in_time_and_a_url_that_is_none_at_once() -> None:
+    with socket.socket() as refusing:  # nobody listens on it
+        refusing.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{refusing.getsockname()[1]}/shop"
+        url = f"postgresql://u:secret@{place}"
+        away = re.escape(f"cannot connect to PostgreSQL at {place} within 0 s: ")
+        with pytest.raises(Unavailable, match=away):
+            async with asyncio.timeout(20):
+                await connect_pool(url, Metrics(), Silence(), timeout_s=0)
+        with pytest.raises(ClientConfigurationError):
+            await connect_pool(f"{url}?sslmode=none", Metrics(), Silence(), timeout_s=0)
 
 
 async def _more(gates: Sequence[object], than: int) -> bool:

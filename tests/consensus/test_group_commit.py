@@ -159,11 +159,20 @@ async def test_whoever_waits_too_long_behind_another_was_certainly_not_appended(
     await asyncio.sleep(0)
     with pytest.raises(LogUnavailable):
         await appender.append("1", b"1", timeout=0)
+    second = asyncio.create_task(appender.append("2", b"2", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
     assert script.hold is not None
+    hold, script.hold = script.hold, asyncio.Event()
+    hold.set()
+    assert await first == 100
+    await asyncio.sleep(0)
+    # Who asks again, while others are on their way, is not taken for who gave up.
+    again = asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
     script.hold.set()
-    await first
-    assert await appender.append("2", b"2", timeout=TIMEOUT_S) == 200
-    assert list(script.entries.values()) == [b"0", b"2"]
+    async with asyncio.timeout(TIMEOUT_S / 2):
+        assert [await second, await again] == [200, 300]
+    assert list(script.entries.values()) == [b"0", b"2", b"1"]
 
 
 async def test_whoever_gave_up_without_a_connection_is_not_sent_when_there_is_one() -> None:
@@ -244,6 +253,24 @@ async def test_who_leaves_takes_nothing_from_those_who_went_along() -> None:
     assert await asyncio.gather(*rest) == [99, 100]
 
 
+async def test_who_leaves_takes_nothing_from_another_who_asks_for_the_same() -> None:
+    script = Script(hold=asyncio.Event())
+    appender = appender_on(script)
+    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # it is under way now
+    leaving, stays = (
+        asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S)) for _ in range(2)
+    )
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    assert script.hold is not None
+    script.hold.set()
+    async with asyncio.timeout(TIMEOUT_S / 2):
+        assert [await first, await stays] == [100, 200]
+
+
 async def test_what_every_server_refused_until_the_end_was_certainly_not_appended() -> None:
     appender = appender_on(Script(script=["refused"] * 1000))
     with pytest.raises(LogUnavailable):
@@ -287,8 +314,9 @@ async def test_who_comes_behind_the_end_of_the_connection_is_told_at_once() -> N
     script, closed = Script(), Up()
     closed.is_closed = True
     appender = GroupAppender(cast(Connection, closed), cast(Publisher, script), LAYOUT)
-    with pytest.raises(LogUnavailable, match="is closed"):
-        await appender.append("0", b"0", timeout=TIMEOUT_S)
+    for _ in range(2):
+        with pytest.raises(LogUnavailable, match="is closed"):
+            await appender.append("0", b"0", timeout=TIMEOUT_S)
     assert not script.messages
 
 

@@ -10,9 +10,17 @@ import pytest
 from app import migrations
 from app.raft_log import connect_log
 from app.settings import Settings
-from projections.halts import ProjectorHalted
+from consensus.log import LogUnavailable
+from consensus.memory import MemoryLog
+from projections.checkpoint import read_checkpoint
+from projections.database import session_name
+from projections.halts import ProjectorHalted, read_halt
+from projections.log_beginning import ProjectorRuns, begin_anew, keep_projectors_off
 from projections.projector import Projector
+from projections.skips import add_skip, skips_behind
 from tests.faults.test_backup import guardian
+from tests.projections.projector_world import World, write
+from tests.support.servers import PostgresAddress
 from tests.support.service import run_service, settings_for
 
 BEGIN = ("log", "begin-anew", "--replace", "--reason", "a test")
@@ -69,6 +77,55 @@ async def test_what_was_to_be_skipped_in_a_lost_log_is_not_looked_for_in_the_nex
         rows = await connection.fetch(f"SELECT position, reason, decided_by FROM {table}")
         assert [tuple(row) for row in rows] == [(position, reason, "ada")]
     await connection.close()
+
+
+async def test_the_next_log_begins_right_behind_what_was_applied_and_owes_nothing(
+    world: World, postgres_server: PostgresAddress
+) -> None:
+    await world.append(write("a", 1))
+    bad = await world.append_raw(UNDECODABLE)
+    await world.halted()
+    lost = await world.log.entry_at(bad)
+    assert lost is not None
+    await add_skip(world.connection, lost, "of the lost log", "ada")
+    applied = await read_checkpoint(world.connection)
+
+    async def make_log(first_position: int) -> None:
+        world.log = MemoryLog(begins_at=first_position)
+
+    # A process of another service beside this one keeps nobody off.
+    name = {"application_name": session_name("web")}
+    other = await asyncpg.connect(postgres_server.admin_url, server_settings=name)
+    assert await begin_anew(world.url, "all disks lost", "ada", make_log) == bad
+    await other.close()
+    rows = await world.connection.fetch(
+        "SELECT first_position, change_digest, reason, decided_by FROM log_beginnings"
+    )
+    digest = applied.change_digest
+    assert [tuple(row) for row in rows] == [(bad, digest, "all disks lost", "ada")]
+    assert digest is not None
+    assert await read_halt(world.connection) is None
+    assert await skips_behind(world.connection, 0) == {}
+    await world.append(write("a", 2))
+    await world.project_all()
+    assert await world.versions() == [("a", 1, 1), ("a", 2, bad)]
+
+
+async def test_nothing_is_decided_where_a_projector_works_or_no_log_is_made(world: World) -> None:
+    async def make_log(first_position: int) -> None:
+        raise LogUnavailable("as the test asked for")
+
+    await world.append(write("a", 1))
+    await world.project_all()
+    before = await read_checkpoint(world.connection)
+    with pytest.raises(LogUnavailable):
+        await begin_anew(world.url, "why", "ada", make_log)
+    # Whatever its session is called.
+    await keep_projectors_off(world.connection)
+    with pytest.raises(ProjectorRuns):
+        await begin_anew(world.url, "why", "ada", make_log)
+    assert await read_checkpoint(world.connection) == before
+    assert await world.connection.fetchval("SELECT count(*) FROM log_beginnings") == 0
 
 
 async def test_another_database_does_not_follow_a_log_that_was_begun_behind_this_one(

@@ -8,6 +8,7 @@ import hashlib
 import orjson
 import pytest
 
+from consensus.log import Entry, LogUnavailable
 from consensus.memory import MemoryLog
 from domain.change_set import ChangeSet, encode_change_set
 from domain.codec import encode_event
@@ -133,6 +134,13 @@ async def test_a_skip_of_other_bytes_halts(world: World) -> None:
     halted = await world.halted()
     assert halted.reason == "broken-invariant"
     assert "not the one that an operator decided to skip" in halted.detail
+    # The evidence is that of the last halt. One at no single entry goes as soon as all goes on.
+    stands = await read_halt(world.connection)
+    assert stands is not None
+    assert (stands.reason, stands.detail, stands.position) == (halted.reason, halted.detail, None)
+    world.log.replace(bad, UNDECODABLE)
+    await world.project_all()
+    assert await read_halt(world.connection) is None
 
 
 async def test_a_log_behind_the_checkpoint_halts(world: World) -> None:
@@ -160,9 +168,17 @@ async def test_a_log_that_lost_its_end_and_grew_past_the_checkpoint_halts(world:
     assert [v for _, v, _ in await world.versions()] == [1, 2, 3]
 
 
+class DeliversOneByOne(MemoryLog):
+    """As a log does whose entries are large."""
+
+    def entries_after(self, position: int, max_entries: int) -> list[Entry]:
+        return super().entries_after(position, 1)
+
+
 async def test_a_log_that_lost_barriers_and_put_a_change_in_their_place_halts(
     world: World,
 ) -> None:
+    world.log = DeliversOneByOne()
     await world.append(write("a", 1))
     for _ in range(3):
         await world.log.barrier(timeout=TIMEOUT_S)
@@ -174,6 +190,33 @@ async def test_a_log_that_lost_barriers_and_put_a_change_in_their_place_halts(
     halted = await world.halted()
     assert (halted.reason, halted.position) == ("log-diverged", 2)
     assert "was not applied" in halted.detail
+
+
+async def test_a_log_with_barriers_in_the_place_of_what_was_applied_last_halts(
+    world: World,
+) -> None:
+    await world.append(write("a", 1))
+    await world.project_all()
+    world.log.truncate(0)
+    for _ in range(3):
+        await world.log.barrier(timeout=TIMEOUT_S)
+    halted = await world.halted()
+    assert (halted.reason, halted.position) == ("log-diverged", 1)
+    assert "has no entry at 1 any more" in halted.detail
+    assert not world.log._readers
+
+
+async def test_a_log_that_delivers_nothing_is_away_and_no_divergence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class DeliversNothing(MemoryLog):
+        def entries_after(self, position: int, max_entries: int) -> list[Entry]:
+            return []
+
+    monkeypatch.setattr("projections.log_check.READ_TIMEOUT_S", 0.01)
+    with pytest.raises(LogUnavailable, match="was not delivered up to its barrier at 4"):
+        async with asyncio.timeout(TIMEOUT_S):
+            await compare_with_log(DeliversNothing(begins_at=4), Checkpoint(position=3))
 
 
 async def test_other_bytes_at_the_checkpoint_halt(world: World) -> None:
@@ -217,11 +260,11 @@ async def test_a_log_that_was_begun_behind_what_was_never_applied_here_halts(
     for _ in range(barriers):
         await world.log.barrier(timeout=TIMEOUT_S)
     await world.project_all()
-    world.log = MemoryLog(begins_at=barriers + 3)
+    world.log = MemoryLog(begins_at=barriers + 2)
     await world.append(write("a", 3))
     halted = await world.halted()
     assert (halted.reason, halted.position) == ("log-diverged", barriers)
-    assert f"the log begins at {barriers + 3}, but {barriers} was applied" in halted.detail
+    assert f"the log begins at {barriers + 2}, but {barriers} was applied" in halted.detail
     # Nothing was decided: neither refused nor recorded.
     for table in ("config_revisions", "rejected_changes"):
         assert await world.connection.fetchval(f"SELECT count(*) FROM {table}") == 0
@@ -248,13 +291,13 @@ async def test_another_log_halts_where_the_right_one_was_begun_anew_and_holds_no
         "INSERT INTO log_beginnings (first_position, reason, decided_by)"
         " VALUES (1, 'before', 'ops'), (6, 'why', 'ops')"
     )
-    world.log = MemoryLog()
+    world.log = MemoryLog(begins_at=5)
     for _ in range(9):
         await world.log.barrier(timeout=TIMEOUT_S)
     await world.append(write("a", 1))
     halted = await world.halted()
     assert halted.reason == "log-diverged"
-    assert "the log begins at 1, but that of this database was begun anew at 6" in halted.detail
+    assert "the log begins at 5, but that of this database was begun anew at 6" in halted.detail
     assert await world.versions() == []
 
 

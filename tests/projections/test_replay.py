@@ -9,6 +9,7 @@ import asyncio
 import json
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import asyncpg
@@ -17,8 +18,15 @@ import pytest
 from app.migrations import create_database, up
 from app.services import SERVICES
 from consensus.jetstream import JetStreamLog
-from projections.replay import TargetNotFresh, replay
+from consensus.log import Entry, LogUnavailable
+from consensus.memory import MemoryLog
+from projections.checkpoint import create_checkpoint
+from projections.fingerprint import Difference, Fingerprint, differences
+from projections.log_beginning import keep_projectors_off
+from projections.replay import LogNotWhole, TargetNotFresh, replay
 from tests.consensus.contract import eventually
+from tests.projections.projector_world import World, write
+from tests.support.servers import own_database
 from tests.support.service import Client, Service, run_service, settings_for
 
 
@@ -67,6 +75,13 @@ async def filled(database_url: str, nats_url: str, stream_name: str) -> Any:
         admin = await service.anonymous.sign_in()
         await fill(service, admin)
         yield service, admin
+
+
+@pytest.fixture
+def into() -> Iterator[str]:
+    """A fresh database beside the live one."""
+    with own_database() as url:
+        yield url
 
 
 async def test_the_command_replays_the_log_into_an_equal_database(
@@ -271,3 +286,63 @@ async def test_an_entry_that_cannot_be_decoded_is_skipped_by_a_recorded_decision
     await connection.close()
     assert row is not None
     assert tuple(row) == (position, "a test", "ada")
+
+
+async def test_the_log_is_replayed_to_its_end_though_the_live_database_is_behind(
+    world: World, into: str
+) -> None:
+    await world.append(write("a", 1))
+    await world.project_all()
+    at = world.applied.position
+    await world.append(write("a", 2))
+    told: list[tuple[int, int]] = []
+    report = await replay(world.log, into, world.url, lambda *done: told.append(done))
+    end = (await world.log.status()).last_position
+    assert (report.compared_position, report.position, report.revisions) == (at, end, 2)
+    assert told[-1] == (end, end)
+    assert report.differences == []
+    assert not world.log._readers
+
+
+async def test_a_replay_into_what_is_not_fresh_or_of_a_log_that_is_not_whole_is_refused(
+    world: World, into: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.append(write("a", 1))
+    await world.project_all()
+    target = await asyncpg.connect(into)
+    await keep_projectors_off(target)
+    with pytest.raises(TargetNotFresh, match="a projector works in it"):
+        await replay(world.log, into, world.url)
+    await target.fetchval("SELECT pg_advisory_unlock_all()")
+
+    class DeliversNothing(MemoryLog):
+        def entries_after(self, position: int, max_entries: int) -> list[Entry]:
+            return []
+
+    for name in ("SILENT_S", "READ_TIMEOUT_S"):
+        monkeypatch.setattr(f"projections.replay.{name}", 0.01)
+    with pytest.raises(LogUnavailable, match="was not delivered up to position"):
+        await replay(DeliversNothing(), into, world.url)
+    for table in ("projects", "config_schema_versions", "config_schemas", "users"):
+        await target.execute(f"DELETE FROM {table}")
+    await world.connection.execute(
+        "INSERT INTO log_beginnings (first_position, reason, decided_by) VALUES (2, 'test', 'me')"
+    )
+    with pytest.raises(LogNotWhole, match="begun anew at position 2"):
+        await replay(world.log, into, world.url)
+    await create_checkpoint(target)
+    await target.execute("UPDATE checkpoints SET notification_id = 1")
+    with pytest.raises(TargetNotFresh, match="it has a checkpoint"):
+        await replay(world.log, into, world.url)
+    await target.close()
+
+
+def test_what_only_one_of_two_databases_has_is_a_difference() -> None:
+    one, other = Fingerprint(1, "1"), Fingerprint(1, "2")
+    left = {("configs", "p"): one, ("configs", "q"): one, ("configs", "r"): one}
+    right = {("configs", "p"): one, ("configs", "q"): other, ("configs", "s"): one}
+    assert differences(left, right) == [
+        Difference("configs", "q", one, other),
+        Difference("configs", "r", one, None),
+        Difference("configs", "s", None, one),
+    ]

@@ -100,30 +100,42 @@ async def test_a_follower_is_cut_off_and_comes_back(
             await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_a_follower_does_not_wait_for_a_database_that_falls_silent_while_it_begins(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("at", ["connect", "listen", "page"])
+async def test_a_follower_does_not_wait_for_a_database_that_falls_silent_while_it_asks(
+    world: World, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     """It had half a minute for it, and whoever waited for PostgreSQL waited as long."""
     monkeypatch.setattr("projections.follower.ANSWER_TIMEOUT_S", 0.3)
-    add_listener = asyncpg.Connection.add_listener
-    begun: list[asyncpg.Connection] = []
+    asked: list[None] = []
     async with proxied(world.url) as (proxy, url):
 
-        async def swallowed_once(connection: asyncpg.Connection, *what: Any) -> None:
-            if not begun:
-                proxy.swallow()
-            begun.append(connection)
-            await add_listener(connection, *what)
+        def swallowed_once(ask: Any) -> Any:
+            async def asking(*what: Any, **how: Any) -> Any:
+                proxy.mute = at == "connect" and not asked
+                if not asked:
+                    proxy.swallow()
+                asked.append(None)
+                return await ask(*what, **how)
 
-        monkeypatch.setattr(asyncpg.Connection, "add_listener", swallowed_once)
+            return asking
+
+        owner, name = {
+            "connect": (asyncpg, "connect"),
+            "listen": (asyncpg.Connection, "add_listener"),
+            "page": (Follower, "_page"),
+        }[at]
+        monkeypatch.setattr(owner, name, swallowed_once(getattr(owner, name)))
         model = ReadModel(100_000)
         running = asyncio.create_task(Follower(url, model).run())
         try:
             await eventually(lambda: _holds(model, 0))
+            async with world.projector():
+                await world.reach(await world.append(write("a", 1)))
+            await eventually(lambda: _holds(model, 1))
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
-    assert len(begun) == 2
+    assert len(asked) >= 2
 
 
 async def _holds(model: ReadModel, sequence: int) -> bool:

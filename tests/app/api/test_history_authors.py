@@ -9,7 +9,7 @@ from tests.support.service import Answer, Client
 async def test_history_names_the_key_that_made_a_change(admin: Client, configs: str) -> None:
     # A content as large as they come, which speaks of an actor itself; a name of every kind.
     project = configs.removesuffix("/configs")
-    name = '"ci" \\ \u0001é😀' + "n" * 180
+    name = '"ci" \\ é😀' + "\u0001" * 190
     body = {"name": name, "role_level": "editor"}
     made = (await admin("POST", f"{project}/keys", json=body)).json
     key = admin.with_headers(**{"X-API-Key": made["api_key"]})

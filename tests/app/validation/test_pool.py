@@ -4,15 +4,10 @@ Method: real worker processes, killed and bombed; order is asserted by completio
 """
 
 import asyncio
-import fcntl
 import json
 import os
-import select
 import signal
 import socket
-import subprocess
-import sys
-import termios
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
@@ -21,11 +16,9 @@ from typing import Any
 import psutil
 import pytest
 
-from app.validation.pool import ValidationBusy, ValidatorPool, ValidatorsUnavailable
-from app.validation.wire import REPLY_HEADER_BYTES, Operation, Request
+from app.validation.pool import ValidationBusy, ValidatorPool, ValidatorsUnavailable, _Worker
 from domain.errors import BrokenInvariant, MalformedJson, NotIJson
 from domain.schema_outcomes import InvalidSchema, SchemaTooExpensive, Violation
-from tests.support.processes import ROOT
 
 STRING = '{"type": "string"}'
 # A lookahead keeps RE2 away; then the classic exponential pattern.
@@ -172,6 +165,7 @@ async def test_who_hangs_up_while_waiting_costs_nothing() -> None:
         assert pool.waiting == 0
         with pytest.raises(SchemaTooExpensive):
             await running
+        assert not pool._jobs
 
 
 async def test_who_hangs_up_while_running_does_not_shift_the_answers() -> None:
@@ -226,36 +220,6 @@ async def test_closing_waits_for_the_pipe_of_a_worker_that_died_before() -> None
     assert not early
 
 
-async def test_a_worker_killed_while_it_reads_a_request_is_given_up() -> None:
-    """Race: it took the request with it, and the next one waited for it in vain.
-
-    Method: half a request, so that it is still reading when it is killed.
-    """
-    command = [sys.executable, "-P", "-m", "app.validation.worker", str(os.getpid()), "100000000"]
-    environ = {"PYTHONPATH": str(ROOT)}
-    pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environ) as worker:  # noqa: ASYNC220 - only its start
-        assert worker.stdin is not None
-        assert worker.stdout is not None
-        worker.stdout.read(REPLY_HEADER_BYTES)  # it is ready
-        half = Request(Operation.VALIDATE, 1.0, STRING.encode(), b"1").encode()[:-1]
-        os.write(worker.stdin.fileno(), half)
-        unread = bytearray(4)
-
-        def all_is_read() -> bool:
-            assert worker.stdin is not None
-            fcntl.ioctl(worker.stdin.fileno(), termios.FIONREAD, unread)
-            return not any(unread)
-
-        await until(all_is_read)
-        reading = inner(worker.pid)
-        reading.kill()
-        await until(lambda: worker.poll() is not None or replaced(worker.pid, reading))
-        given_up = worker.poll() is not None
-        worker.kill()
-    assert given_up, "the next one would read on in the middle of a request"
-
-
 async def test_workers_that_are_killed_again_and_again_end_in_a_clean_error() -> None:
     async with ValidatorPool(workers=1, cpu_s=30, prewarm=True) as pool:
         (outer,) = pool.worker_pids
@@ -298,6 +262,7 @@ async def test_closing_ends_everything() -> None:
         assert isinstance(answer, ValidatorsUnavailable)
     with pytest.raises(ValidatorsUnavailable):
         await pool.validate(STRING, b"1", tenant="a")
+    assert not pool._tasks
     mine = set(psutil.Process().children(recursive=True)) - others
     assert not [each for each in mine if "app.validation.worker" in each.cmdline()]
 
@@ -323,6 +288,40 @@ async def test_a_start_that_is_cancelled_leaves_no_worker(monkeypatch: pytest.Mo
     assert not psutil.pid_exists(outer)
 
 
+async def test_a_worker_that_still_starts_is_ended_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    others = set(psutil.Process().children(recursive=True))
+
+    def mine() -> set[psutil.Process]:
+        return set(psutil.Process().children(recursive=True)) - others
+
+    reply, begun = _Worker._reply, asyncio.Event()
+
+    async def noted(self: _Worker) -> Any:
+        begun.set()
+        return await reply(self)
+
+    monkeypatch.setattr(_Worker, "_reply", noted)
+    async with ValidatorPool(workers=1) as pool:
+        asked = asyncio.create_task(pool.validate(STRING, b"1", tenant="a"))
+        await begun.wait()
+        assert mine()
+    with pytest.raises(ValidatorsUnavailable):
+        await asked
+    assert not mine()
+    monkeypatch.setattr("app.validation.pool._START_TIMEOUT_S", 0)
+    async with ValidatorPool(workers=1) as pool:
+        with pytest.raises(ValidatorsUnavailable, match="does not start"):
+            await pool.validate(STRING, b"1", tenant="a")
+        assert not mine()
+
+        async def none_more(*_: object, **__: object) -> None:
+            raise BlockingIOError("there are too many processes")
+
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", none_more)
+        with pytest.raises(ValidatorsUnavailable, match="too many processes"):
+            await pool.validate(STRING, b"1", tenant="a")
+
+
 async def test_a_worker_knows_no_secret_and_no_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GUARDIAN_SECRET_KEY", "s3cret-of-the-service")
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -334,37 +333,6 @@ async def test_a_worker_knows_no_secret_and_no_socket(monkeypatch: pytest.Monkey
                 assert b"s3cret" not in Path(f"/proc/{pid}/environ").read_bytes()
                 opened = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
                 assert number not in opened
-
-
-def test_workers_die_with_their_parent() -> None:
-    program = """
-import asyncio, sys
-from app.validation.pool import ValidatorPool
-
-async def main():
-    async with ValidatorPool(workers=1, cpu_s=600, prewarm=True) as pool:
-        print(pool.worker_pids[0], flush=True)
-        await pool.validate(sys.argv[1], sys.argv[2].encode(), tenant="a")
-
-asyncio.run(main())
-"""
-    parent = subprocess.Popen(
-        [sys.executable, "-c", program, BOMB, FUSE.decode()], stdout=subprocess.PIPE
-    )
-    assert parent.stdout is not None
-    outer = int(parent.stdout.readline())
-    ends = select.poll()
-    watched = [os.pidfd_open(pid) for pid in (outer, inner(outer).pid)]
-    for descriptor in watched:
-        ends.register(descriptor, select.POLLIN)
-    parent.kill()
-    parent.wait()
-    parent.stdout.close()
-    for descriptor in watched:
-        single = select.poll()
-        single.register(descriptor, select.POLLIN)
-        assert single.poll(10_000), "a worker outlived its parent"
-        os.close(descriptor)
 
 
 async def test_a_large_document_is_checked_and_a_member_found_in_its_text(
