@@ -138,11 +138,9 @@ export function summarize(value: Json | undefined): string {
   return withCodes(JSON.stringify(value));
 }
 
-/** Steps of an RFC 6901 pointer. What they step through tells which are places in a list. */
+/** Steps of an RFC 6901 pointer, also behind a `#`. What they step through tells which are places in a list. */
 export function pointerPath(pointer: string): string[] {
-  if (pointer === "" || pointer === "#") return [];
   return pointer
-    .replace(/^#/, "")
     .split("/")
     .slice(1)
     .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
