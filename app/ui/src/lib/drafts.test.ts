@@ -21,7 +21,7 @@ Object.assign(globalThis, browser);
 const draft = (text: string, changes: Partial<Draft> = {}): Draft => ({ op: "put", text, baseVersion: 1, comment: "", savedAt: "", ...changes });
 const NAME = "guardian:draft:ana:p:k";
 kept.set(NAME, JSON.stringify(draft("of yesterday")));
-const { discardDraft, draftOf, draftTrouble, overtaken, persist, saveDraft, settleDraft } = await import("./drafts");
+const { discardDraft, draftAfter, draftOf, draftTrouble, overtaken, persist, saveDraft, settleDraft } = await import("./drafts");
 
 const textOf = (user = "ana", project = "p", key = "k") => draftOf(user, project, key)?.text;
 const save = (text: string, changes: Partial<Draft> = {}) => saveDraft("ana", "p", "k", draft(text, changes));
@@ -110,6 +110,36 @@ describe("a draft", () => {
   });
 });
 
+describe("an edit", () => {
+  const live = { version: 3, schema_id: "s", text: "{}" };
+  const edit = (before: Draft | null, changes: Partial<Draft>, over: typeof live | null = live) => draftAfter(before, over, changes);
+  const begun = edit(null, { text: "1" });
+
+  it("is of the version that it was begun on, whatever came in since", () => {
+    expect(begun).toMatchObject({ op: "put", text: "1", baseVersion: 3, schemaId: undefined, comment: "" });
+    expect(edit(begun, { text: "12" }, { ...live, version: 4 })).toMatchObject({ text: "12", baseVersion: 3 });
+    expect(edit(null, { text: "1" }, null)).toMatchObject({ text: "1", baseVersion: 0 });
+  });
+
+  it("keeps what was chosen and written beside the text", () => {
+    const chosen = edit(begun, { schemaId: null });
+    expect(chosen).toMatchObject({ text: "1", schemaId: null });
+    expect(edit({ ...(chosen as Draft), comment: "why" }, { text: "2" })).toMatchObject({ text: "2", schemaId: null, comment: "why" });
+    expect(edit(begun, { op: "delete" })).toMatchObject({ op: "delete", text: "1", baseVersion: 3 });
+  });
+
+  it("is none where all is as it is live, and only there", () => {
+    expect(edit(begun, { text: "{}" })).toBeNull();
+    expect(edit(begun, { text: "{}", schemaId: "s" })).toBeNull();
+    for (const changes of [{ text: "{ }" }, { text: "{}", schemaId: null }, { text: "{}", schemaId: "t" }, { text: "{}", op: "delete" as const }]) {
+      expect(edit(begun, changes)).toMatchObject(changes);
+    }
+    // What came in has not been looked at.
+    expect(edit(begun, { text: "{}" }, { ...live, version: 4 })).toMatchObject({ baseVersion: 3 });
+    expect(edit(null, { text: "" }, null)).toMatchObject({ text: "" });
+  });
+});
+
 describe("a merge that is put off", () => {
   const merge = (edited: string | null): BegunMerge => ({ version: 2, theirs: "{}", sides: {}, edited, overtaken: false });
 
@@ -117,5 +147,7 @@ describe("a merge that is put off", () => {
     expect(overtaken(merge("{}"), true)?.overtaken).toBe(true);
     expect([overtaken(merge("{}"), false), overtaken(merge(null), true)].map((each) => each?.overtaken)).toEqual([false, false]);
     expect(overtaken(undefined, true)).toBeUndefined();
+    const put = { ...draft("1"), merge: merge("{}") };
+    expect([{ text: "2" }, { text: "1" }, { comment: "why" }].map((changes) => draftAfter(put, null, changes)?.merge?.overtaken)).toEqual([true, false, false]);
   });
 });

@@ -123,9 +123,10 @@ describe("the tree of keys", () => {
 
   it("holds 5,000 keys in less than a frame or two", () => {
     const keys = Array.from({ length: 5000 }, (_, n) => `team${n % 40}.service${n % 200}.key${n}`).sort(compareKeys);
-    const before = performance.now();
+    // Of the processor's time: others may load the machine.
+    const before = process.cpuUsage();
     expect(flatten(buildTree(keys), () => true).length).toBeGreaterThan(5000);
-    expect(performance.now() - before).toBeLessThan(100);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(100);
   });
 
   it("says what is wrong with a key", () => {
