@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { withCodes } from "./hidden";
 import { compact, findIssues } from "./ijson";
-import { formatJson, parseJson, pointerOf, pointerPath, sameJson, summarize, type Json } from "./json";
+import { formatJson, formatted, parseJson, pointerOf, pointerPath, sameJson, summarize, tryParse, type Json } from "./json";
 import { merge3 } from "./merge3";
 import { withMoment } from "./moment";
 import { buildTree, compareKeys, flatten, keyProblem } from "./tree";
@@ -32,6 +32,12 @@ describe("JSON comes back as it was written", () => {
   ])("tells %s from %s", (one, other) => {
     expect(sameJson(parseJson(one), parseJson(other))).toBe(false);
     expect(sameJson(parseJson(other), parseJson(one))).toBe(false);
+  });
+
+  it.each([2000, 100_000])("is left as it is where it is nested too deep to be shown: %s", (levels) => {
+    const text = "[".repeat(levels) + "]".repeat(levels);
+    expect(formatted(text) === text).toBe(true);
+    expect(tryParse(text)).toBeNull();
   });
 
   it("is told in one line", () => {
@@ -71,6 +77,15 @@ describe("what the service would refuse is found while typing", () => {
     expect(findIssues(JSON.stringify("é".repeat(5)), 10)[0]?.message).toBe("12 bytes; the service takes 10 bytes at most");
     expect(findIssues(JSON.stringify("x".repeat(1998)), 1999)[0]?.message).toBe("2,000 bytes; the service takes 1,999 bytes at most");
     expect(findIssues(JSON.stringify("x".repeat(3000)), 2048)[0]?.message).toBe("3 KiB; the service takes 2 KiB at most");
+  });
+
+  it("stops at what is nested deeper than the service takes", () => {
+    const deep = (levels: number) => `${"[".repeat(levels)}"[{"${"]".repeat(levels)}`;
+    expect(findIssues(deep(99))).toEqual([]);
+    for (const levels of [100, 100_000]) {
+      expect(findIssues(deep(levels))).toEqual([{ from: 99, to: 100, message: "Nested deeper than the 99 levels that the service takes" }]);
+    }
+    expect(findIssues(`[${Array(200).fill("{}").join()}]`)).toEqual([]);
   });
 
   it("says nothing about a good document", () => {
