@@ -19,9 +19,10 @@ const localStorage = {
 const browser = { window: new EventTarget(), document: new EventTarget(), localStorage };
 Object.assign(globalThis, browser);
 const draft = (text: string, changes: Partial<Draft> = {}): Draft => ({ op: "put", text, baseVersion: 1, comment: "", savedAt: "", ...changes });
+const merge = (edited: string | null): BegunMerge => ({ version: 2, theirs: "{}", sides: {}, edited, overtaken: false });
 const NAME = "guardian:draft:ana:p:k";
 kept.set(NAME, JSON.stringify(draft("of yesterday")));
-const { discardDraft, draftAfter, draftOf, draftTrouble, overtaken, persist, saveDraft, settleDraft } = await import("./drafts");
+const { discardDraft, draftAfter, draftAnew, draftOf, draftTrouble, overtaken, persist, saveDraft, settleDraft } = await import("./drafts");
 
 const textOf = (user = "ana", project = "p", key = "k") => draftOf(user, project, key)?.text;
 const save = (text: string, changes: Partial<Draft> = {}) => saveDraft("ana", "p", "k", draft(text, changes));
@@ -140,9 +141,25 @@ describe("an edit", () => {
   });
 });
 
-describe("a merge that is put off", () => {
-  const merge = (edited: string | null): BegunMerge => ({ version: 2, theirs: "{}", sides: {}, edited, overtaken: false });
+describe("an edit of what was deleted meanwhile", () => {
+  it.each([
+    [{}, "s"],
+    [{ schemaId: "t" }, "t"],
+    [{ schemaId: null }, null],
+    [{ schemaId: "gone" }, null],
+  ])("is one of a new config, bound as it was, if that is there: %o", (changes, schemaId) => {
+    expect(draftAnew(draft("1", { comment: "why", ...changes }), "s", ["s", "t"])).toMatchObject({ op: "put", text: "1", baseVersion: 0, schemaId, comment: "why" });
+  });
 
+  it("is not bound to a schema that went too", () => expect(draftAnew(draft("1"), "gone", ["s"]).schemaId).toBeNull());
+
+  it("holds what was typed last, also in a merge", () => {
+    const merged = (changes: Partial<BegunMerge>) => draftAnew(draft("1", { merge: { ...merge("2"), ...changes } }), null, []);
+    expect([merged({}), merged({ overtaken: true }), merged({ edited: null })].map((each) => [each.text, each.merge])).toEqual([["2", undefined], ["1", undefined], ["1", undefined]]);
+  });
+});
+
+describe("a merge that is put off", () => {
   it("is overtaken by an edit of the text only if its result was edited", () => {
     expect(overtaken(merge("{}"), true)?.overtaken).toBe(true);
     expect([overtaken(merge("{}"), false), overtaken(merge(null), true)].map((each) => each?.overtaken)).toEqual([false, false]);

@@ -61,6 +61,18 @@ export function draftAfter(draft: Draft | null, live: Edited | null, changes: Pa
   return unchanged ? null : next;
 }
 
+/**
+ * The edit of a config that is gone, as one of a new config: bound to what it was bound to (`bound`
+ * is what the edit left as it was), if that is one of the `schemas` that are still there.
+ */
+export function draftAnew({ merge, ...mine }: Draft, bound: string | null, schemas: readonly string[]): Draft {
+  const wanted = mine.schemaId === undefined ? bound : mine.schemaId;
+  const schemaId = wanted !== null && schemas.includes(wanted) ? wanted : null;
+  // With what it was to be merged is gone; what was typed in the merge is the newest that was typed.
+  const text = merge && !merge.overtaken ? (merge.edited ?? mine.text) : mine.text;
+  return { ...mine, text, baseVersion: 0, schemaId, savedAt: new Date().toISOString() };
+}
+
 const PREFIX = "guardian:draft:";
 /** As long as letters come, they are written down only now and then: all of the text each time. */
 const PERSIST_AFTER_MS = 250;
