@@ -6,7 +6,9 @@ import type { WatchEvent } from "./watch";
 // What a browser has and Node.js does not.
 Object.assign(globalThis, { window: new EventTarget() });
 const { applyChange } = await import("./live");
-const { momentQuery, readConfigs } = await import("./queries");
+const { QueryObserver } = await import("@tanstack/react-query");
+const { applyChanges, client, keys, momentQuery, readConfigs } = await import("./queries");
+const { live } = await import("./watch");
 
 // All files share one process.
 afterAll(() => void Reflect.deleteProperty(globalThis, "window"));
@@ -42,6 +44,37 @@ describe("a change that the watch tells of", () => {
       return [schema_id, schema_version];
     };
     expect([{}, { schema_id: "t", schema_version: 1 }, { schema_id: null, schema_version: null }].map(schemaOf)).toEqual([["s", 2], ["t", 1], [null, null]]);
+  });
+});
+
+describe("what the page holds of a config that changed", () => {
+  afterEach(() => {
+    live.set("off");
+    client.clear();
+  });
+
+  it.each([
+    ["live", []],
+    ["interrupted", [keys.configs("p", null)]],
+  ] as const)("is asked for anew, and nothing else: %s", async (state, more) => {
+    const stale = [keys.config("p", "k"), [...keys.config("p", "k"), 1, null], keys.revisions("p", "k"), [...keys.audit("p"), "ana", null]];
+    const good = [keys.config("p", "l"), [...keys.revisions("p", "k"), 1], keys.revisions("q", "k"), keys.configs("p", "7"), keys.audit("q")];
+    const all = [...stale, ...good, keys.configs("p", null)];
+    for (const key of all) client.setQueryData(key, 1);
+    live.set(state);
+    applyChanges("p", ["k"]);
+    await vi.waitFor(() => expect(all.filter((key) => client.getQueryState(key)?.isInvalidated)).toEqual([...stale, ...more]));
+  });
+
+  it("is not what was asked for before", async () => {
+    const answers: ((text: string) => void)[] = [];
+    const queryKey = keys.config("p", "k");
+    const stop = new QueryObserver(client, { queryKey, queryFn: () => new Promise<string>((answer) => answers.push(answer)) }).subscribe(() => undefined);
+    applyChanges("p", ["k"]);
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    answers.forEach((answer, index) => answer(["old", "new"][index] ?? ""));
+    await vi.waitFor(() => expect(client.getQueryData(queryKey)).toBe("new"));
+    stop();
   });
 });
 
