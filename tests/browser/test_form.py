@@ -16,7 +16,7 @@ SCHEMA = {
     "properties": {
         "on": {"type": "boolean"},
         "limits": {"type": "object", "additionalProperties": {"type": "integer", "minimum": 0}},
-        "mode": {"enum": [{"name": "slow"}, {"name": "fast"}]},
+        "mode": {"enum": [{"name": "slow"}, {"name": "fast"}, {"name": "fast"}]},
     },
 }
 

@@ -24,24 +24,27 @@ def _limits(admin: Api, project: str, versions: int = 4) -> None:
 def test_the_timeline_tells_who_when_and_why_and_compares_any_two(
     admin: Api, project: str, ana: Open
 ) -> None:
-    _limits(admin, project)
+    _limits(admin, project, 10)
     person = ana(f"/p/{project}/configs/limit")
     person.page.get_by_role("button", name="History", exact=True).click()
     timeline = person.page.get_by_role("complementary", name="History of this config")
-    expect(timeline.get_by_role("listitem")).to_have_count(4)
+    expect(timeline.get_by_role("listitem")).to_have_count(10)
     expect(timeline).to_contain_text("step 2")
     expect(timeline).to_contain_text(admin.email)
     expect(timeline.locator("time").first).to_have_attribute("title", re.compile("UTC"))
-    timeline.get_by_label("Choose version 1 to compare").check()
-    timeline.get_by_label("Choose version 3 to compare").check()
-    timeline.get_by_role("button", name="Compare 1 and 3").click()
-    expect(person.page).to_have_url(re.compile(r"diff=1\.\.3"))
-    expect(person.page.get_by_test_id("diff")).to_contain_text("1000")
-    expect(person.page.get_by_test_id("diff")).to_contain_text("3000")
+    timeline.get_by_label("Choose version 10 to compare").check()
+    timeline.get_by_label("Choose version 9 to compare").check()
+    timeline.get_by_role("button", name="Compare 9 and 10").click()
+    expect(person.page).to_have_url(re.compile(r"diff=9\.\.10"))
+    expect(person.page.get_by_test_id("diff")).to_contain_text("9000")
+    expect(person.page.get_by_test_id("diff")).to_contain_text("10000")
     person.shot("history-diff")
     assert person.axe() == []
     person.page.go_back()
-    expect(person.editor()).to_contain_text("4000")
+    expect(person.editor()).to_contain_text("10000")
+    timeline.get_by_role("button", name="View version 10").click()
+    expect(person.page.get_by_text("Version 10, which is live.")).to_be_visible()
+    expect(person.button(re.compile("^Roll back to version"))).to_have_count(0)
 
 
 def test_the_author_of_a_change_by_a_key_is_the_key(admin: Api, project: str, ana: Open) -> None:

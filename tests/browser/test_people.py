@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import uuid
 from collections.abc import Callable
+from datetime import datetime
 
 import pytest
 from playwright.sync_api import expect
@@ -90,18 +91,25 @@ def test_members_are_added_changed_and_removed(admin: Api, project: str, ana: Op
 
 
 def test_a_named_key_is_made_and_ended(admin: Api, project: str, ana: Open) -> None:
-    admin.put(project, "web.theme", {"dark": True})
+    for config in ("web.theme", "pay.limit"):
+        admin.put(project, config, {"dark": True})
     person = ana(f"/p/{project}/access")
     person.button("New key").click()
     person.page.get_by_role("textbox", name="Name").fill("pipeline")
     person.page.get_by_label("Only under").fill("web.")
+    person.page.get_by_label("Ends").fill("2099-02-03T04:05")
     person.button("Make key").click()
     key = person.page.get_by_test_id("secret").inner_text()
     person.button("I have stored the key").click()
     # The second dialog was asked for in the first: the focus is where the first was asked for.
     expect(person.button("New key")).to_be_focused()
     path = f"/v1/projects/{project}/configs"
-    assert len(admin._send("GET", path, None, {"X-API-Key": key})["items"]) == 1
+    seen = admin._send("GET", path, None, {"X-API-Key": key})["items"]
+    assert [each["key"] for each in seen] == ["web.theme"]
+    (listed,) = admin("GET", f"/v1/projects/{project}/keys")["items"]
+    # What was typed is of the reader's zone, which is the machine's.
+    ends = datetime.fromisoformat("2099-02-03T04:05").astimezone()
+    assert datetime.fromisoformat(listed["expires_at"]) == ends
     assert admin._send("GET", "/v1/me", None, {"X-API-Key": key})["name"] == "pipeline"
     person.button("End the key pipeline").click()
     dialog = person.page.get_by_role("dialog")

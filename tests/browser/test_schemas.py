@@ -110,6 +110,28 @@ def test_a_schema_is_made_and_bound_in_the_page(admin: Api, project: str, ana: O
     person.button("Save version 2").click()
     expect(person.page.get_by_role("dialog")).to_have_count(0)
     expect(person.page.get_by_text("version 2", exact=True)).to_be_visible()
+    limit = f"/v1/projects/{project}/configs/limit"
+    admin.put(project, "limit", {"n": 1})
+    person.walk(f"/p/{project}/configs/limit")
+    person.page.get_by_role("combobox", name="Schema").click()
+    person.page.get_by_role("option", name="flags v2").click()
+    # What is typed after the choice is one edit with it.
+    person.type_document('{"n": 2}')
+    person.button("Review version 2").click()
+    dialog = person.page.get_by_role("dialog")
+    expect(dialog).to_contain_text("checked against flags v2")
+    expect(dialog).to_contain_text("the schema binding changes")
+    person.button("Commit version 2").click()
+    expect(dialog).to_have_count(0)
+    schema = admin("GET", limit)["schema_id"]
+    assert admin("GET", f"/v1/schemas/{schema}")["name"] == "flags"
+    person.page.get_by_label("Remove the schema").click()
+    person.button("Review version 3").click()
+    expect(dialog).to_contain_text("checked against no schema")
+    person.button("Commit version 3").click()
+    expect(dialog).to_have_count(0)
+    found = admin("GET", limit)
+    assert (found["schema_id"], found["content"]) == (None, {"n": 2})
 
 
 @pytest.mark.parametrize("when", ["review", "save", "force", "reload"])

@@ -236,7 +236,9 @@ def test_a_viewer_can_read_every_field_and_is_led_into_no_dead_end(
     admin("PUT", f"/v1/projects/{project}/roles/{user}", {"role_level": "viewer"})
     choices = {"currency": {"enum": ["EUR", "USD"]}, "on": {"type": "boolean"}}
     schema = admin.make_schema("c", {"properties": choices, "required": ["on"]}, project)
-    admin.put(project, "limit", {"currency": "USD", "on": True}, schema_id=schema)
+    admin.put(project, "limit", {"currency": "EUR", "on": True}, schema_id=schema)
+    admin.put(project, "limit", {"currency": "USD", "on": True}, 1)
+    shared = admin.make_schema(f"shared {project}", {})
     person = someone()
     person.sign_in(
         f"/p/{project}/configs/limit?view=form",
@@ -256,6 +258,25 @@ def test_a_viewer_can_read_every_field_and_is_led_into_no_dead_end(
     expect(person.page.get_by_role("textbox", name="Key", exact=True)).to_have_count(0)
     person.walk(f"/p/{project}/access")
     expect(person.page.get_by_text("Only admins and the owner see the other")).to_be_visible()
+    for id_, reason in (
+        (schema, "An editor of the project can"),
+        (shared, "Only its creator or a"),
+    ):
+        person.walk(f"/p/{project}/schemas/{id_}")
+        expect(person.page.get_by_text(reason).first).to_be_visible()
+        expect(person.button("Delete schema…")).to_have_count(0)
+    # Nothing is rolled back by who may only read.
+    person.walk(f"/p/{project}/configs/limit?side=history&version=1")
+    expect(person.page.get_by_text("Version 1; live is version 2.")).to_be_visible()
+    expect(person.button("View version 1")).to_be_visible()
+    expect(person.button(re.compile("Roll back"))).to_have_count(0)
+    person.button("Compare with live").click()
+    expect(person.page.get_by_test_id("diff")).to_contain_text("EUR")
+    expect(person.button(re.compile("Roll back"))).to_have_count(0)
+    at = admin("GET", f"/v1/projects/{project}/configs/limit")["position"]
+    person.walk(f"/p/{project}/history?at={at}")
+    expect(person.page.get_by_role("link", name="Look at its configs")).to_be_visible()
+    expect(person.button(re.compile("^Roll"))).to_have_count(0)
 
 
 def test_a_name_that_cannot_be_typed_is_confirmed_by_its_codes(admin: Api, ana: Open) -> None:

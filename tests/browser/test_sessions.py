@@ -59,6 +59,25 @@ def test_a_session_goes_on_until_it_is_signed_out(ana: Open) -> None:
         expect(person.button("Sign in")).to_be_visible()
 
 
+def test_who_signs_in_next_finds_nothing_of_who_was_there(
+    admin: Api, project: str, ana: Open
+) -> None:
+    email, password = f"next-{project}@example.org", "the next one's password"
+    admin.make_user(email, password)
+    person = ana("/projects")
+    mine = person.page.get_by_role("link", name=admin("GET", f"/v1/projects/{project}")["name"])
+    expect(mine).to_be_visible()
+    person.button(re.compile("^Account of")).click()
+    person.page.get_by_role("menuitem", name="Sign out").click()
+    # Without loading the page anew, which would forget everything by itself.
+    person.page.get_by_label("Email").fill(email)
+    person.page.get_by_role("textbox", name="Password").fill(password)
+    person.button("Sign in").click()
+    expect(person.button(f"Account of {email}")).to_be_visible()
+    expect(person.page.get_by_text("No projects yet")).to_be_visible()
+    expect(mine).to_have_count(0)
+
+
 def test_the_session_is_renewed_in_silence_before_it_runs_out(
     admin: Api, project: str, someone: Open
 ) -> None:

@@ -101,25 +101,28 @@ export function momentQuery(at: string | null): Record<string, string> {
 
 export type ConfigList = { items: Config[]; position: number; complete: boolean };
 
-/** Every config of a project. Pages show as they arrive; the watch keeps it current. */
+/** Every config of a project; `onPart` is told what there is as long as more is to come. */
+export async function readConfigs(project: string, at: string | null, onPart: (part: ConfigList) => void, signal?: AbortSignal): Promise<ConfigList> {
+  const path = url`/v1/projects/${project}/configs` + query({ limit: 500, ...momentQuery(at) });
+  let items: Config[] = [];
+  let position: number | null = null;
+  for await (const page of pages<Config>(path, signal)) {
+    items = items.concat(page.data.items).sort((a, b) => compareKeys(a.key, b.key));
+    // The first page's position: what changed since is repeated by the watch.
+    position ??= page.position ?? 0;
+    if (page.data.next !== null) onPart({ items, position, complete: false });
+  }
+  return { items, position: position ?? 0, complete: true };
+}
+
+/** Pages show as they arrive; the watch keeps it current. */
 export const useConfigs = (project: string, at: string | null): UseQueryResult<ConfigList> =>
   useQuery({
     queryKey: keys.configs(project, at),
     staleTime: Infinity,
-    queryFn: async ({ signal }) => {
-      const path = url`/v1/projects/${project}/configs` + query({ limit: 500, ...momentQuery(at) });
-      let items: Config[] = [];
-      let position: number | null = null;
+    queryFn: ({ signal }) => {
       const fresh = client.getQueryData(keys.configs(project, at)) === undefined;
-      for await (const page of pages<Config>(path, signal)) {
-        items = items.concat(page.data.items).sort((a, b) => compareKeys(a.key, b.key));
-        // The first page's position: what changed since is repeated by the watch.
-        position ??= page.position ?? 0;
-        if (fresh && page.data.next !== null) {
-          client.setQueryData<ConfigList>(keys.configs(project, at), { items, position, complete: false });
-        }
-      }
-      return { items, position: position ?? 0, complete: true };
+      return readConfigs(project, at, (part) => fresh && client.setQueryData<ConfigList>(keys.configs(project, at), part), signal);
     },
   });
 

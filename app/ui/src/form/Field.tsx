@@ -217,7 +217,8 @@ function Plain({ schema, value, label, ...props }: FieldProps) {
 
 function Choice({ choices, ...props }: FieldProps & { choices: Json[] }) {
   const current = props.value === undefined ? null : JSON.stringify(props.value);
-  const data = choices.map((each) => ({ value: JSON.stringify(each), label: nameOf(each) }));
+  // A schema may name one twice.
+  const data = [...new Map(choices.map((each) => [JSON.stringify(each), nameOf(each)]))].map(([value, label]) => ({ value, label }));
   if (current !== null && !data.some((each) => each.value === current)) {
     data.push({ value: current, label: `${nameOf(props.value as Json)} (not allowed)` });
   }

@@ -15,12 +15,21 @@ function at(root: Json, path: readonly string[]): Json | undefined {
   return node;
 }
 
+/** As the service reads a reference: what is no code of a character stands for itself. */
+function decoded(reference: string): string {
+  try {
+    return decodeURIComponent(reference);
+  } catch {
+    return reference;
+  }
+}
+
 /** The schema with local references followed and `allOf` laid together. */
 export function resolve(root: Json, schema: Json | undefined, depth = 0): JsonObject {
   if (!isObject(schema) || depth > DEPTH) return {};
   let merged: JsonObject = { ...schema };
   if (typeof schema.$ref === "string" && schema.$ref.startsWith("#")) {
-    const target = at(root, pointerPath(decodeURIComponent(schema.$ref)));
+    const target = at(root, pointerPath(decoded(schema.$ref)));
     merged = { ...resolve(root, target, depth + 1), ...merged };
   }
   if (Array.isArray(schema.allOf)) {
@@ -60,8 +69,8 @@ export function kindOfSchema(schema: JsonObject): Kind {
   return "any";
 }
 
-/** What a new field starts with. */
-export function starter(root: Json, schema: JsonObject): Json {
+/** What a new field starts with. `around`: the schemas that it is a part of; one that requires itself would have no end. */
+export function starter(root: Json, schema: JsonObject, around: readonly Json[] = []): Json {
   if (schema.default !== undefined) return schema.default;
   if (schema.const !== undefined) return schema.const;
   const [choice] = asList(schema.enum);
@@ -72,7 +81,10 @@ export function starter(root: Json, schema: JsonObject): Json {
         new Map(
           asList(schema.required)
             .filter((name) => typeof name === "string")
-            .map((name) => [name, starter(root, resolve(root, asObject(schema.properties)[name]))]),
+            .map((name) => {
+              const part = asObject(schema.properties)[name] ?? {};
+              return [name, around.includes(part) ? null : starter(root, resolve(root, part), [...around, part])];
+            }),
         ),
       );
     case "array":

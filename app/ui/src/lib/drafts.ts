@@ -37,6 +37,42 @@ export function overtaken(merge: BegunMerge | undefined, edited: boolean): Begun
   return merge && edited && merge.edited !== null ? { ...merge, overtaken: true } : merge;
 }
 
+/** What a draft is an edit of; `text`: as the editor shows its content. */
+type Edited = { version: number; schema_id: string | null; text: string };
+
+/** The draft after `changes`; null: nothing is left of it, it is what is live. `live`: null where there is none. */
+export function draftAfter(draft: Draft | null, live: Edited | null, changes: Partial<Draft>): Draft | null {
+  const next: Draft = {
+    op: "put",
+    text: draft?.op === "put" ? draft.text : (live?.text ?? ""),
+    baseVersion: draft?.baseVersion ?? live?.version ?? 0,
+    schemaId: draft?.schemaId,
+    comment: draft?.comment ?? "",
+    merge: overtaken(draft?.merge, changes.text !== undefined && changes.text !== draft?.text),
+    ...changes,
+    savedAt: new Date().toISOString(),
+  };
+  const unchanged =
+    live !== null &&
+    next.op === "put" &&
+    next.text === live.text &&
+    next.baseVersion === live.version &&
+    (next.schemaId === undefined || next.schemaId === live.schema_id);
+  return unchanged ? null : next;
+}
+
+/**
+ * The edit of a config that is gone, as one of a new config: bound to what it was bound to (`bound`
+ * is what the edit left as it was), if that is one of the `schemas` that are still there.
+ */
+export function draftAnew({ merge, ...mine }: Draft, bound: string | null, schemas: readonly string[]): Draft {
+  const wanted = mine.schemaId === undefined ? bound : mine.schemaId;
+  const schemaId = wanted !== null && schemas.includes(wanted) ? wanted : null;
+  // With what it was to be merged is gone; what was typed in the merge is the newest that was typed.
+  const text = merge && !merge.overtaken ? (merge.edited ?? mine.text) : mine.text;
+  return { ...mine, text, baseVersion: 0, schemaId, savedAt: new Date().toISOString() };
+}
+
 const PREFIX = "guardian:draft:";
 /** As long as letters come, they are written down only now and then: all of the text each time. */
 const PERSIST_AFTER_MS = 250;

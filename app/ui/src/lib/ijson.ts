@@ -10,8 +10,12 @@ const USUAL_MAX_CONTENT_BYTES = 256 * 1024;
 const told = typeof document === "undefined" ? null : document.querySelector<HTMLMetaElement>('meta[name="max-content-bytes"]');
 /** The service writes its limit into index.html at each serve; vite's server and the unit tests do not. */
 export const MAX_CONTENT_BYTES = Number(told?.content) || USUAL_MAX_CONTENT_BYTES;
-/** jsonc-parser's SyntaxKind.EOF, a const enum that a module of its own cannot import. */
+/** jsonc-parser's SyntaxKind, a const enum that a module of its own cannot import. */
 const END_OF_FILE = 17;
+const OPENS = [1, 3];
+const CLOSES = [2, 4];
+/** The service's, of a content or a schema: it counts what it is sent in, too. */
+const MAX_DEPTH = 99;
 const MAX_INTEGER = 2n ** 63n - 1n;
 const MIN_INTEGER = -(2n ** 63n);
 /** RFC 7493 section 2.1: U+FDD0 to U+FDEF, and the last two of every plane. */
@@ -55,8 +59,23 @@ function sizeIssue(size: number, limit: number): string {
   return `${words(size)}; the service takes ${words(limit)} at most`;
 }
 
+/** Where the text goes deeper than the service takes; -1: nowhere. */
+function tooDeepAt(text: string): number {
+  const scanner = createScanner(text, true);
+  let depth = 0;
+  for (let token: number = scanner.scan(); token !== END_OF_FILE; token = scanner.scan()) {
+    if (OPENS.includes(token)) depth += 1;
+    else if (CLOSES.includes(token)) depth -= 1;
+    if (depth > MAX_DEPTH) return scanner.getTokenOffset();
+  }
+  return -1;
+}
+
 export function findIssues(text: string, limit = MAX_CONTENT_BYTES): Issue[] {
   if (text.trim() === "") return [{ from: 0, to: 1, message: "The document is empty" }];
+  // First: what reads it below goes down with it, until there is no room left.
+  const deep = tooDeepAt(text);
+  if (deep !== -1) return [{ from: deep, to: deep + 1, message: `Nested deeper than the ${MAX_DEPTH} levels that the service takes` }];
   const issues: Issue[] = [];
   const names: Set<string>[] = [];
   const add = (from: number, length: number, message: string): void => {

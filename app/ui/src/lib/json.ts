@@ -28,6 +28,9 @@ export function parseJson<T = Json>(text: string): T {
   return read(text).value as T;
 }
 
+/** Far more than the service takes, and far less than what makes `JSON.stringify` run out of room. */
+const DEEPEST = 200;
+
 /** `twins`: a name is there twice in an object, which holds the last one only. */
 function read(text: string): { value: Json; twins: boolean } {
   // `visit` forgives what is not JSON; this does not.
@@ -43,7 +46,7 @@ function read(text: string): { value: Json; twins: boolean } {
     inner.set(name, value);
   };
   const begin = (next: Inner): void => {
-    around.push({ inner, name });
+    if (around.push({ inner, name }) > DEEPEST) throw new RangeError(`nested deeper than ${DEEPEST} levels`);
     inner = next;
   };
   const end = (value: Json): void => {
@@ -138,11 +141,9 @@ export function summarize(value: Json | undefined): string {
   return withCodes(JSON.stringify(value));
 }
 
-/** Steps of an RFC 6901 pointer. What they step through tells which are places in a list. */
+/** Steps of an RFC 6901 pointer, also behind a `#`. What they step through tells which are places in a list. */
 export function pointerPath(pointer: string): string[] {
-  if (pointer === "" || pointer === "#") return [];
   return pointer
-    .replace(/^#/, "")
     .split("/")
     .slice(1)
     .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));

@@ -59,7 +59,11 @@ describe("names stand where the document has them", () => {
 });
 
 describe("a merge leaves names in their place", () => {
-  const merged = (base: string, theirs: string, mine: string): string => inOneLine(merge3(parseJson(base), parseJson(theirs), parseJson(mine)).value);
+  const merged = (base: string, theirs: string, mine: string): string => {
+    const { value, conflicts } = merge3(parseJson(base), parseJson(theirs), parseJson(mine));
+    expect(conflicts).toEqual([]);
+    return inOneLine(value);
+  };
 
   it("whatever they look like", () => {
     expect(merged('{"b":1,"10":1,"2":1}', '{"b":1,"10":2,"2":1}', '{"b":3,"10":1,"2":1}')).toBe('{"b":3,"10":2,"2":1}');
@@ -80,5 +84,11 @@ describe("a merge leaves names in their place", () => {
     expect(merged('{"a":1,"b":1}', '{"b":1,"a":1}', '{"a":1,"b":1}')).toBe('{"b":1,"a":1}');
     expect(merged('{"x":{"a":1,"b":1},"y":{"a":1,"b":1}}', '{"x":{"b":1,"a":1},"y":{"a":1,"b":1}}', '{"x":{"a":1,"b":1},"y":{"b":1,"a":1}}')).toBe('{"x":{"b":1,"a":1},"y":{"b":1,"a":1}}');
     expect(merged('[{"a":1,"b":1}]', '[{"b":1,"a":1}]', '[{"a":1,"b":2}]')).toBe('[{"a":1,"b":2}]');
+    expect(merged('[{"a":1,"b":1}]', '[{"a":1,"b":2}]', '[{"b":1,"a":1}]')).toBe('[{"a":1,"b":2}]');
+    expect(merged("[]", '[{"a":1,"b":1}]', '[{"b":1,"a":1}]')).toBe('[{"a":1,"b":1}]');
+  });
+
+  it("and takes one away whatever its name is", () => {
+    expect(merged('{"__proto__":{"a":1},"b":1}', '{"b":1}', '{"__proto__":{"a":1},"b":2}')).toBe('{"b":2}');
   });
 });

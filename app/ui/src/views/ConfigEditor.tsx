@@ -13,7 +13,7 @@ import { STILL_CHECKING, useIssues, type Verdict } from "../editor/useIssues";
 import type { FormHandle } from "../form/FormView";
 import { useRefusals } from "../form/useRefusals";
 import { useAddress } from "../lib/address";
-import { draftTrouble, overtaken, useDraft, type Draft } from "../lib/drafts";
+import { draftAfter, draftTrouble, useDraft, type Draft } from "../lib/drafts";
 import { useHotkeys } from "../lib/hotkeys";
 import type { Issue } from "../lib/ijson";
 import { formatJson, tryParse } from "../lib/json";
@@ -80,24 +80,9 @@ export function ConfigEditor(props: Props) {
   const trouble = useStore(draftTrouble);
 
   const change = (changes: Partial<Draft>) => {
-    const next: Draft = {
-      op: "put",
-      text,
-      baseVersion: draft?.baseVersion ?? live?.version ?? 0,
-      schemaId: draft?.schemaId,
-      comment: draft?.comment ?? "",
-      merge: overtaken(draft?.merge, changes.text !== undefined && changes.text !== draft?.text),
-      ...changes,
-      savedAt: new Date().toISOString(),
-    };
-    const unchanged =
-      live !== null &&
-      next.op === "put" &&
-      next.text === liveText &&
-      next.baseVersion === live.version &&
-      (next.schemaId === undefined || next.schemaId === live.schema_id);
-    if (unchanged) discard();
-    else save(next);
+    const next = draftAfter(draft, live && { version: live.version, schema_id: live.schema_id, text: liveText }, changes);
+    if (next) save(next);
+    else discard();
   };
   const format = () => {
     const parsed = tryParse(text);
