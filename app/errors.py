@@ -30,10 +30,9 @@ class BodyTooLarge(ServiceError):
 class ChangeSetTooLarge(ServiceError):
     """The changes do not fit into one entry of the log."""
 
-    def __init__(self, size_bytes: int, limit_bytes: int) -> None:
-        super().__init__(
-            f"the change set has {size_bytes} bytes; the limit is {limit_bytes}: split it"
-        )
+    def __init__(self, size_bytes: int, limit_bytes: int, *, at_least: bool = False) -> None:
+        size = f"at least {size_bytes}" if at_least else f"{size_bytes}"
+        super().__init__(f"the change set has {size} bytes; the limit is {limit_bytes}: split it")
         self.limit_bytes = limit_bytes
 
 

@@ -26,7 +26,7 @@ from app.api.writes import (
     write,
 )
 from app.changes import Change, Expected, Keep, PlanForVersion
-from app.errors import InvalidParameter, NotFound, TooManyChanges
+from app.errors import ChangeSetTooLarge, InvalidParameter, NotFound, TooManyChanges
 from app.schema_errors import SchemaGone
 from app.services import SERVICES, Services
 from app.tables.history import (
@@ -137,12 +137,13 @@ async def roll_back_project(request: web.Request) -> web.Response:
 async def _as_it_stood(
     services: Services, access: Access, moment: Moment, looked_at: int | None
 ) -> Sequence[Change]:
-    """What makes the project of now that of the moment. Raises TooManyChanges; SchemaGone if a
-    binding cannot come back that could at the position `looked_at`."""
+    """What makes the project of now that of the moment. Raises TooManyChanges, ChangeSetTooLarge;
+    SchemaGone if a binding cannot come back that could at the position `looked_at`."""
     keys_behind = await changed_keys(
         services.pool, access.project_id, moment, services.reader.here()
     )
     changes: list[Change] = []
+    size, limit = 0, services.log.max_entry_bytes
     touched = iter(sorted(filter(access.sees, keys_behind)))
     # In parts, so that the memory is bounded by what changes, not by what was touched.
     while keys := list(islice(touched, CHUNK)):
@@ -151,11 +152,15 @@ async def _as_it_stood(
         schemas = await _schemas(services, then.values())
         if looked_at is not None:
             await _require_schemas(services, then.values(), schemas, looked_at)
-        changes += [
-            change
-            for key in keys
-            if (change := _back(now[key], then.get(key), schemas)) is not None
-        ]
+        for key in keys:
+            old = then.get(key)
+            if (change := _back(now[key], old, schemas)) is None:
+                continue
+            changes.append(change)
+            size += len(old.content or b"") if old is not None else 0
+            # Contents alone are too many: no more of them are unpacked, only to be refused.
+            if size > limit:
+                raise ChangeSetTooLarge(size, limit, at_least=True)
         if len(changes) > MAX_ROLLED_BACK:
             raise TooManyChanges(MAX_ROLLED_BACK)
     return changes

@@ -13,6 +13,7 @@ import pytest
 
 from app.tables.history import PAGE_BYTES
 from app.watch_events import snapshot
+from domain.json_document import decode_json
 from projections.read_model import RecordedRevision
 from tests.support.service import Client, Service
 from tests.support.sse import watching
@@ -112,3 +113,32 @@ async def test_others_are_answered_while_a_large_snapshot_is_written(
     counting.cancel()
     assert len(at_piece) == 5
     assert len(set(at_piece)) == 5
+
+
+async def test_a_roll_back_unpacks_no_more_than_a_change_set_holds(
+    service: Service, admin: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Of 500 contents of 256 KiB it made 400 MB, in a second that nobody else was answered in; then
+    # it was refused.
+    project, _ = await service.project(admin)
+    positions: list[int] = []
+    for version in (0, 1):
+        changes = [
+            {"op": "put", "key": f"k.{n}", "version": version, "content": str(version) * 1000}
+            for n in range(20)
+        ]
+        answer = await admin("POST", f"{project}/changes", json={"changes": changes})
+        positions.append(answer.json["position"])
+    monkeypatch.setattr(type(service.log), "max_entry_bytes", property(lambda _: 4500))
+    unpacked: list[bytes] = []
+
+    def noted(raw: bytes) -> object:
+        unpacked.append(raw)
+        return decode_json(raw)
+
+    monkeypatch.setattr("app.api.rollbacks.decode_json", noted)
+    body = {"position": positions[0]}
+    answer = await admin("POST", f"{project}/rollback?dry_run=true", json=body)
+    assert (answer.status, answer.json["type"]) == (413, "/problems/change-set-too-large")
+    assert "at least 5010 bytes; the limit is 4500" in answer.json["detail"]
+    assert len(unpacked) == 5
