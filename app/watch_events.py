@@ -9,7 +9,7 @@ set that was received whole; whoever is cut in the middle of one is sent all of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -147,20 +147,23 @@ def lagging(position: int) -> bytes:
     return b'event: lagging\ndata: {"position":%d}\n\n' % position
 
 
-def snapshot(position: int, revisions: Iterable[RecordedRevision]) -> Iterator[bytes]:
+async def snapshot(
+    position: int, parts: AsyncIterable[Iterable[RecordedRevision]]
+) -> AsyncGenerator[bytes, None]:
     """One `event: snapshot` with these configs, in pieces for a connection that is slow.
 
     The id is its last line, so that also a client which takes an id at once has all before it.
     """
     piece = [b'event: snapshot\ndata: {"position":%d,"items":[' % position]
     size, separator = 0, b""
-    for revision in revisions:
-        item = orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z)
-        piece += (separator, item)
-        separator = b","
-        size += len(item)
-        if size >= PIECE_BYTES:
-            yield b"".join(piece)
-            piece, size = [], 0
+    async for part in parts:
+        for revision in part:
+            item = orjson.dumps(config_view(revision), option=orjson.OPT_UTC_Z)
+            piece += (separator, item)
+            separator = b","
+            size += len(item)
+            if size >= PIECE_BYTES:
+                yield b"".join(piece)
+                piece, size = [], 0
     piece.append(b"]}\nid: %d\n\n" % position)
     yield b"".join(piece)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from itertools import islice
 
 from aiohttp import web
 from aiohttp.http import HttpVersion11
@@ -40,7 +42,9 @@ from projections.read_model import RecordedRevision
 
 MAX_KEYS = 500
 PART = 500
-"""Configs of a snapshot that are read from the table at once."""
+"""Configs of a snapshot that are read from the table at once; fewer where they are large."""
+PART_OF_KEYS = 16
+"""The same where they are named, whatever they hold."""
 UNACKNOWLEDGED_MS = 60_000
 """A connection whose peer acknowledges nothing for this long is gone."""
 
@@ -115,31 +119,32 @@ class _Stream:
         model = self.services.model
         position = model.position
         if model.complete:
-            matching = list(_live(model.project(self.project_id), self.wanted))
+            parts = _whole(list(_live(model.project(self.project_id), self.wanted)))
         else:
-            matching = await self._live_at(self.services.reader.here())
-        for piece in snapshot(position, matching):
-            await response.write(piece)
-            # To write does not wait while the client keeps up; of 100,000 configs that was a second
-            # in which nobody else was answered.
-            await asyncio.sleep(0)
+            parts = self._live_at(self.services.reader.here())
+        async with aclosing(snapshot(position, parts)) as pieces:
+            async for piece in pieces:
+                await response.write(piece)
+                # To write does not wait while the client keeps up; of 100,000 configs that was a
+                # second in which nobody else was answered.
+                await asyncio.sleep(0)
         return position
 
-    async def _live_at(self, moment: Moment) -> list[RecordedRevision]:
-        """The matching live configs at a moment, from the table."""
-        if self.wanted.keys is not None:
-            keys = sorted(filter(self.wanted.matches, self.wanted.keys))
-            found = await configs_at(self.services.pool, self.project_id, keys, moment)
-            return [found[key] for key in keys if key in found and not found[key].deleted]
-        matching: list[RecordedRevision] = []
+    async def _live_at(self, moment: Moment) -> AsyncIterator[Sequence[RecordedRevision]]:
+        """The matching live configs at a moment, from the table, a part at a time: memory, which
+        they do not fit into, holds no more of them than the client has room for."""
+        pool, wanted = self.services.pool, self.wanted
+        if wanted.keys is not None:
+            keys = iter(sorted(filter(wanted.matches, wanted.keys)))
+            while some := list(islice(keys, PART_OF_KEYS)):
+                found = await configs_at(pool, self.project_id, some, moment)
+                yield [found[key] for key in some if key in found and not found[key].deleted]
+            return
         after: str | None = ""
         while after is not None:
-            part = await project_at(
-                self.services.pool, self.project_id, moment, self.wanted.prefix, after, PART
-            )
-            matching += part.revisions
+            part = await project_at(pool, self.project_id, moment, wanted.prefix, after, PART)
+            yield part.revisions
             after = part.next_key
-        return matching
 
     async def _history(
         self, response: web.StreamResponse, position: int, page: Page | None
@@ -223,6 +228,12 @@ def _detect_dead_peer(transport: asyncio.Transport) -> None:
 def routes() -> list[web.RouteDef]:
     """This module's routes."""
     return [web.get("/v1/projects/{project}/watch", watch, allow_head=False)]
+
+
+async def _whole(
+    revisions: Sequence[RecordedRevision],
+) -> AsyncIterator[Sequence[RecordedRevision]]:
+    yield revisions
 
 
 def _live(held: HeldConfigs, wanted: Filter) -> Iterator[RecordedRevision]:

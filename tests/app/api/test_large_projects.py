@@ -7,7 +7,7 @@ Method: how many of the configs in memory are looked at is counted.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 import pytest
 
@@ -19,6 +19,7 @@ from tests.support.service import Client, Service
 from tests.support.sse import watching
 
 MANY = 200
+Parts = AsyncIterable[Iterable[RecordedRevision]]
 
 
 @pytest.fixture
@@ -96,8 +97,8 @@ async def test_others_are_answered_while_a_large_snapshot_is_written(
     turns = [0]
     at_piece: list[int] = []
 
-    def noted(position: int, revisions: Iterable[RecordedRevision]) -> Iterator[bytes]:
-        for piece in snapshot(position, revisions):
+    async def noted(position: int, parts: Parts) -> AsyncGenerator[bytes, None]:
+        async for piece in snapshot(position, parts):
             at_piece.append(turns[0])
             yield piece
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,8 @@ import pytest
 import pytest_asyncio
 
 from app.services import SERVICES
-from app.tables.history import configs_at
+from app.tables.history import configs_at, project_at
+from app.watch_events import snapshot
 from projections.read_model import REVISION_BYTES
 from tests.support.service import Client, Service, run_service, settings_for
 from tests.support.sse import watching
@@ -108,6 +109,39 @@ async def test_a_project_is_rolled_back_and_a_snapshot_holds_all(
         assert len(event.data["items"]) == expected
         for item in event.data["items"]:
             assert item["content"] == {"n": int(item["key"][2:])}
+
+
+@pytest.mark.parametrize(
+    "wanted", ["prefix=k.", "keys=" + ",".join(f"k.{n:02}" for n in range(40))]
+)
+async def test_a_snapshot_is_sent_while_it_is_read(
+    admin: Client, crowded: tuple[str, str], monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    # All that did not fit into the memory was read into it, and then sent.
+    project, _ = crowded
+    order: list[str] = []
+    monkeypatch.setattr("app.api.watch.PART", COUNT // 3)
+    monkeypatch.setattr("app.watch_events.PIECE_BYTES", 500)
+
+    async def pieces(position: int, parts: Any) -> AsyncGenerator[bytes, None]:
+        async for piece in snapshot(position, parts):
+            order.append("piece")
+            yield piece
+
+    def noted(read: Any) -> Any:
+        async def reading(*given: Any) -> Any:
+            order.append("read")
+            return await read(*given)
+
+        return reading
+
+    monkeypatch.setattr("app.api.watch.snapshot", pieces)
+    for read in (configs_at, project_at):
+        monkeypatch.setattr(f"app.api.watch.{read.__name__}", noted(read))
+    async with watching(admin, f"{project}/watch?snapshot=true&{wanted}") as stream:
+        assert len((await stream.next()).data["items"]) >= 40
+    told = [what for what, after in zip(order, [*order[1:], ""], strict=True) if what != after]
+    assert told == ["read", "piece"] * 3
 
 
 async def test_a_roll_back_of_a_project_that_is_deleted_meanwhile_finds_none(
