@@ -30,7 +30,11 @@ def watch_of(configs: str) -> str:
 async def test_a_watcher_hears_of_every_change_with_its_position(
     admin: Client, configs: str
 ) -> None:
-    async with watching(admin, watch_of(configs)) as stream:
+    known = Client(admin.session, admin.base_url, {**admin.headers, "X-Request-Id": "mine"})
+    async with watching(known, watch_of(configs)) as stream:
+        assert stream.response.headers["X-Request-Id"] == "mine"
+        # Or a proxy of this kind keeps events back until there are many.
+        assert stream.response.headers["X-Accel-Buffering"] == "no"
         first = await put(admin, configs, "a", {"n": 1.50, "text": "ü\u2028\n"})
         second = await put(admin, configs, "b", None)
         await admin("DELETE", f"{configs}/a", headers={"If-Match": '"1"'})
