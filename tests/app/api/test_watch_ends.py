@@ -125,16 +125,16 @@ async def test_a_key_with_a_prefix_hears_of_nothing_beside_it(
     service: Service, admin: Client, configs: str
 ) -> None:
     limited = await named_key(service, configs, prefix="team.")
-    await put(admin, configs, "other", 0)
+    await put(admin, configs, "other.team.a", 0)
     await put(admin, configs, "team.a", 0)
     path = watch_of(configs)
     async with (
         watching(limited, path + "?from=0") as replayed,
         watching(limited, path + "?snapshot=true") as snapshot,
         watching(limited, path + "?snapshot=true&prefix=o") as beside,
-        watching(limited, path + "?keys=other,team.a") as keyed,
+        watching(limited, path + "?keys=other.team.a,team.a") as keyed,
     ):
-        await put(admin, configs, "other", 1)
+        await put(admin, configs, "other.team.a", 1)
         await put(admin, configs, "team.a", 1)
         assert [e.data["key"] for e in await replayed.take(2)] == ["team.a", "team.a"]
         assert [i["key"] for i in (await snapshot.next()).data["items"]] == ["team.a"]
