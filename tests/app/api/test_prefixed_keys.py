@@ -36,7 +36,9 @@ async def test_what_is_outside_the_prefix_does_not_exist(
     assert await seen(f"{configs}?position={then}") == ["a.1", "a.2"]
     assert await seen(f"{configs}?position={then}&prefix=a") == ["a.1", "a.2"]
     assert await seen(f"{configs}?position={then}&prefix=a.2") == ["a.2"]
-    assert await seen(f"{configs}?position={then}&prefix=b") == []
+    for place in (f"{configs}?", f"{configs}?position={then}&"):
+        for beside in ("b", "b.a."):
+            assert await seen(f"{place}prefix={beside}") == []
     assert await seen(f'{configs}?match={{"x":1}}') == ["a.2"]
     assert await seen(f"{project}/revisions") == ["a.1", "a.2", "a.1"]
     assert await seen(f"{project}/revisions?order=desc&limit=1") == ["a.1"]
@@ -84,7 +86,7 @@ async def test_a_time_does_not_tell_a_key_with_a_prefix_when_other_configs_chang
     )
     key = service.anonymous.with_headers(**{"X-API-Key": made.json["api_key"]})
     seen = [await admin("PUT", f"{configs}/a.{n}", json={"content": n, "version": 0}) for n in "12"]
-    hidden = await admin("PUT", f"{configs}/b", json={"content": 0, "version": 0})
+    hidden = await admin("PUT", f"{configs}/b.a.1", json={"content": 0, "version": 0})
     first, second = (answer.headers["Guardian-Position"] for answer in seen)
     for at in ("2199-01-01T00:00:00Z", hidden.json["updated_at"]):
         for path in (
