@@ -19,7 +19,6 @@ from aiohttp.http import HttpVersion11
 from app.access.directory import CredentialsRefused
 from app.access.principal import Permission
 from app.api.access import Access, project_access
-from app.api.errors import REQUEST_ID
 from app.api.reads import TIMEOUT, own_prefix, reach, seen_prefix
 from app.api.requests import (
     POSITION_HEADER,
@@ -96,7 +95,7 @@ class _Stream:
         if position < self.services.watch_hub.last_change(self.project_id):
             # Read before the headers are sent: while the database is away the answer is 503.
             page = await self._page(position, None)
-        response = _response(request, position)
+        response = _response(position)
         try:
             await response.prepare(request)
             _detect_dead_peer(self.watcher.transport)
@@ -168,13 +167,12 @@ class _Stream:
         return await history.page(self.project_id, self.wanted, position, sequence)
 
 
-def _response(request: web.Request, position: int) -> web.StreamResponse:
+def _response(position: int) -> web.StreamResponse:
     response = web.StreamResponse(
         headers={
             "Content-Type": "text/event-stream",
             "Cache-Control": "no-store",
             "X-Accel-Buffering": "no",
-            "X-Request-Id": request[REQUEST_ID],
             POSITION_HEADER: str(position),
         }
     )

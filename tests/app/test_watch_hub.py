@@ -224,7 +224,10 @@ async def test_no_more_connections_than_there_may_be_and_none_at_the_end(
 
 
 async def test_only_who_missed_something_is_sent_to_history(model: ReadModel) -> None:
-    """A deletion is something; what happened in other projects is not."""
+    """A deletion is something; what happened in other projects is not. Before the model holds all,
+    nobody knows what was."""
+    newcomer = Watcher(Connection(), chunked=False)
+    assert not WatchHub(model).join(newcomer, "p", EVERYTHING, START - 1)
     model.warmed()
     hub, watcher = WatchHub(model), Watcher(Connection(), chunked=False)
     publish(model, 101)

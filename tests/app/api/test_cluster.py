@@ -8,6 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from app.api import cluster
 from app.services import SERVICES
 from consensus.log import LogStatus
 from projections.projector import LOCK_CLASS, LOCK_OBJECT
@@ -16,6 +17,7 @@ from projections.revisions import APPLICATION
 from tests.app.api.test_watch import put
 from tests.support.servers import PostgresAddress
 from tests.support.service import Client, Service
+from tests.support.waiting import until
 
 
 async def trouble(service: Service) -> dict[str, str]:
@@ -87,3 +89,5 @@ async def test_each_part_that_is_not_well_is_named(
     told = (await admin("GET", "/v1/cluster")).json
     assert told["raft"]["reason"] == "no answer within 0.05 s"
     assert told["projector"]["lag"] is None
+    # Who asks every second leaves nothing behind, answered or not.
+    await until(lambda: not cluster._asked)

@@ -125,7 +125,7 @@ async def test_other_methods_and_projects_and_prefixes_are_handed_on(
     project, key = await service.project(admin)
     other, _ = await service.project(admin, "other")
     for place in (project, other):
-        for name in ("web.a", "pay.a"):
+        for name in ("web.a", "pay.web.a"):
             await admin("PUT", f"{place}/configs/{name}", json={"content": 1, "version": 0})
     body = {"name": "ci", "role_level": "viewer", "prefix": "web."}
     narrow = (await admin("POST", f"{project}/keys", json=body)).json["api_key"]
@@ -137,7 +137,7 @@ async def test_other_methods_and_projects_and_prefixes_are_handed_on(
         assert (await memory("GET", f"{other}/configs/web.a", headers=sent)).status == HANDED_ON
         assert (await memory("HEAD", f"{project}/configs/web.a", headers=sent)).status == HANDED_ON
     sent = {"X-API-Key": narrow}
-    assert (await memory("GET", f"{project}/configs/pay.a", headers=sent)).status == HANDED_ON
+    assert (await memory("GET", f"{project}/configs/pay.web.a", headers=sent)).status == HANDED_ON
 
     async def last_used() -> str:
         await service.app[SERVICES].upkeep.flush()

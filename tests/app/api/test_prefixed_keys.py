@@ -20,11 +20,11 @@ async def test_what_is_outside_the_prefix_does_not_exist(
     key = service.anonymous.with_headers(**{"X-API-Key": made.json["api_key"]})
     changes: list[dict[str, Any]] = [
         {"op": "put", "key": name, "content": {"x": 1}, "version": 0}
-        for name in ("a.1", "a.2", "ab", "b.1")
+        for name in ("a.1", "a.2", "ab", "b.a.1")
     ]
     first = await admin("POST", f"{project}/changes", json={"changes": changes})
     then = first.json["position"]
-    for n, name in enumerate(("a.1", "b.1")):
+    for n, name in enumerate(("a.1", "b.a.1")):
         await admin("PUT", f"{configs}/{name}", json={"content": n, "version": 1})
 
     async def seen(path: str) -> list[str]:
@@ -36,7 +36,9 @@ async def test_what_is_outside_the_prefix_does_not_exist(
     assert await seen(f"{configs}?position={then}") == ["a.1", "a.2"]
     assert await seen(f"{configs}?position={then}&prefix=a") == ["a.1", "a.2"]
     assert await seen(f"{configs}?position={then}&prefix=a.2") == ["a.2"]
-    assert await seen(f"{configs}?position={then}&prefix=b") == []
+    for place in (f"{configs}?", f"{configs}?position={then}&"):
+        for beside in ("b", "b.a."):
+            assert await seen(f"{place}prefix={beside}") == []
     assert await seen(f'{configs}?match={{"x":1}}') == ["a.2"]
     assert await seen(f"{project}/revisions") == ["a.1", "a.2", "a.1"]
     assert await seen(f"{project}/revisions?order=desc&limit=1") == ["a.1"]
@@ -44,25 +46,25 @@ async def test_what_is_outside_the_prefix_does_not_exist(
     assert [change["key"] for change in status.json["changes"]] == ["a.1", "a.2"]
 
     for path in (
-        f"{configs}/b.1?version=1",
-        f"{configs}/b.1/revisions",
-        f"{configs}/b.1/revisions/1",
-        f"{configs}/b.1/diff?from=1&to=2",
-        f"{project}/revisions?key=b.1",
+        f"{configs}/b.a.1?version=1",
+        f"{configs}/b.a.1/revisions",
+        f"{configs}/b.a.1/revisions/1",
+        f"{configs}/b.a.1/diff?from=1&to=2",
+        f"{project}/revisions?key=b.a.1",
     ):
         assert (await key("GET", path)).status == 404, path
     beyond = await key(
-        "POST", f"{project}/changes", json={"changes": [changes[3] | {"key": "b.2"}]}
+        "POST", f"{project}/changes", json={"changes": [changes[3] | {"key": "b.a.2"}]}
     )
     assert beyond.status == 404
-    rollback = await key("POST", f"{configs}/b.1/rollback", json={"to_version": 1, "version": 2})
+    rollback = await key("POST", f"{configs}/b.a.1/rollback", json={"to_version": 1, "version": 2})
     assert rollback.status == 404
     headers = {"Content-Type": "application/merge-patch+json"}
-    assert (await key("PATCH", f"{configs}/b.1", data=b"{}", headers=headers)).status == 404
+    assert (await key("PATCH", f"{configs}/b.a.1", data=b"{}", headers=headers)).status == 404
 
     rolled = await key("POST", f"{project}/rollback", json={"position": then})
     assert [(c["key"], c["version"]) for c in rolled.json["changes"]] == [("a.1", 3)]
-    assert (await admin("GET", f"{configs}/b.1")).json["content"] == 1
+    assert (await admin("GET", f"{configs}/b.a.1")).json["content"] == 1
 
 
 async def test_a_prefix_that_no_key_has_is_refused_from_memory_and_from_the_table(
@@ -84,7 +86,7 @@ async def test_a_time_does_not_tell_a_key_with_a_prefix_when_other_configs_chang
     )
     key = service.anonymous.with_headers(**{"X-API-Key": made.json["api_key"]})
     seen = [await admin("PUT", f"{configs}/a.{n}", json={"content": n, "version": 0}) for n in "12"]
-    hidden = await admin("PUT", f"{configs}/b", json={"content": 0, "version": 0})
+    hidden = await admin("PUT", f"{configs}/b.a.1", json={"content": 0, "version": 0})
     first, second = (answer.headers["Guardian-Position"] for answer in seen)
     for at in ("2199-01-01T00:00:00Z", hidden.json["updated_at"]):
         for path in (

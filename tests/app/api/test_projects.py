@@ -95,7 +95,8 @@ async def test_the_owner_is_no_member_and_nobody_is_made_one_who_is_not_there(
     assert (await admin("PUT", f"{project}/roles/{me}", json=viewer)).status == 400
     assert (await admin("PUT", f"{project}/roles/{NOBODY}", json=viewer)).status == 404
     owner = {"role_level": "owner"}
-    assert (await admin("PUT", f"{project}/roles/{me}", json=owner)).status == 400
+    refused = await admin("PUT", f"{project}/roles/{me}", json=owner)
+    assert (refused.status, refused.json["parameter"]) == (400, "role_level")
 
 
 async def test_the_project_key_is_replaced_with_and_without_a_grace(

@@ -30,10 +30,14 @@ def watch_of(configs: str) -> str:
 async def test_a_watcher_hears_of_every_change_with_its_position(
     admin: Client, configs: str
 ) -> None:
-    async with watching(admin, watch_of(configs)) as stream:
+    known = Client(admin.session, admin.base_url, {**admin.headers, "X-Request-Id": "mine"})
+    async with watching(known, watch_of(configs)) as stream:
+        assert stream.response.headers["X-Request-Id"] == "mine"
+        # Or a proxy of this kind keeps events back until there are many.
+        assert stream.response.headers["X-Accel-Buffering"] == "no"
         first = await put(admin, configs, "a", {"n": 1.50, "text": "ü\u2028\n"})
         second = await put(admin, configs, "b", None)
-        await admin("DELETE", f"{configs}/a", headers={"If-Match": '"1"'})
+        await admin("DELETE", f"{configs}/a?comment=old", headers={"If-Match": '"1"'})
         events = await stream.take(3)
     assert [event.type for event in events] == ["change"] * 3
     assert [event.last_event_id for event in events[:2]] == [str(first), str(second)]
@@ -42,6 +46,8 @@ async def test_a_watcher_hears_of_every_change_with_its_position(
     assert a["content"] == {"n": 1.5, "text": "ü\u2028\n"}
     assert (b["content"], b["deleted"]) == (None, False)
     assert (gone["key"], gone["version"], gone["deleted"]) == ("a", 2, True)
+    told = [(data["event"], data["comment"]) for data in (a, b, gone)]
+    assert told == [("ConfigCreated", None), ("ConfigCreated", None), ("ConfigDeleted", "old")]
     assert a["updated_by_email"] == "admin@example.org"
     assert a["position"] == first
 
@@ -154,6 +160,7 @@ async def test_a_client_that_is_cut_before_its_snapshot_is_whole_gets_it_when_it
     hello = len(b"retry: 1000\n\n")
     for count in (hello, hello + size // 2, hello + size):
         got = await _body(admin, path, count)
+        assert got.startswith(b"retry: 1000\n")
         client = Reader()
         for line in got.decode().split("\n")[:-1]:
             assert client.line(line) is None

@@ -11,7 +11,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from app.access.api_keys import generate_api_key, hash_api_key
-from app.errors import Unavailable
 from app.services import SERVICES
 from app.watch_hub import WatchHub
 from tests.app.api.test_watch import put, watch_of
@@ -89,18 +88,25 @@ async def test_who_lost_a_role_watches_on_elsewhere_and_others_go_on(
         assert (await admin("DELETE", f"{project}/roles/{ids[0]}")).status == 204
         await ended(anns)
 
-        # While the database is away nobody can say, and who watches goes on.
+        # While the database is away nobody can say, and who watches goes on; who would change
+        # something has changed nothing.
         asked = asyncio.Event()
 
         async def away(*_: object) -> None:
             asked.set()
-            raise Unavailable("the database is away")
+            raise ConnectionRefusedError
 
-        monkeypatch.setattr(services.directory, "role_in", away)
-        services.directory.invalidate()
-        await asked.wait()
-        await commit(service, elsewhere, {"b": 1})
-        assert (await anns_other.next()).data["key"] == "b"
+        for question in ("user_of_token", "role_in"):
+            with monkeypatch.context() as patched:
+                patched.setattr(services.directory, question, away)
+                services.directory.invalidate()
+                await asked.wait()
+                asked.clear()
+                body = {"content": 1, "version": 0}
+                refused = await ann("PUT", f"{elsewhere}/b", json=body)
+            assert (refused.status, refused.json["type"]) == (503, "/problems/unavailable")
+            await commit(service, elsewhere, {question: 1})
+            assert (await anns_other.next()).data["key"] == question
 
 
 async def test_a_deleted_project_ends_its_streams(
@@ -119,16 +125,16 @@ async def test_a_key_with_a_prefix_hears_of_nothing_beside_it(
     service: Service, admin: Client, configs: str
 ) -> None:
     limited = await named_key(service, configs, prefix="team.")
-    await put(admin, configs, "other", 0)
+    await put(admin, configs, "other.team.a", 0)
     await put(admin, configs, "team.a", 0)
     path = watch_of(configs)
     async with (
         watching(limited, path + "?from=0") as replayed,
         watching(limited, path + "?snapshot=true") as snapshot,
         watching(limited, path + "?snapshot=true&prefix=o") as beside,
-        watching(limited, path + "?keys=other,team.a") as keyed,
+        watching(limited, path + "?keys=other.team.a,team.a") as keyed,
     ):
-        await put(admin, configs, "other", 1)
+        await put(admin, configs, "other.team.a", 1)
         await put(admin, configs, "team.a", 1)
         assert [e.data["key"] for e in await replayed.take(2)] == ["team.a", "team.a"]
         assert [i["key"] for i in (await snapshot.next()).data["items"]] == ["team.a"]
