@@ -191,6 +191,29 @@ async def test_a_killed_worker_is_replaced_and_the_request_done_again() -> None:
         assert pool.worker_pids != [outer]
 
 
+async def test_a_request_that_crashes_its_worker_is_too_expensive_and_not_done_again() -> None:
+    async with ValidatorPool(workers=1, cpu_s=30, prewarm=True) as pool:
+        (outer,) = pool.worker_pids
+        asked = asyncio.create_task(pool.validate(BOMB, SLOW_FUSE, tenant="a"))
+        await until(works(inner(outer).pid))
+        inner(outer).send_signal(signal.SIGSEGV)  # as a stack that is used up does
+        with pytest.raises(SchemaTooExpensive, match="too much memory or recursion"):
+            await asked
+
+
+async def test_whose_work_took_long_goes_behind_whose_is_cheap() -> None:
+    served: list[str] = []
+
+    async def ask(pool: ValidatorPool, tenant: str) -> None:
+        await pool.validate(STRING, b'"text"', tenant=tenant)
+        served.append(tenant)
+
+    async with ValidatorPool(workers=1, cpu_s=30, prewarm=True) as pool:
+        await pool.validate(BOMB, json.dumps("a" * 20 + "!").encode(), tenant="slow")
+        await asyncio.gather(*(ask(pool, tenant) for tenant in ("other", "slow", "cheap")))
+    assert served == ["other", "cheap", "slow"]
+
+
 async def test_a_worker_killed_while_idle_is_not_noticed(pool: ValidatorPool) -> None:
     for outer in pool.worker_pids:
         inner(outer).kill()
@@ -355,6 +378,10 @@ async def test_a_large_document_is_checked_and_a_member_found_in_its_text(
         await pool.check_json(b"[" * 101 + b"]" * 101, tenant="a")
 
 
-async def test_the_costliest_document_is_within_the_time_that_it_gets(pool: ValidatorPool) -> None:
-    empty_arrays = b"[" + b"[]," * 85_000 + b"[]]"
-    assert await pool.check_json(empty_arrays, tenant="a") is None
+async def test_the_costliest_document_is_within_the_time_that_it_gets() -> None:
+    """And a schema that is checked, whatever one request may take."""
+    async with ValidatorPool(workers=1, cpu_s=0.001) as pool:
+        empty_arrays = b"[" + b"[]," * 85_000 + b"[]]"
+        assert await pool.check_json(empty_arrays, tenant="a") is None
+        large = {"properties": {f"p{number}": {"type": "string"} for number in range(1000)}}
+        await pool.check_schema(json.dumps(large), tenant="a")
