@@ -117,10 +117,14 @@ async def test_what_is_too_expensive_is_cut_and_the_pool_goes_on(
 async def test_memory_is_bounded() -> None:
     schema = {"anyOf": [{"items": {"allOf": [{"type": "string"}] * 60}}]}
     content = json.dumps([1] * 100_000).encode()
-    async with ValidatorPool(workers=1, cpu_s=60, memory_bytes=64 * 1024 * 1024) as pool:
+    memory_bytes = 64 * 1024 * 1024
+    async with ValidatorPool(workers=1, cpu_s=60, memory_bytes=memory_bytes, prewarm=True) as pool:
+        (outer,) = pool.worker_pids
+        before = inner(outer)
         with pytest.raises(SchemaTooExpensive, match="memory"):
             await pool.validate(json.dumps(schema), content, tenant="a")
         assert await pool.validate(STRING, b'"text"', tenant="a") == []
+        assert inner(outer) != before  # it may be damaged
 
 
 async def test_a_huge_array_of_unique_items_is_cheap(pool: ValidatorPool) -> None:
