@@ -6,6 +6,7 @@ Method: real worker processes, killed and bombed; order is asserted by completio
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -360,6 +361,13 @@ async def test_a_worker_knows_no_secret_and_no_socket(monkeypatch: pytest.Monkey
                 assert b"s3cret" not in Path(f"/proc/{pid}/environ").read_bytes()
                 opened = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
                 assert number not in opened
+            # Nor does it tell what it holds: no trace of an error, no image of its memory.
+            assert await pool.validate(STRING, b'"text"', tenant="a") == []
+            working = Path(f"/proc/{inner(outer).pid}")
+            for descriptor in "12":
+                assert (working / "fd" / descriptor).readlink() == Path(os.devnull)
+            (core,) = re.findall("Max core file size +(.*[0-9])", (working / "limits").read_text())
+            assert core.split() == ["0", "0"]
 
 
 async def test_a_large_document_is_checked_and_a_member_found_in_its_text(
