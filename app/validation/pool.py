@@ -328,7 +328,7 @@ class ValidatorPool:
 
     async def _put_back(self, worker: _Worker) -> None:
         # A worker that still owes a reply would give it to the next request.
-        if worker.busy or self._closed:
+        if worker.busy:
             await worker.kill()
         else:
             self._idle.append(worker)

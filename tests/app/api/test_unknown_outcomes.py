@@ -97,3 +97,21 @@ async def test_a_change_whose_append_was_not_answered_is_told_once_it_is_applied
     assert (made.status, made.json["version"]) == (201, 1)
     late = await admin("PUT", f"{configs}/a", json={"content": 2, "version": 0})
     assert (late.status, late.json["current_version"]) == (409, 1)
+
+
+async def test_what_is_asked_before_anything_is_changed_is_told_as_not_done(
+    admin: Client, configs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def away(*_: object) -> None:
+        raise ConnectionRefusedError("as the test asked for")
+
+    body = {"email": "u@example.org", "password": "a password"}
+    for place, method, path in (
+        ("app.api.sessions._checked_user", "POST", "/v1/auth/login"),
+        ("app.api.access._find_caller", "PUT", f"{configs}/a"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr(place, away)
+            answer = await admin(method, path, json=body)
+        assert (answer.status, answer.json["type"]) == (503, "/problems/unavailable")
+        assert answer.json["detail"] == "the database is away; nothing was changed"

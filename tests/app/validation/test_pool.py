@@ -6,6 +6,7 @@ Method: real worker processes, killed and bombed; order is asserted by completio
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -117,10 +118,14 @@ async def test_what_is_too_expensive_is_cut_and_the_pool_goes_on(
 async def test_memory_is_bounded() -> None:
     schema = {"anyOf": [{"items": {"allOf": [{"type": "string"}] * 60}}]}
     content = json.dumps([1] * 100_000).encode()
-    async with ValidatorPool(workers=1, cpu_s=60, memory_bytes=64 * 1024 * 1024) as pool:
+    memory_bytes = 64 * 1024 * 1024
+    async with ValidatorPool(workers=1, cpu_s=60, memory_bytes=memory_bytes, prewarm=True) as pool:
+        (outer,) = pool.worker_pids
+        before = inner(outer)
         with pytest.raises(SchemaTooExpensive, match="memory"):
             await pool.validate(json.dumps(schema), content, tenant="a")
         assert await pool.validate(STRING, b'"text"', tenant="a") == []
+        assert inner(outer) != before  # it may be damaged
 
 
 async def test_a_huge_array_of_unique_items_is_cheap(pool: ValidatorPool) -> None:
@@ -189,6 +194,29 @@ async def test_a_killed_worker_is_replaced_and_the_request_done_again() -> None:
             os.kill(outer if kill_outer else working, signal.SIGKILL)
             assert [each.keyword for each in await asked] == ["pattern"]
         assert pool.worker_pids != [outer]
+
+
+async def test_a_request_that_crashes_its_worker_is_too_expensive_and_not_done_again() -> None:
+    async with ValidatorPool(workers=1, cpu_s=30, prewarm=True) as pool:
+        (outer,) = pool.worker_pids
+        asked = asyncio.create_task(pool.validate(BOMB, SLOW_FUSE, tenant="a"))
+        await until(works(inner(outer).pid))
+        inner(outer).send_signal(signal.SIGSEGV)  # as a stack that is used up does
+        with pytest.raises(SchemaTooExpensive, match="too much memory or recursion"):
+            await asked
+
+
+async def test_whose_work_took_long_goes_behind_whose_is_cheap() -> None:
+    served: list[str] = []
+
+    async def ask(pool: ValidatorPool, tenant: str) -> None:
+        await pool.validate(STRING, b'"text"', tenant=tenant)
+        served.append(tenant)
+
+    async with ValidatorPool(workers=1, cpu_s=30, prewarm=True) as pool:
+        await pool.validate(BOMB, json.dumps("a" * 20 + "!").encode(), tenant="slow")
+        await asyncio.gather(*(ask(pool, tenant) for tenant in ("other", "slow", "cheap")))
+    assert served == ["other", "cheap", "slow"]
 
 
 async def test_a_worker_killed_while_idle_is_not_noticed(pool: ValidatorPool) -> None:
@@ -333,6 +361,13 @@ async def test_a_worker_knows_no_secret_and_no_socket(monkeypatch: pytest.Monkey
                 assert b"s3cret" not in Path(f"/proc/{pid}/environ").read_bytes()
                 opened = [each.readlink() for each in Path(f"/proc/{pid}/fd").iterdir()]
                 assert number not in opened
+            # Nor does it tell what it holds: no trace of an error, no image of its memory.
+            assert await pool.validate(STRING, b'"text"', tenant="a") == []
+            working = Path(f"/proc/{inner(outer).pid}")
+            for descriptor in "12":
+                assert (working / "fd" / descriptor).readlink() == Path(os.devnull)
+            (core,) = re.findall("Max core file size +(.*[0-9])", (working / "limits").read_text())
+            assert core.split() == ["0", "0"]
 
 
 async def test_a_large_document_is_checked_and_a_member_found_in_its_text(
@@ -355,6 +390,10 @@ async def test_a_large_document_is_checked_and_a_member_found_in_its_text(
         await pool.check_json(b"[" * 101 + b"]" * 101, tenant="a")
 
 
-async def test_the_costliest_document_is_within_the_time_that_it_gets(pool: ValidatorPool) -> None:
-    empty_arrays = b"[" + b"[]," * 85_000 + b"[]]"
-    assert await pool.check_json(empty_arrays, tenant="a") is None
+async def test_the_costliest_document_is_within_the_time_that_it_gets() -> None:
+    """And a schema that is checked, whatever one request may take."""
+    async with ValidatorPool(workers=1, cpu_s=0.001) as pool:
+        empty_arrays = b"[" + b"[]," * 85_000 + b"[]]"
+        assert await pool.check_json(empty_arrays, tenant="a") is None
+        large = {"properties": {f"p{number}": {"type": "string"} for number in range(1000)}}
+        await pool.check_schema(json.dumps(large), tenant="a")
