@@ -185,6 +185,10 @@ def test_superusers_make_and_remove_users(admin: Api, ana: Open) -> None:
     person.page.get_by_role("textbox", name="First password").fill("a first long password")
     person.button("Make user").click()
     expect(person.page.get_by_role("listitem").filter(has_text=email)).to_be_visible()
+    # Nobody locks themselves out.
+    myself = person.page.get_by_role("listitem").filter(has_text=f"{admin.email} (you)")
+    expect(myself).to_be_visible()
+    expect(myself.get_by_role("button")).to_have_count(0)
     person.shot("users")
     assert person.axe() == []
     person.button(f"Delete {email}").click()
