@@ -185,13 +185,26 @@ def test_superusers_make_and_remove_users(admin: Api, ana: Open) -> None:
     person.page.get_by_role("textbox", name="First password").fill("a first long password")
     person.button("Make user").click()
     expect(person.page.get_by_role("listitem").filter(has_text=email)).to_be_visible()
+    # Nobody locks themselves out.
+    myself = person.page.get_by_role("listitem").filter(has_text=f"{admin.email} (you)")
+    expect(myself).to_be_visible()
+    expect(myself.get_by_role("button")).to_have_count(0)
     person.shot("users")
     assert person.axe() == []
+    row = person.page.get_by_role("listitem").filter(has_text=email)
+    may_sign_in = row.get_by_role("switch", name=f"{email} can sign in")
+    for badges, disabled in ((1, True), (0, False)):
+        may_sign_in.press("Space")
+        expect(row.get_by_text("disabled", exact=True)).to_have_count(badges)
+        (user,) = (
+            each for each in admin("GET", "/v1/users?limit=500")["items"] if each["email"] == email
+        )
+        assert user["disabled"] is disabled
     person.button(f"Delete {email}").click()
     dialog = person.page.get_by_role("dialog")
     dialog.get_by_label(re.compile("^Type ")).fill(email)
     dialog.get_by_role("button", name="Delete this user").click()
-    expect(person.page.get_by_role("listitem").filter(has_text=email)).to_have_count(0)
+    expect(row).to_have_count(0)
 
 
 def test_superusers_set_a_password_and_end_the_sign_ins(

@@ -237,7 +237,7 @@ def test_a_viewer_can_read_every_field_and_is_led_into_no_dead_end(
     choices = {"currency": {"enum": ["EUR", "USD"]}, "on": {"type": "boolean"}}
     schema = admin.make_schema("c", {"properties": choices, "required": ["on"]}, project)
     admin.put(project, "limit", {"currency": "EUR", "on": True}, schema_id=schema)
-    admin.put(project, "limit", {"currency": "USD", "on": True}, 1)
+    admin.put(project, "limit", {"currency": "USD", "on": True, "note": "x"}, 1)
     shared = admin.make_schema(f"shared {project}", {})
     person = someone()
     person.sign_in(
@@ -246,11 +246,12 @@ def test_a_viewer_can_read_every_field_and_is_led_into_no_dead_end(
         "a password that is long",
     )
     form = person.page.get_by_role("group", name="The document as a form")
-    for name, value in (("currency", "USD"), ("on", "true")):
+    for name, value in (("currency", "USD"), ("on", "true"), ("note", "x")):
         field = form.get_by_role("textbox", name=name)
         expect(field).to_have_value(value)
         expect(field).to_be_enabled()
         expect(field).not_to_be_editable()
+    expect(form.get_by_role("button")).to_have_count(0)
     person.shot("viewer-form")
     assert person.axe() == []
     person.walk(f"/p/{project}/configs?new=web")

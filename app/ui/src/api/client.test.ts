@@ -1,8 +1,8 @@
-import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { browserHas } from "../lib/forTests";
 import { Problem } from "./problem";
 
-// What a browser has and Node.js does not.
-Object.assign(globalThis, { window: new EventTarget() });
+browserHas({ window: new EventTarget() });
 const { forgetPositions, query, request, url } = await import("./client");
 
 /** What is sent; each is answered at the position that is given, or not at all. */
@@ -20,8 +20,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   forgetPositions();
 });
-// All files share one process.
-afterAll(() => void Reflect.deleteProperty(globalThis, "window"));
 
 describe("what is read after a write of this page", () => {
   it("is of the newest of them at least, whichever process answers", async () => {

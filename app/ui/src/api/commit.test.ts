@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { browserHas } from "../lib/forTests";
 import { Act } from "./act";
 import type { Edit } from "./commit";
 import type { Problem } from "./problem";
 
-// What a browser has and Node.js does not.
-Object.assign(globalThis, { window: new EventTarget() });
+browserHas({ window: new EventTarget() });
 const { commitEdit, commitSet, isOurs, rehearse, rollBack, rollBackProject, withoutOutcome } = await import("./commit");
 
 type Sent = { method: string; path: string; body: string | null; headers: Headers };
@@ -42,8 +42,6 @@ afterEach(() => {
   vi.restoreAllMocks();
   expect(withoutOutcome.get()).toBe(0);
 });
-// All files share one process.
-afterAll(() => void Reflect.deleteProperty(globalThis, "window"));
 
 describe("what is sent", () => {
   it.each([

@@ -1,17 +1,15 @@
-import { afterAll, afterEach, expect, describe, it, vi } from "vitest";
+import { afterEach, expect, describe, it, vi } from "vitest";
+import { browserHas } from "../lib/forTests";
 import type { ConfigList } from "./queries";
 import type { Config } from "./types";
 import type { WatchEvent } from "./watch";
 
-// What a browser has and Node.js does not.
-Object.assign(globalThis, { window: new EventTarget() });
+browserHas({ window: new EventTarget() });
 const { applyChange } = await import("./live");
 const { QueryObserver } = await import("@tanstack/react-query");
 const { applyChanges, client, keys, momentQuery, readConfigs } = await import("./queries");
 const { live } = await import("./watch");
 
-// All files share one process.
-afterAll(() => void Reflect.deleteProperty(globalThis, "window"));
 afterEach(() => void vi.restoreAllMocks());
 
 const config = (key: string, version: number) => ({ key, version, content: version, schema_id: "s", schema_version: 2 }) as Config;

@@ -1,8 +1,7 @@
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { browserHas } from "../lib/forTests";
 
-// What a browser has and Node.js does not.
-const browser = { window: new EventTarget(), document: Object.assign(new EventTarget(), { hidden: false }) };
-Object.assign(globalThis, browser);
+browserHas({ window: new EventTarget(), document: Object.assign(new EventTarget(), { hidden: false }) });
 const { live, watchProject } = await import("./watch");
 
 const noop = () => undefined;
@@ -26,10 +25,6 @@ beforeEach(() => void vi.useFakeTimers());
 afterEach(() => {
   vi.useRealTimers();
   vi.restoreAllMocks();
-});
-// All files share one process.
-afterAll(() => {
-  for (const name of Object.keys(browser)) Reflect.deleteProperty(globalThis, name);
 });
 
 describe("the watch", () => {

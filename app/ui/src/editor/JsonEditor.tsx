@@ -31,8 +31,9 @@ const replaceOverSelection = EditorView.domEventHandlers({
   beforeinput(event, view) {
     const { data } = event;
     const { main } = view.state.selection;
-    if (event.inputType !== "insertText" || !data || main.empty || view.composing || view.state.readOnly) return false;
+    if (event.inputType !== "insertText" || !data || main.empty || view.composing) return false;
     event.preventDefault();
+    if (view.state.readOnly) return true;
     const insert = () => view.state.update(view.state.replaceSelection(data), { userEvent: "input.type", scrollIntoView: true });
     const handled = view.state.facet(EditorView.inputHandler).some((handler) => handler(view, main.from, main.to, data, insert));
     if (!handled) view.dispatch(insert());

@@ -14,7 +14,6 @@ export type FormContext = {
   /** Why what a field shows is not in the document; null: it is, or the field is gone. */
   refuse: (pointer: string, why: string | null) => void;
   set: (path: Path, value: Json | undefined) => void;
-  insert: (path: Path, value: Json) => void;
   remove: (path: Path, label: string) => void;
 };
 export type FieldProps = {
@@ -340,7 +339,7 @@ function ListField({ value, ...props }: FieldProps & { value: Json[] }) {
           size="compact-xs"
           variant="default"
           leftSection={<IconPlus size={12} />}
-          onClick={() => context.insert([...path, value.length], Object.keys(items).length > 0 ? starter(context.root, items) : (value.at(-1) ?? ""))}
+          onClick={() => context.set([...path, value.length], Object.keys(items).length > 0 ? starter(context.root, items) : (value.at(-1) ?? ""))}
         >
           Add to {props.label}
         </Button>

@@ -23,8 +23,8 @@ function countFields(value: Json): number {
 
 const FORMAT = { formattingOptions: { insertSpaces: true, tabSize: 2, eol: "\n" } };
 
-export function editAt(text: string, path: JSONPath, value: Json | undefined, insert = false): string {
-  return applyEdits(text, modify(text, path, value, { ...FORMAT, isArrayInsertion: insert }));
+export function editAt(text: string, path: JSONPath, value: Json | undefined): string {
+  return applyEdits(text, modify(text, path, value, FORMAT));
 }
 
 type Removal = { before: string; after: string; label: string };
@@ -112,7 +112,6 @@ export function FormView({
     readOnly,
     refuse,
     set: (path, value) => onChange(editAt(text, path, value)),
-    insert: (path, value) => onChange(editAt(text, path, value, true)),
     remove: (path, label) => {
       const after = editAt(text, path, undefined);
       setRemoval({ before: text, after, label });

@@ -1,7 +1,7 @@
-import { afterAll, afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { BegunMerge, Draft } from "./drafts";
+import { browserHas } from "./forTests";
 
-// What a browser has and Node.js does not.
 const kept = new Map<string, string>();
 let full = false;
 const localStorage = {
@@ -16,8 +16,7 @@ const localStorage = {
   },
   removeItem: (name: string) => kept.delete(name),
 };
-const browser = { window: new EventTarget(), document: new EventTarget(), localStorage };
-Object.assign(globalThis, browser);
+const browser = browserHas({ window: new EventTarget(), document: new EventTarget(), localStorage });
 const draft = (text: string, changes: Partial<Draft> = {}): Draft => ({ op: "put", text, baseVersion: 1, comment: "", savedAt: "", ...changes });
 const merge = (edited: string | null): BegunMerge => ({ version: 2, theirs: "{}", sides: {}, edited, overtaken: false });
 const NAME = "guardian:draft:ana:p:k";
@@ -33,11 +32,6 @@ function elsewhere(text: string | null) {
   else kept.set(NAME, JSON.stringify(draft(text)));
   browser.window.dispatchEvent(Object.assign(new Event("storage"), { key: NAME }));
 }
-
-// All files share one process.
-afterAll(() => {
-  for (const name of Object.keys(browser)) Reflect.deleteProperty(globalThis, name);
-});
 
 it("what was kept is there again", () => expect(textOf()).toBe("of yesterday"));
 

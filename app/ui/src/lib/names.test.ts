@@ -50,6 +50,12 @@ describe("names stand where the document has them", () => {
     expect(search([config], '"10":2,"2":3', 5)[0]?.excerpt).toBe('{"z":1,"10":2,"2":3}');
   });
 
+  it("when the form adds to a list", () => {
+    expect(inOneLine(parseJson(editAt('{"z":[],"10":1.50}', ["z", 0], 1)))).toBe('{"z":[1],"10":1.50}');
+    expect(inOneLine(parseJson(editAt('{"z":[1.0,2],"10":1.50}', ["z", 2], {})))).toBe('{"z":[1.0,2,{}],"10":1.50}');
+    expect(inOneLine(parseJson(editAt("[1.0]", [1], null)))).toBe("[1.0,null]");
+  });
+
   it("when the form sets a value that holds them", () => {
     expect(editAt('{"a": 1}', ["a"], parseJson('{"z":1,"10":1.50}'))).toContain('"z": 1,\n    "10": 1.50');
     const schema = parseJson('{"allOf":[{"properties":{"z":{},"1":{}},"required":["z","1"]}],"properties":{"y":{},"0":{}}}');
