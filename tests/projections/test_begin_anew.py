@@ -15,8 +15,8 @@ from consensus.memory import MemoryLog
 from projections.checkpoint import read_checkpoint
 from projections.database import session_name
 from projections.halts import ProjectorHalted, read_halt
-from projections.log_beginning import ProjectorRuns, begin_anew, keep_projectors_off
-from projections.projector import Projector
+from projections.log_beginning import ProjectorRuns, begin_anew
+from projections.projector import LOCK_CLASS, LOCK_OBJECT, Projector
 from projections.skips import add_skip, skips_behind
 from tests.faults.test_backup import guardian
 from tests.projections.projector_world import World, write
@@ -120,8 +120,8 @@ async def test_nothing_is_decided_where_a_projector_works_or_no_log_is_made(worl
     before = await read_checkpoint(world.connection)
     with pytest.raises(LogUnavailable):
         await begin_anew(world.url, "why", "ada", make_log)
-    # Whatever its session is called.
-    await keep_projectors_off(world.connection)
+    # Whatever its session is called. Waits for the end of the one before, which had it too.
+    await world.connection.execute("SELECT pg_advisory_lock($1, $2)", LOCK_CLASS, LOCK_OBJECT)
     with pytest.raises(ProjectorRuns):
         await begin_anew(world.url, "why", "ada", make_log)
     assert await read_checkpoint(world.connection) == before
