@@ -7,6 +7,7 @@ Method: how many of the configs in memory are looked at is counted.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from app.tables.history import PAGE_BYTES
 from app.watch_events import snapshot
 from domain.json_document import decode_json
+from projections import audit_verify
 from projections.read_model import RecordedRevision
+from tests.app.api.test_projects import make_key
 from tests.support.service import Client, Service
 from tests.support.sse import watching
 
@@ -143,3 +146,28 @@ async def test_a_roll_back_unpacks_no_more_than_a_change_set_holds(
     assert (answer.status, answer.json["type"]) == (413, "/problems/change-set-too-large")
     assert "at least 5010 bytes; the limit is 4500" in answer.json["detail"]
     assert len(unpacked) == 5
+
+
+@pytest.mark.parametrize("slow", ["_columns_fault", "_author"])
+async def test_others_are_answered_while_large_contents_are_audited(
+    service: Service, admin: Client, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    # 48 contents of 256 KiB took three seconds, in which nobody was answered.
+    project, _ = await service.project(admin)
+    editor = await make_key(admin, project, role_level="editor")
+    content = "x" * 200_000
+    await editor("PUT", f"{project}/configs/a", json={"content": content, "version": 0})
+    answered, begun = threading.Event(), asyncio.Event()
+    loop, work = asyncio.get_running_loop(), getattr(audit_verify, slow)
+
+    def waiting(*given: object) -> object:
+        loop.call_soon_threadsafe(begun.set)
+        assert answered.wait(10), "nobody else was answered"
+        return work(*given)
+
+    monkeypatch.setattr(audit_verify, slow, waiting)
+    walk = asyncio.create_task(admin("GET", f"{project}/audit/verify"))
+    await begun.wait()
+    assert (await editor("GET", f"{project}/configs/a")).status == 200
+    answered.set()
+    assert (await walk).json["intact"] is True
