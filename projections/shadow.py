@@ -123,20 +123,16 @@ FULL JOIN ({_LIVE} AND ($1::text IS NULL OR project_id = $1)) AS l
   ON l.project_id = e.project_id AND l.key = e.key
 WHERE {_DIFFER}
 """  # noqa: S608
-_WRONG = "SELECT project_id, key FROM configs_wrong"
+_BOTH_SIDES = f"""
+LEFT JOIN ({_EXPECTED}) AS e ON e.project_id = w.project_id AND e.key = w.key
+LEFT JOIN ({_LIVE}) AS l ON l.project_id = w.project_id AND l.key = w.key
+"""
 _FIRST_WRONG = f"""
 SELECT w.project_id, w.key, e.key IS NULL AS surplus, l.key IS NULL AS missing,
     to_jsonb(e)::text AS expected, to_jsonb(l)::text AS found
-FROM ({_WRONG} ORDER BY 1, 2 LIMIT 1) AS w
-LEFT JOIN ({_EXPECTED}) AS e ON e.project_id = w.project_id AND e.key = w.key
-LEFT JOIN ({_LIVE}) AS l ON l.project_id = w.project_id AND l.key = w.key
+FROM (SELECT * FROM configs_wrong ORDER BY project_id, key LIMIT 1) AS w {_BOTH_SIDES}
 """  # noqa: S608
-_STILL_WRONG = f"""
-SELECT count(*) FROM ({_WRONG}) AS w
-LEFT JOIN ({_EXPECTED}) AS e ON e.project_id = w.project_id AND e.key = w.key
-LEFT JOIN ({_LIVE}) AS l ON l.project_id = w.project_id AND l.key = w.key
-WHERE {_DIFFER}
-"""  # noqa: S608
+_STILL_WRONG = f"SELECT count(*) FROM configs_wrong AS w {_BOTH_SIDES} WHERE {_DIFFER}"  # noqa: S608
 _REMOVE_SURPLUS = """
 DELETE FROM configs l USING configs_wrong w
 WHERE l.project_id = w.project_id AND l.key = w.key
@@ -144,7 +140,7 @@ AND NOT EXISTS (SELECT 1 FROM configs_shadow s WHERE s.project_id = l.project_id
 """
 _REPLACE = f"""
 INSERT INTO configs ({", ".join(COLUMNS)})
-SELECT e.* FROM ({_WRONG}) AS w JOIN ({_EXPECTED}) AS e USING (project_id, key)
+SELECT e.* FROM configs_wrong AS w JOIN ({_EXPECTED}) AS e USING (project_id, key)
 ON CONFLICT (project_id, key) DO UPDATE
 SET {", ".join(f"{name} = excluded.{name}" for name in _COMPARED)}
 """  # noqa: S608

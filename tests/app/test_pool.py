@@ -7,8 +7,8 @@ import asyncio
 import re
 import socket
 import time
-from collections.abc import Sequence
 
+import asyncpg
 import pytest
 from asyncpg.exceptions import ClientConfigurationError
 
@@ -17,7 +17,7 @@ from app.metrics import Metrics
 from app.pool import connect_pool
 from projections.database import Silence
 from tests.consensus.contract import eventually
-from tests.projections.test_silent_database import proxied
+from tests.projections.test_silent_database import Proxy, proxied
 
 
 async def test_a_silence_that_is_found_at_the_end_of_a_connections_own_time_is_no_fault(
@@ -39,10 +39,7 @@ async def test_a_silence_that_is_found_at_the_end_of_a_connections_own_time_is_n
         pool = await connect_pool(url, Metrics(), silence, timeout_s=5)
         try:
             async with pool.acquire():
-                proxy.mute = True
-                waiting = asyncio.create_task(pool.fetchval("SELECT 1"))
-                accepted = len(proxy.gates)
-                await eventually(lambda: _more(proxy.gates, accepted))
+                waiting, _ = await _connecting_in_silence(pool, proxy)
                 loop.call_later(0.35, notice)
                 time.sleep(0.5)  # noqa: ASYNC251 - it is stopped
                 with pytest.raises(TimeoutError):
@@ -62,10 +59,7 @@ async def test_while_the_database_says_nothing_no_connection_is_made_nor_waited_
         pool = await connect_pool(url, Metrics(), silence, timeout_s=5)
         try:
             async with pool.acquire():
-                proxy.mute = True
-                waiting = asyncio.create_task(pool.fetchval("SELECT 1"))
-                accepted = len(proxy.gates)
-                await eventually(lambda: _more(proxy.gates, accepted))
+                waiting, accepted = await _connecting_in_silence(pool, proxy)
                 silence.noticed()
                 await asyncio.wait({waiting}, timeout=20)
                 assert waiting.done()
@@ -93,5 +87,17 @@ async def test_a_database_that_is_away_is_told_in_time_and_a_url_that_is_none_at
             await connect_pool(f"{url}?sslmode=none", Metrics(), Silence(), timeout_s=0)
 
 
-async def _more(gates: Sequence[object], than: int) -> bool:
-    return len(gates) > than
+async def _connecting_in_silence(
+    pool: asyncpg.Pool, proxy: Proxy
+) -> tuple[asyncio.Task[object], int]:
+    """A question whose connection gets no answer, and how many connections there were before; of a
+    pool whose others are all taken."""
+    proxy.mute = True
+    accepted = len(proxy.gates)
+    waiting = asyncio.create_task(pool.fetchval("SELECT 1"))
+
+    async def connecting() -> bool:
+        return len(proxy.gates) > accepted
+
+    await eventually(connecting)
+    return waiting, accepted

@@ -94,12 +94,18 @@ async def outcome(appender: GroupAppender, name: str) -> Any:
         return type(error)
 
 
+async def first_under_way(appender: GroupAppender) -> asyncio.Task[int]:
+    """The append of "0", whose message was sent."""
+    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    return first
+
+
 async def test_what_comes_while_a_message_is_under_way_goes_together_in_the_next() -> None:
     script = Script(hold=asyncio.Event())
     appender = appender_on(script)
-    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)  # it is under way now
+    first = await first_under_way(appender)
     rest = [
         asyncio.create_task(appender.append(str(n), b"%d" % n, timeout=TIMEOUT_S))
         for n in range(1, 6)
@@ -256,9 +262,7 @@ async def test_who_leaves_takes_nothing_from_those_who_went_along() -> None:
 async def test_who_leaves_takes_nothing_from_another_who_asks_for_the_same() -> None:
     script = Script(hold=asyncio.Event())
     appender = appender_on(script)
-    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)  # it is under way now
+    first = await first_under_way(appender)
     leaving, stays = (
         asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S)) for _ in range(2)
     )
@@ -281,9 +285,7 @@ async def test_what_was_appended_is_answered_again_while_others_are_on_their_way
     hold, next_hold = asyncio.Event(), asyncio.Event()
     script = Script(hold=hold)
     appender = appender_on(script)
-    first = asyncio.create_task(appender.append("0", b"0", timeout=TIMEOUT_S))
-    await asyncio.sleep(0)
-    await asyncio.sleep(0)  # it is under way now
+    first = await first_under_way(appender)
     second = asyncio.create_task(appender.append("1", b"1", timeout=TIMEOUT_S))
     await asyncio.sleep(0)
     script.hold = next_hold

@@ -20,6 +20,7 @@ from domain.codec import encode_event
 from domain.config import ConfigEvent, config_id, content_event, deleted_event
 from projections.checkpoint import Checkpoint
 from projections.projector import Projector, ProjectorHalted
+from projections.skips import add_skip
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 TIMEOUT_S = 20.0
@@ -107,6 +108,12 @@ class World:
             with pytest.raises(ProjectorHalted) as caught:
                 await task
         return caught.value
+
+    async def skip(self, position: int, reason: str) -> None:
+        """Decide that an entry is passed over."""
+        entry = await self.log.entry_at(position)
+        assert entry is not None
+        assert await add_skip(self.connection, entry, reason, "ops")
 
     async def project_all(self) -> None:
         async with self.projector():

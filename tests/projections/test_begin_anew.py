@@ -17,7 +17,7 @@ from projections.database import session_name
 from projections.halts import ProjectorHalted, read_halt
 from projections.log_beginning import ProjectorRuns, begin_anew
 from projections.projector import LOCK_CLASS, LOCK_OBJECT, Projector
-from projections.skips import add_skip, skips_behind
+from projections.skips import skips_behind
 from tests.faults.test_backup import guardian
 from tests.projections.projector_world import World, write
 from tests.support.servers import PostgresAddress
@@ -85,9 +85,7 @@ async def test_the_next_log_begins_right_behind_what_was_applied_and_owes_nothin
     await world.append(write("a", 1))
     bad = await world.append_raw(UNDECODABLE)
     await world.halted()
-    lost = await world.log.entry_at(bad)
-    assert lost is not None
-    await add_skip(world.connection, lost, "of the lost log", "ada")
+    await world.skip(bad, "of the lost log")
     applied = await read_checkpoint(world.connection)
 
     async def make_log(first_position: int) -> None:

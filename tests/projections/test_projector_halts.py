@@ -114,9 +114,7 @@ async def test_a_skipped_last_entry_is_no_divergence(world: World) -> None:
     await world.append(write("a", 1))
     bad = await world.append_raw(UNDECODABLE)
     await world.halted()
-    entry = await world.log.entry_at(bad)
-    assert entry is not None
-    await add_skip(world.connection, entry, "why", "ops")
+    await world.skip(bad, "why")
     await world.project_all()
     assert world.applied.change_position == bad
     assert world.applied.change_digest == hashlib.sha256(UNDECODABLE).digest()
@@ -127,9 +125,7 @@ async def test_a_skipped_last_entry_is_no_divergence(world: World) -> None:
 async def test_a_skip_of_other_bytes_halts(world: World) -> None:
     bad = await world.append_raw(UNDECODABLE)
     await world.halted()
-    entry = await world.log.entry_at(bad)
-    assert entry is not None
-    await add_skip(world.connection, entry, "why", "ops")
+    await world.skip(bad, "why")
     world.log.replace(bad, UNDECODABLE + b" ")
     halted = await world.halted()
     assert halted.reason == "broken-invariant"
@@ -330,9 +326,7 @@ async def test_an_entry_that_postgresql_refuses_halts_at_it_and_not_before(
     halted = await world.halted()
     assert (halted.reason, halted.position) == ("broken-invariant", bad)
     assert [v for _, v, _ in await world.versions()] == [1]
-    entry = await world.log.entry_at(bad)
-    assert entry is not None
-    await add_skip(world.connection, entry, "poison", "ops")
+    await world.skip(bad, "poison")
     await world.project_all()
     assert [v for _, v, _ in await world.versions()] == [1, 2]
 
